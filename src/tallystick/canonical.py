@@ -1,0 +1,250 @@
+"""Values to bytes and back: the only place that makes bytes to be hashed or signed.
+
+Rules (docs/reference/formats.md):
+
+* Bytes are RFC 8785 (JCS): keys sorted, shortest round-trip numbers, UTF-8, no white space.
+* A plain number is a finite double, or an integer within +-(2**53 - 1). Others travel as tagged values,
+  made by :func:`tagged`: ``{"float": "nan"}``, ``{"int": "9007199254740993"}``, ``{"repr": "..."}``.
+* Text is NFC. Bytes that are not UTF-8 travel as ``{"bytes": base64}``.
+* Parsing is strict: duplicate keys, NaN, numbers out of range, trailing data and depth over 32 are refused.
+
+What is stored is what was hashed: nobody serialises again in order to verify.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import rfc8785
+
+from tallystick.errors import InvalidRecord, Malformed
+
+__all__ = [
+    "MAX_DEPTH",
+    "Value",
+    "b64",
+    "commitment",
+    "decode",
+    "digest",
+    "encode",
+    "leaf_hash",
+    "tagged",
+    "time_text",
+    "unb64",
+    "untagged",
+]
+
+Value = Any
+"""A JSON value: None, bool, int, float, str, list of values, dict of str to value."""
+
+MAX_DEPTH = 32
+_MAX_INT = 2**53 - 1
+_TAGS = frozenset({"float", "int", "repr", "bytes", "map"})
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def encode(value: Value) -> bytes:
+    """The RFC 8785 bytes of a value.
+
+    Raises:
+        InvalidRecord: a number out of range or not finite, text that is not NFC or holds a lone surrogate,
+            a key that is not text, or depth over 32. Use :func:`tagged` first for foreign values.
+    """
+    _check(value, 0, "$")
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise InvalidRecord("value has no canonical form", got=str(error)) from error
+
+
+def _check(value: Value, depth: int, path: str) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidRecord("value is nested too deeply", where=path[:80], expected=f"depth up to {MAX_DEPTH}")
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        if not unicodedata.is_normalized("NFC", value):
+            raise InvalidRecord("text is not in normal form C", where=path[:80], got=ascii(value[:40]))
+    elif isinstance(value, int):
+        if abs(value) > _MAX_INT:
+            raise InvalidRecord("integer beyond 2^53-1", where=path[:80], remedy='Write it as {"int": "..."}.')
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidRecord("number is not finite", where=path[:80], remedy='Write it as {"float": "nan"}.')
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidRecord("key is not text", where=path[:80], got=repr(key)[:40])
+            _check(key, depth, f"{path}.{key}")
+            _check(item, depth + 1, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            _check(item, depth + 1, f"{path}[{position}]")
+    else:
+        raise InvalidRecord("value has no JSON form", where=path[:80], got=type(value).__name__)
+
+
+def decode(data: bytes, *, what: str = "JSON", canonical: bool = False) -> Value:
+    """Parse JSON strictly.
+
+    Args:
+        data: UTF-8 bytes of exactly one JSON value.
+        what: what the bytes are, for messages.
+        canonical: also refuse bytes that are not the RFC 8785 form of what they say.
+
+    Raises:
+        Malformed: not UTF-8, not JSON, a duplicate key, NaN or infinity, a number out of range, text not NFC,
+            depth over 32, or (if asked) not canonical.
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+        )
+    except RecursionError as error:
+        raise Malformed(f"{what} is nested too deeply", expected=f"depth up to {MAX_DEPTH}") from error
+    except ValueError as error:
+        raise Malformed(f"{what} is not well-formed", got=str(error)[:120]) from error
+    try:
+        if canonical:
+            if encode(value) != data:
+                raise Malformed(f"{what} is not in canonical form (RFC 8785)")
+        else:
+            _check(value, 0, "$")
+    except InvalidRecord as error:
+        raise Malformed(f"{what} holds a value that is not allowed", got=error.what, where=error.where) from error
+    return value
+
+
+def _no_duplicates(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice[:40]!r} stands twice")
+    return result
+
+
+def _no_constant(name: str) -> Value:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def tagged(value: object) -> Value:
+    """Any Python value as a JSON value with a canonical form: parameter sets hold NaN, huge integers and objects.
+
+    Floats that are not finite become ``{"float": "nan"|"inf"|"-inf"}``, large integers ``{"int": "..."}``, bytes
+    ``{"bytes": base64}``, mappings with other keys ``{"map": [[key, value], ...]}``, anything else ``{"repr": "..."}``
+    without memory addresses. Text is brought to NFC. NumPy scalars count as their Python values.
+    """
+    return _tagged(value, 0)
+
+
+def _tagged(value: object, depth: int) -> Value:
+    if depth > MAX_DEPTH - 2:
+        raise InvalidRecord("value is nested too deeply", expected=f"depth up to {MAX_DEPTH - 2}")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _nfc(value)
+    if isinstance(value, int):
+        return int(value) if abs(value) <= _MAX_INT else {"int": str(int(value))}
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {"float": str(float(value))}
+    if isinstance(value, bytes | bytearray):
+        return {"bytes": b64(bytes(value))}
+    if isinstance(value, Mapping):
+        return _tagged_mapping(value, depth)
+    if isinstance(value, set | frozenset):
+        return sorted((_tagged(item, depth + 1) for item in value), key=encode)
+    if isinstance(value, Sequence):
+        return [_tagged(item, depth + 1) for item in value]
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "shape", None) == ():
+        return _tagged(item(), depth + 1)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if callable(value) and hasattr(value, "__qualname__"):
+        return {"repr": f"{value.__module__}.{value.__qualname__}"}
+    return {"repr": _nfc(_ADDRESS.sub("", repr(value)))}
+
+
+def _tagged_mapping(value: Mapping[Any, Any], depth: int) -> Value:
+    plain = all(isinstance(key, str) for key in value) and not (len(value) == 1 and set(value) <= _TAGS)
+    if plain:
+        return {_nfc(key): _tagged(item, depth + 1) for key, item in value.items()}
+    pairs = [[_tagged(key, depth + 2), _tagged(item, depth + 2)] for key, item in value.items()]
+    return {"map": sorted(pairs, key=encode)}
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def untagged(value: Value) -> object:
+    """Tagged numbers back as Python numbers, for display and comparison; other tags stay as they are."""
+    if isinstance(value, dict):
+        if set(value) == {"float"} and value["float"] in ("nan", "inf", "-inf"):
+            return float(value["float"])
+        if set(value) == {"int"}:
+            return int(value["int"])
+        return {key: untagged(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [untagged(item) for item in value]
+    return value
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in lower-case hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """RFC 6962 section 2.1 leaf hash: SHA-256(0x00 || data)."""
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def commitment(salt: bytes, name: str, data: bytes) -> str:
+    """Keyed commitment to an erasable value: HMAC-SHA-256(salt, name || 0x00 || data), lower-case hex.
+
+    With the 256-bit salt erased the commitment tells nothing of the value; with it, anyone can check the value.
+    """
+    return hmac.new(salt, name.encode() + b"\x00" + data, hashlib.sha256).hexdigest()
+
+
+def b64(data: bytes) -> str:
+    """Standard base64 with padding."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def unb64(text: str, *, what: str = "base64") -> bytes:
+    """Strict standard base64: padding required, no stray bits, no white space.
+
+    Raises:
+        Malformed: anything but the one canonical spelling.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed(f"{what} is not base64", got=ascii(text[:40])) from error
+    if b64(data) != text:
+        raise Malformed(f"{what} is not canonical base64", got=ascii(text[:40]))
+    return data
+
+
+def time_text(moment: datetime) -> str:
+    """A time as the ledger writes it: UTC, ``YYYY-MM-DDThh:mm:ss.ffffffZ``."""
+    if moment.tzinfo is None:
+        raise InvalidRecord("time has no zone", got=moment.isoformat())
+    return moment.astimezone(UTC).strftime(_TIME)

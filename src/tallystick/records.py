@@ -1,0 +1,712 @@
+"""What an entry holds: the one table of kinds, and the frozen types that carry entries about.
+
+An entry is the RFC 8785 bytes of a JSON object of at most 65,535 bytes, stored verbatim and hashed as stored.
+Its fields: ``v kind seq prev recorded_at claimed_at actor basis subject body`` always;
+``attachments personal supersedes idempotency_key statement`` where there are any.
+
+* ``seq`` counts from 0 and equals the index of the Merkle leaf; ``prev`` is the leaf hash of the entry before,
+  in hex, 64 zeros for the first: the chain and the tree commit to the same bytes.
+* ``recorded_at`` is the ledger's clock, ``claimed_at`` the recorder's claim. Neither is proven time.
+* ``actor`` is a pseudonymous id. Names, e-mail addresses and other personal data never stand in the bytes: ``personal``
+  holds keyed commitments, the values live in a side store and can be erased.
+* A required field of a body may hold ``{"absent": reason}``; any field may hold ``{"attachment": name}`` where it
+  would make the entry too large. An entry is referred to by ``{"seq": n, "leaf": hex}``; the leaf decides.
+
+Version 1 is frozen: fields may join, none may change its meaning. Unknown kinds verify as bytes and satisfy nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+from tallystick.canonical import Value, commitment, decode, digest, encode, leaf_hash
+from tallystick.errors import InvalidRecord, Malformed, NewerFormat
+
+__all__ = [
+    "FIRST_PREV",
+    "KINDS",
+    "LEDGER_ACTOR",
+    "MAX_ENTRY",
+    "VERSION",
+    "Attachment",
+    "Draft",
+    "Entry",
+    "Field",
+    "Kind",
+    "Personal",
+    "Ref",
+    "absent",
+]
+
+VERSION: Final = 1
+MAX_ENTRY: Final = 65_535
+"""Bytes; the C2SP tlog-tiles limit of a bundle member."""
+FIRST_PREV: Final = "0" * 64
+LEDGER_ACTOR: Final = "ledger"
+"""The actor of what the ledger itself records: its genesis, its report seal, reports it issues."""
+BASES: Final = frozenset({"observed", "declared", "imported"})
+
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_ACTOR = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def absent(reason: str = "not recorded") -> dict[str, str]:
+    """The value of a required field that nobody recorded; documents print the reason."""
+    return {"absent": reason}
+
+
+# --------------------------------------------------------------------------- the table of kinds
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a body: the type of its value and whether the kind demands it."""
+
+    type: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of entry."""
+
+    name: str
+    meaning: str
+    fields: Mapping[str, Field]
+    signed: bool = False
+    """Whether the entry must carry a DSSE statement of the person or service that made it."""
+
+
+def _kind(name: str, meaning: str, /, *, signed: bool = False, optional: str = "", **required: str) -> Kind:
+    fields = {key: Field(type) for key, type in required.items()}
+    for item in optional.split():
+        key, _, type = item.partition(":")
+        fields[key] = Field(type, required=False)
+    return Kind(name, meaning, MappingProxyType(fields), signed)
+
+
+def _table(*kinds: Kind) -> Mapping[str, Kind]:
+    return MappingProxyType({kind.name: kind for kind in kinds})
+
+
+KINDS: Final = _table(
+    _kind(
+        "ledger",
+        "The genesis: who this ledger is and which key signs its checkpoints. Always and only entry 0.",
+        origin="text",
+        uuid="text",
+        checkpoint_key="text",
+        software="map",
+    ),
+    _kind(
+        "key",
+        "A public key, bound to an actor and roles; signed by the key itself and by a steward.",
+        signed=True,
+        actor="text",
+        roles="texts",
+        purpose="text",
+        algorithm="text",
+        public_key="text",
+        fingerprint="digest",
+        optional="certificate:text expires:time",
+    ),
+    _kind(
+        "usecase",
+        "What models are for, who owns it and how risky it is.",
+        name="text",
+        owner_group="text",
+        intended_use="text",
+        prohibited_use="text",
+        jurisdictions="texts",
+        risk_tier="map",
+        next_review="date",
+        optional="affected_groups:texts oversight:text",
+    ),
+    _kind(
+        "dataset",
+        "A version of a dataset: its bytes by digest, its shape and where it comes from; never its rows.",
+        name="text",
+        version="text",
+        distribution="map",
+        fields="list",
+        rows="count",
+        role="text",
+        temporal_coverage="text",
+        label="map",
+        sampling="text",
+        exclusions="list",
+        sensitive_fields="map",
+        licence="text",
+        optional="derived_from:refs feature_view:text query:text split_membership:digest profile:map",
+    ),
+    _kind(
+        "commit",
+        "The code: a git commit, what else lay in the tree, and whether a signature was good.",
+        repository="text",
+        gitCommit="text",
+        gitTree="text",
+        content_sha256="digest",
+        dirty="flag",
+        patch_sha256="digest",
+        untracked_sha256="digest",
+        signature="map",
+        authors="map",
+        optional="ref:text untracked:count notebook:map",
+    ),
+    _kind(
+        "params",
+        "A parameter set.",
+        digest="digest",
+        values="value",
+        seeds="map",
+        decision_cutoff="value",
+        optional="search_space:value candidates_tried:count",
+    ),
+    _kind(
+        "environment",
+        "What the code ran in.",
+        python="text",
+        platform="map",
+        packages="map",
+        lock_file="map",
+        optional="image_digest:text accelerator:text driver:text blas:text sbom:digest",
+    ),
+    _kind(
+        "run",
+        "One execution, in the words of SLSA provenance v1; failed runs too.",
+        name="text",
+        type="text",
+        buildDefinition="map",
+        runDetails="map",
+        command="texts",
+        status="text",
+        inputs="refs",
+        optional="error:map trigger:map energy:map",
+    ),
+    _kind(
+        "model",
+        "A version of a model: bytes by digest, never loaded.",
+        name="text",
+        version="count",
+        digest="digest",
+        files="map",
+        run="ref",
+        usecase="ref",
+        features="map",
+        limitations="text",
+        optional="vendor:text licence:text card:digest",
+    ),
+    _kind(
+        "metric",
+        "One measured number with its definition.",
+        definition="map",
+        value="value",
+        unit="text",
+        dataset="ref",
+        slice="text",
+        n="count",
+        counts="map",
+        favourable_outcome="text",
+        optional="of:ref interval:map weights:text",
+    ),
+    _kind(
+        "document",
+        "A document by digest.",
+        title="text",
+        type="text",
+        digest="digest",
+        optional="expires:date author_group:text about:refs",
+    ),
+    _kind(
+        "policy",
+        "A published version of a policy, with the plan of check ids that every evaluation under it must answer.",
+        signed=True,
+        id="text",
+        version="text",
+        digest="digest",
+        author="text",
+        approver="text",
+        effective_from="time",
+        controls="texts",
+        stage="text",
+        plan="texts",
+    ),
+    _kind(
+        "evaluation",
+        "What the gates of a policy found for a model's predictions.",
+        model="ref",
+        model_digest="digest",
+        usecase="ref",
+        policy="ref",
+        policy_digest="digest",
+        plan="map",
+        data="list",
+        attempt="map",
+        counts="map",
+        checks="list",
+        verdict="text",
+        tools="map",
+        engine="text",
+        optional="earlier_explained:list seed:text",
+    ),
+    _kind(
+        "decision",
+        "The verdict of an evaluation as a verification summary (SLSA VSA v1).",
+        evaluation="ref",
+        model="ref",
+        stage="text",
+        verdict="text",
+        verifier="map",
+        timeVerified="time",
+        resourceUri="text",
+        policy="map",
+        inputAttestations="list",
+        verificationResult="text",
+        results="map",
+    ),
+    _kind(
+        "approval",
+        "A person's verdict on a decision.",
+        signed=True,
+        decision="ref",
+        seen="map",
+        stage="text",
+        verdict="text",
+        rationale="text",
+        conditions="list",
+        independence="text",
+        optional="expires:time",
+    ),
+    _kind(
+        "waiver",
+        "A failing check that somebody entitled accepts for a time.",
+        signed=True,
+        model="ref",
+        check="text",
+        policy_digest="digest",
+        observed="value",
+        worst_covered="value",
+        reason="text",
+        compensating_controls="texts",
+        owner="text",
+        expires="time",
+        optional="ticket:text renewal_of:ref",
+    ),
+    _kind(
+        "review",
+        "Validation by a second line.",
+        model="ref",
+        scope="text",
+        conclusion="text",
+    ),
+    _kind(
+        "finding",
+        "What a human review found.",
+        review="ref",
+        severity="text",
+        owner="text",
+        due="date",
+        text="text",
+        optional="closure:map",
+    ),
+    _kind(
+        "promotion",
+        "A model version put into a stage.",
+        signed=True,
+        model="ref",
+        model_digest="digest",
+        stage="text",
+        decision="ref",
+        approvals="refs",
+        waivers="refs",
+        replaces="ref",
+        effective_from="time",
+        optional="change_ticket:text emergency:map explained:list",
+    ),
+    _kind(
+        "deployment",
+        "A model seen in production.",
+        model_digest="digest",
+        where="text",
+        by="text",
+        seen_from="time",
+        optional="cutoff:value model:ref",
+    ),
+    _kind(
+        "report",
+        "A report that was issued: digests of the file, of its evidence and of its template.",
+        signed=True,
+        file="map",
+        evidence="map",
+        template="map",
+        as_of="time",
+        scope="map",
+        checkpoint="map",
+        anchor="text",
+        signer="map",
+    ),
+    _kind("role", "A change of an actor's roles.", signed=True, actor="text", roles="texts", reason="text"),
+    _kind("erasure", "A side value that was erased.", signed=True, entry="ref", erased="texts", reason="text"),
+    _kind("restore", "The ledger was restored from a copy.", checkpoint="map", reason="text"),
+    _kind("checkpoint-witnessed", "A witness's cosignature on a checkpoint.", checkpoint="map", cosignature="text"),
+    _kind("alert", "Something in production that wants a look.", source="text", alert="map"),
+    _kind("retraining", "A retraining that something caused.", cause="ref", reason="text"),
+)
+"""The one table of kinds. Policies, the control catalogue and the documents refer to these names only."""
+
+
+# --------------------------------------------------------------------------- parts of an entry
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Another entry: its index, and the leaf hash that decides."""
+
+    seq: int
+    leaf: str
+
+    def value(self) -> dict[str, Value]:
+        return {"seq": self.seq, "leaf": self.leaf}
+
+    @classmethod
+    def of(cls, value: Value) -> Ref:
+        """Read a reference out of a body.
+
+        Raises:
+            Malformed: the value is not a reference.
+        """
+        if not (_TYPES["ref"](value)):
+            raise Malformed("not a reference to an entry", expected='{"seq": n, "leaf": hex}', got=repr(value)[:60])
+        return cls(value["seq"], value["leaf"])
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """Bytes that stand beside an entry: by digest, or, if erasable, by salted commitment."""
+
+    name: str
+    media_type: str
+    data: bytes = field(repr=False)
+    salt: bytes | None = field(default=None, repr=False)
+    """32 random bytes if the attachment can be erased, else None."""
+
+    @classmethod
+    def erasable(cls, name: str, media_type: str, data: bytes) -> Attachment:
+        return cls(name, media_type, data, os.urandom(32))
+
+    def value(self) -> dict[str, Value]:
+        """The line about it in the entry."""
+        line: dict[str, Value] = {"name": self.name, "mediaType": self.media_type, "size": len(self.data)}
+        if self.salt is None:
+            return line | {"sha256": digest(self.data)}
+        return line | {"hmac_sha256": commitment(self.salt, self.name, self.data)}
+
+
+@dataclass(frozen=True)
+class Personal:
+    """A personal value: the entry holds its commitment, the side store the value and its salt."""
+
+    name: str
+    text: str = field(repr=False)
+    salt: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+
+    def value(self) -> dict[str, Value]:
+        return {"name": self.name, "hmac_sha256": commitment(self.salt, self.name, encode(self.text))}
+
+
+# --------------------------------------------------------------------------- drafts
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An entry before the ledger gives it its place: all but ``seq``, ``prev`` and ``recorded_at``."""
+
+    kind: str
+    actor: str
+    claimed_at: str
+    body: Mapping[str, Value]
+    basis: str = "observed"
+    subject: tuple[Mapping[str, Value], ...] = ()
+    """in-toto resource descriptors: ``{"name": ..., "digest": {"sha256": hex}}``."""
+    attachments: tuple[Attachment, ...] = ()
+    personal: tuple[Personal, ...] = ()
+    supersedes: Ref | None = None
+    idempotency_key: str | None = None
+    statement: Mapping[str, Value] | None = None
+    """A DSSE envelope. It signs :meth:`content`, which holds all fields but this one and the times."""
+
+    def content(self) -> bytes:
+        """The bytes that a statement speaks for: everything the draft says, without its times and its statement."""
+        return encode(_content(self.value()))
+
+    def intent(self) -> bytes:
+        """What is being said apart from times, salts and signatures: equal for a retry of the same request."""
+        parts = [[item.name, item.media_type, digest(item.data)] for item in self.attachments] + [
+            [item.name, "", item.text] for item in self.personal
+        ]
+        plain = {k: v for k, v in _content(self.value()).items() if k not in ("attachments", "personal")}
+        return encode({"plain": plain, "parts": parts})
+
+    def signed(self, statement: Mapping[str, Value]) -> Draft:
+        return replace(self, statement=statement)
+
+    def value(self) -> dict[str, Value]:
+        """The JSON object without ``seq``, ``prev`` and ``recorded_at``."""
+        value: dict[str, Value] = {
+            "v": VERSION,
+            "kind": self.kind,
+            "claimed_at": self.claimed_at,
+            "actor": self.actor,
+            "basis": self.basis,
+            "subject": [dict(item) for item in self.subject],
+            "body": dict(self.body),
+        }
+        if self.attachments:
+            value["attachments"] = [item.value() for item in self.attachments]
+        if self.personal:
+            value["personal"] = [item.value() for item in self.personal]
+        if self.supersedes is not None:
+            value["supersedes"] = self.supersedes.value()
+        if self.idempotency_key is not None:
+            value["idempotency_key"] = self.idempotency_key
+        if self.statement is not None:
+            value["statement"] = dict(self.statement)
+        return value
+
+    def check(self) -> None:
+        """Raise unless the table of kinds allows this draft.
+
+        Raises:
+            InvalidRecord: with every problem found, not only the first.
+        """
+        problems = _problems(self)
+        if problems:
+            raise InvalidRecord(
+                f"{self.kind} record is not allowed: " + "; ".join(problems),
+                remedy="docs/reference/records.md lists the fields of each kind.",
+            )
+
+    def seal(self, *, seq: int, prev: str, recorded_at: str) -> bytes:
+        """The entry's bytes, once its place is known.
+
+        Raises:
+            InvalidRecord: the table of kinds does not allow it, or it is larger than 65,535 bytes.
+        """
+        self.check()
+        data = encode(self.value() | {"seq": seq, "prev": prev, "recorded_at": recorded_at})
+        if len(data) > MAX_ENTRY:
+            raise InvalidRecord(
+                f"{self.kind} entry is too large",
+                expected=f"up to {MAX_ENTRY} bytes",
+                got=f"{len(data)} bytes",
+                remedy="Move large values into attachments.",
+            )
+        return data
+
+
+_NOT_CONTENT = frozenset({"seq", "prev", "recorded_at", "claimed_at", "statement", "idempotency_key"})
+
+
+def _content(value: Mapping[str, Value]) -> dict[str, Value]:
+    return {key: item for key, item in value.items() if key not in _NOT_CONTENT}
+
+
+def _problems(draft: Draft) -> list[str]:
+    kind = KINDS.get(draft.kind)
+    if kind is None:
+        return [f"no kind {draft.kind!r}; there are {', '.join(sorted(KINDS))}"]
+    problems = []
+    if not _ACTOR.fullmatch(draft.actor):
+        problems.append(f"actor {draft.actor[:40]!r} is not a pseudonymous id (small letters, digits, . _ -)")
+    if draft.basis not in BASES:
+        problems.append(f"basis {draft.basis!r} is not one of {', '.join(sorted(BASES))}")
+    if not _TIME.fullmatch(draft.claimed_at):
+        problems.append(f"claimed_at {draft.claimed_at!r} is not YYYY-MM-DDThh:mm:ss.ffffffZ")
+    if kind.signed and draft.statement is None:
+        problems.append("a signature is demanded and there is none")
+    names = [item.name for item in draft.attachments] + [item.name for item in draft.personal]
+    problems += [f"part {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    attached = {item.name for item in draft.attachments}
+    for name, spec in kind.fields.items():
+        if name not in draft.body:
+            if spec.required:
+                problems.append(f"{name} is missing")
+        elif not _allowed(spec, draft.body[name], attached):
+            problems.append(f"{name} is not a {spec.type}")
+    problems += [f"unknown field {name!r}" for name in draft.body if name not in kind.fields]
+    return problems
+
+
+def _allowed(spec: Field, value: Value, attached: set[str]) -> bool:
+    if isinstance(value, dict) and len(value) == 1:
+        if spec.required and isinstance(value.get("absent"), str):
+            return True
+        if value.get("attachment") in attached:
+            return True
+    return _TYPES[spec.type](value)
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_ref(value: Value) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"seq", "leaf"}
+        and _is_count(value["seq"])
+        and isinstance(value["leaf"], str)
+        and _HEX64.fullmatch(value["leaf"]) is not None
+    )
+
+
+def _matches(pattern: re.Pattern[str], value: Value) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+_TYPES: Mapping[str, Callable[[Value], bool]] = {
+    "text": _is_text,
+    "texts": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "count": _is_count,
+    "flag": lambda value: isinstance(value, bool),
+    "digest": lambda value: _matches(_HEX64, value),
+    "time": lambda value: _matches(_TIME, value),
+    "date": lambda value: _matches(_DATE, value),
+    "ref": _is_ref,
+    "refs": lambda value: isinstance(value, list) and all(map(_is_ref, value)),
+    "map": lambda value: isinstance(value, dict),
+    "list": lambda value: isinstance(value, list),
+    "value": lambda _: True,
+}
+"""The types a field may have. ``digest`` is a SHA-256 in lower-case hex, ``value`` any canonical value."""
+
+
+# --------------------------------------------------------------------------- entries
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry as it stands in the ledger: its bytes, and what they say."""
+
+    raw: bytes = field(repr=False)
+    seq: int
+    prev: str
+    kind: str
+    recorded_at: str
+    claimed_at: str
+    actor: str
+    basis: str
+    subject: tuple[Mapping[str, Value], ...]
+    body: Mapping[str, Value]
+    attachments: tuple[Mapping[str, Value], ...] = ()
+    """Lines ``{name, mediaType, size, sha256}``, or ``hmac_sha256`` for an erasable one."""
+    personal: tuple[Mapping[str, Value], ...] = ()
+    supersedes: Ref | None = None
+    idempotency_key: str | None = None
+    statement: Mapping[str, Value] | None = None
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Entry:
+        """Read an entry's bytes. Unknown kinds and unknown fields are kept, in the bytes.
+
+        Raises:
+            Malformed: not canonical JSON, or a field that every entry has is missing or of another type.
+            NewerFormat: `v` is larger than this version knows.
+        """
+        if len(raw) > MAX_ENTRY:
+            raise Malformed("entry is too large", expected=f"up to {MAX_ENTRY} bytes", got=f"{len(raw)} bytes")
+        value = decode(raw, what="entry", canonical=True)
+        if not isinstance(value, dict):
+            raise Malformed("entry is not an object")
+        if value.get("v") != VERSION:
+            if _is_count(value.get("v")) and value["v"] > VERSION:
+                raise NewerFormat(
+                    "entry is of a newer format",
+                    expected=f"version {VERSION}",
+                    got=f"version {value['v']}",
+                    remedy="Use a newer tallystick.",
+                )
+            raise Malformed("entry has no known version", expected=f'"v": {VERSION}', got=repr(value.get("v"))[:40])
+        _check_shape(value)
+        return cls(
+            raw=raw,
+            seq=value["seq"],
+            prev=value["prev"],
+            kind=value["kind"],
+            recorded_at=value["recorded_at"],
+            claimed_at=value["claimed_at"],
+            actor=value["actor"],
+            basis=value["basis"],
+            subject=tuple(value["subject"]),
+            body=value["body"],
+            attachments=tuple(value.get("attachments", ())),
+            personal=tuple(value.get("personal", ())),
+            supersedes=Ref.of(value["supersedes"]) if "supersedes" in value else None,
+            idempotency_key=value.get("idempotency_key"),
+            statement=value.get("statement"),
+        )
+
+    @property
+    def leaf(self) -> bytes:
+        """The RFC 6962 leaf hash of the bytes."""
+        return leaf_hash(self.raw)
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.seq, self.leaf.hex())
+
+    def value(self) -> dict[str, Value]:
+        """The JSON object that the bytes spell, unknown fields too."""
+        value: dict[str, Value] = decode(self.raw, what="entry")
+        return value
+
+    def content(self) -> bytes:
+        """The bytes that the entry's statement must speak for; see :meth:`Draft.content`."""
+        return encode(_content(self.value()))
+
+
+def _is_part(value: Value, *, attachment: bool) -> bool:
+    if not (isinstance(value, dict) and _is_text(value.get("name"))):
+        return False
+    hashes = [value[key] for key in ("sha256", "hmac_sha256") if key in value]
+    if len(hashes) != 1 or not _matches(_HEX64, hashes[0]):
+        return False
+    return not attachment or (_is_count(value.get("size")) and _is_text(value.get("mediaType")))
+
+
+_SHAPE: Mapping[str, Callable[[Value], bool]] = {
+    "kind": _is_text,
+    "seq": _is_count,
+    "prev": _TYPES["digest"],
+    "recorded_at": _TYPES["time"],
+    "claimed_at": _TYPES["time"],
+    "actor": _is_text,
+    "basis": _is_text,
+    "subject": lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
+    "body": _TYPES["map"],
+}
+_SHAPE_IF_THERE: Mapping[str, Callable[[Value], bool]] = {
+    "attachments": lambda value: isinstance(value, list) and all(_is_part(item, attachment=True) for item in value),
+    "personal": lambda value: isinstance(value, list) and all(_is_part(item, attachment=False) for item in value),
+    "supersedes": _is_ref,
+    "idempotency_key": _is_text,
+    "statement": _TYPES["map"],
+}
+
+
+def _check_shape(value: Mapping[str, Value]) -> None:
+    bad = [name for name, check in _SHAPE.items() if name not in value or not check(value[name])]
+    bad += [name for name, check in _SHAPE_IF_THERE.items() if name in value and not check(value[name])]
+    if bad:
+        raise Malformed("entry lacks or misspells " + ", ".join(bad))
