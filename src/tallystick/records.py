@@ -89,6 +89,9 @@ def _kind(name: str, meaning: str, /, *, signed: bool = False, optional: str = "
     for item in optional.split():
         key, _, type = item.partition(":")
         fields[key] = Field(type, required=False)
+    fields["declared"] = Field(
+        "texts", required=False
+    )  # names of the fields that somebody said, where the rest was read
     return Kind(name, meaning, MappingProxyType(fields), signed)
 
 
@@ -237,6 +240,7 @@ KINDS: Final = _table(
         controls="texts",
         stage="text",
         plan="texts",
+        optional="applies_to:map",
     ),
     _kind(
         "evaluation",
