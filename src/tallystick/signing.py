@@ -1,8 +1,8 @@
 """Signers from key files: PKCS#8 PEM, mode 0600, encrypted where a passphrase was chosen.
 
-A key file that others can read, or that lies in a folder anybody can write to, is refused. A passphrase comes from a
-function, never from arguments or the environment's text. Beside each private key lies its public half, `LABEL.pub`, so that
-recording, which needs no signature, can name its actor without unlocking anything.
+A key file that others can read, or that lies in a folder anybody can write to, is refused. A passphrase comes from
+a function, never from arguments or the environment. Beside each private key lies its public half, `LABEL.pub`, so
+that recording, which needs no signature, can name its actor without unlocking anything.
 
 Tokens and key stores will be further makers of :class:`tallystick.proof.keys.Signer`.
 """
