@@ -1,7 +1,7 @@
 """The desk everything is done at: an open ledger, the folder of keys, and the clock.
 
-A verb takes a desk first, checks what the rules say *inside* the transaction that will append, and appends. So what a rule
-saw is what stood in the books when the entry was written.
+A verb takes a desk first, checks what the rules say *inside* the transaction that will append, and appends. So what a
+rule saw is what stood in the books when the entry was written.
 """
 
 from __future__ import annotations
@@ -141,14 +141,17 @@ class Desk:
         return self._of_label(label).actor
 
     def _of_label(self, label: str) -> Person:
-        fingerprint = signing.load_public(self.keys / f"{label}.pub").fingerprint
-        for person in KeyRing.of(self._people()).persons.values():
-            if person.key.fingerprint == fingerprint:
-                return person
-        raise KeyUnavailable(
-            "key is not registered on this ledger", where=str(self.keys / f"{label}.pub"),
-            got=actor_id(fingerprint), remedy="Register it with: tallystick key new",
-        )  # fmt: skip
+        path = self.keys / f"{label}.pub"
+        key = signing.load_public(path)
+        person = KeyRing.of(self._people()).holder(key)
+        if person is None:
+            raise KeyUnavailable(
+                "key is not registered on this ledger",
+                where=str(path),
+                got=actor_id(key.fingerprint),
+                remedy="Register it with: tallystick key new",
+            )
+        return person
 
     def _people(self) -> Book:
         return Book(self.ledger.entries(kind=("ledger", "key", "role")), origin=self.origin, parts=self.ledger.part)

@@ -52,7 +52,7 @@ def init(
     folder = keys if keys is not None else path.parent / "keys"
     identity = str(uuid.uuid4())
     origin = f"{name}/{identity}"
-    ledger_key = signing.make_key(folder, signing.LEDGER_KEY, "ed25519", passphrase=passphrase)
+    ledger_key = Signer(signing.make_key(folder, signing.LEDGER_KEY, "ed25519", passphrase=passphrase))
     seal_key = signing.make_key(folder, signing.SEAL_KEY, "ecdsa-p256", passphrase=passphrase)
     first = [
         _genesis(origin, identity, ledger_key, clock()),
@@ -71,19 +71,19 @@ def _genesis(origin: str, identity: str, key: Signer, at: str) -> Draft:
     return Draft("ledger", LEDGER_ACTOR, at, body)
 
 
-def _seal_registration(origin: str, ledger_key: Signer, seal_key: Signer, at: str) -> Draft:
+def _seal_registration(origin: str, ledger_key: Signer, seal_key: signing.PrivateKey, at: str) -> Draft:
     from tallystick.report.seal import self_signed
 
     start = datetime.now(UTC).replace(microsecond=0)
     certificate = self_signed(
-        seal_key.private,
+        seal_key,
         common_name=f"tallystick report seal of {origin}"[:64],
         not_before=start - timedelta(minutes=5),
         not_after=start + timedelta(days=365 * _SEAL_YEARS),
         serial=int.from_bytes(os.urandom(16), "big") >> 1,
     )
-    draft = _registration(LEDGER_ACTOR, [], "report-seal", seal_key, at, certificate=certificate)
-    return _signed(draft, origin, [seal_key, ledger_key], at)
+    draft = _registration(LEDGER_ACTOR, [], "report-seal", Signer(seal_key), at, certificate=certificate)
+    return _signed(draft, origin, [Signer(seal_key), ledger_key], at)
 
 
 def _registration(
@@ -152,7 +152,7 @@ def add_person(
         signers = _stewards(desk, ring, by)
         if not ring.persons and "steward" not in roles:
             roles = [*roles, "steward"]
-        key = signing.make_key(desk.keys, label, algorithm, passphrase=passphrase)
+        key = Signer(signing.make_key(desk.keys, label, algorithm, passphrase=passphrase))
         at = desk.clock()
         actor = actor_id(key.public.fingerprint)
         draft = _registration(actor, roles, "statement", key, at, personal=personal)
@@ -165,7 +165,7 @@ def _stewards(desk: Desk, ring: KeyRing, by: str | None) -> list[Signer]:
     if by is None:
         raise Refused("a steward must sign this registration", remedy="Add --by LABEL, the label of a steward's key.")
     signer = desk.signer(by)
-    person = ring.persons.get(actor_id(signer.public.fingerprint))
+    person = ring.holder(signer.public)
     if person is None:
         raise NotFound("key is not registered on this ledger", got=by)
     if not entitled(person.roles, "register"):
