@@ -29,6 +29,7 @@ __all__ = [
     "draft_of",
     "environment",
     "metric_drafts",
+    "metrics",
     "model",
     "model_draft",
     "params",
@@ -276,6 +277,35 @@ def _run_at(writer: Writer, seq: int) -> Entry:
     if entry.kind != "run":
         raise UsageError("entry is not a run", where=f"entry {seq}", got=entry.kind)
     return entry
+
+
+def metrics(
+    desk: Desk,
+    values: Mapping[str, object],
+    *,
+    actor: str,
+    model: tuple[str, int | None] | None = None,
+    dataset: str | None = None,
+    n: int | None = None,
+) -> list[Appended]:
+    """Record metrics measured elsewhere, about a recorded model and dataset.
+
+    Raises:
+        InvalidInput: there is none, or one that is neither a number nor a metric record.
+    """
+    if not values:
+        raise InvalidInput("no metric is named", expected="names with numbers")
+    with desk.writing() as writer:
+        book = desk.book(writer)
+        drafts = metric_drafts(
+            values,
+            actor=actor,
+            at=desk.clock(),
+            of=None if model is None else book.model(*model),
+            dataset=None if dataset is None else dataset_named(book, dataset),
+            n=n,
+        )
+        return [writer.append(draft) for draft in drafts]
 
 
 def metric_drafts(
