@@ -101,7 +101,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 3
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) and stop.code > 1 else 3
-    except Exception:  # noqa: BLE001 - the front door: nothing may look like a "no"
+    except Exception:
         import traceback
 
         traceback.print_exc()

@@ -50,11 +50,10 @@ def publish(front: Front, file: Path, author: str | None) -> None:
         done = evaluate.publish(desk, file, by=front.actor, author=author)
         body = done.entry.body
         state = "was published before, as" if done.repeated else "published as"
+        line = f"policy {body['id']} {body['version']} {state} entry {done.seq}, {len(body['plan'])} checks planned"
         front.print(
             {"entry": done.seq, "id": body["id"], "version": body["version"], "digest": body["digest"]},
-            [
-                f"policy {body['id']} {body['version']} {state} entry {done.seq}, with {len(body['plan'])} checks planned"
-            ],
+            [line],
         )
 
 

@@ -42,8 +42,11 @@ def _mapping(path: Path | None) -> dict[str, Value]:
 @_again
 @front
 def usecase(front: Front, file: Path, idempotency: str | None) -> None:
-    """Record a use case from FILE (YAML, JSON or TOML): name, owner_group, intended_use, prohibited_use,
-    jurisdictions, risk_tier, next_review; optional affected_groups, oversight. What is not said is recorded as absent."""
+    """Record a use case from FILE (YAML, JSON or TOML).
+
+    Fields: name, owner_group, intended_use, prohibited_use, jurisdictions, risk_tier, next_review; optional
+    affected_groups and oversight. What is not said is recorded as absent.
+    """
     from tallystick.workflow import record as verbs
 
     with front.desk(writing=True) as desk:

@@ -35,7 +35,8 @@ def init(front: Front, name: str, protect: bool) -> None:
     lines = [
         *pairs(facts),
         "",
-        "Hand the public key to whoever will verify, by a way of its own: a proof is worth what its key's source is worth.",
+        "Hand the public key to whoever will verify, by a way of its own:",
+        "a proof is worth what the source of its key is worth.",
         "Next: tallystick key new officer --role risk-officer",
     ]
     front.print({"ledger": str(front.ledger), "origin": facts["origin"], "key": key}, lines)
