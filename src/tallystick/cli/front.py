@@ -105,7 +105,7 @@ def front(body: Callable[..., R]) -> Callable[..., R]:
         actor: str | None = None,
         **rest: Any,
     ) -> R:
-        flags = {"ledger": ledger, "keys": keys, "format": form, "actor": actor}
+        flags = {"ledger": ledger, "keys": keys, "format": form, "as": actor}
         settings = load(environ=os.environ, start=Path.cwd(), flags=flags)
         return body(Front(settings, passphrase_file), *args, **rest)
 
