@@ -29,7 +29,7 @@ _FILE = click.Path(path_type=Path)
 def verify(
     file: Path, key: str | None, trust: Path | None, receipt: Path | None, anchor: Path | None, form: str
 ) -> int:
-    """Verify FILE: an evidence pack, a report, a receipt or a checkpoint. Offline, from the file and a public key alone.
+    """Verify FILE: an evidence pack, a report, a receipt or a checkpoint; offline, from it and a public key alone.
 
     Answers two questions: is it unaltered (integrity), and is anything missing (completeness). Keys inside a file never
     make that file trusted. Exits 0 if it holds, 1 if it does not, 3 if that cannot be said (no key, no receipt).
