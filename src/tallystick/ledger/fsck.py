@@ -227,9 +227,10 @@ class _Examination(Rows):
         start = -(2**63)
         while page := self._all(
             "SELECT seq, leaf, prev, kind, actor, recorded_at, idempotency_key, bytes FROM entries"
-            f" WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT {_PAGE}",  # noqa: S608 - a constant
+            " WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
             start,
             self._stop,
+            _PAGE,
         ):
             last = page[-1][0]
             links = defaultdict(set)
@@ -388,8 +389,9 @@ class _Examination(Rows):
     def _signed_heads(self) -> Iterator[_Head]:
         size = 0
         while page := self._all(
-            f"SELECT size, previous, root, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT {_PAGE}",  # noqa: S608 - a constant
+            "SELECT size, previous, root, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?",
             size,
+            _PAGE,
         ):
             for row in page:
                 size = row[0]

@@ -124,9 +124,9 @@ class Reader(Rows):
         if actor is not None:
             where += " AND actor = ?"
             wanted.append(actor)
-        query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT {_PAGE}"  # noqa: S608 - no value in it
+        query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608 - no value stands in it
         stop = self.size if stop is None else min(stop, self.size)
-        while page := self._all(query, start, stop, *wanted):
+        while page := self._all(query, start, stop, *wanted, _PAGE):
             for seq, raw in page:
                 yield _parsed(seq, raw)
             start = page[-1][0] + 1
@@ -222,8 +222,8 @@ class Reader(Rows):
     def checkpoints(self) -> Iterator[bytes]:
         """Every signed note, smallest tree first."""
         size = 0
-        query = f"SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT {_PAGE}"  # noqa: S608
-        while page := self._all(query, size):
+        query = "SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?"
+        while page := self._all(query, size, _PAGE):
             yield from (note for _, note in page)
             size = page[-1][0]
 
