@@ -42,7 +42,7 @@ from tallystick.canonical import Value, b64, digest, encode
 from tallystick.errors import InvalidData, NotFound
 from tallystick.proof import merkle
 
-__all__ = ["LEAF", "Fingerprint", "Line", "Progress", "fingerprint", "lines", "read_whole", "unchanged"]
+__all__ = ["LEAF", "Fingerprint", "Line", "Progress", "fingerprint", "lines", "name_value", "read_whole", "unchanged"]
 
 LEAF: Final = 8 * 1024 * 1024
 """Bytes in a leaf."""
@@ -223,7 +223,7 @@ class _Hasher:
         with _opened_file(name, parent, path) as (file, before):
             tree, plain, count = self._hash(file)
             _check_same(before, os.fstat(file), count, path)
-        return Line(_text(path), count, tree, plain)
+        return Line(name_value(path), count, tree, plain)
 
     def _hash(self, file: int) -> tuple[str, str, int]:
         plain = hashlib.sha256()
@@ -295,10 +295,10 @@ def _walk(folder: int, prefix: bytes, hasher: _Hasher, depth: int) -> Iterator[t
 def _link(name: bytes, parent: int, path: bytes) -> Line:
     with _mapped(path):
         target = os.readlink(name, dir_fd=parent)
-    return Line(_text(path), 0, "", "", link=_text(target))
+    return Line(name_value(path), 0, "", "", link=name_value(target))
 
 
-def _text(name: bytes) -> Value:
+def name_value(name: bytes) -> Value:
     """A name as text if it is UTF-8 in normal form C, else as ``{"bytes": base64}``."""
     try:
         text = name.decode("utf-8")
