@@ -21,7 +21,7 @@ from tallystick.canonical import Value, encode, tagged
 from tallystick.errors import InvalidData, InvalidRecord
 from tallystick.records import KINDS, Attachment, Personal, absent
 
-__all__ = ["SPILL", "Captured", "completed", "media_type", "near", "spilled"]
+__all__ = ["SPILL", "Captured", "completed", "media_type", "named", "near", "spilled"]
 
 SPILL: Final = 16 * 1024
 """Bytes of canonical JSON above which a value moves out of the body into an attachment."""
@@ -59,7 +59,7 @@ class Captured:
     attachments: tuple[Attachment, ...] = ()
     personal: tuple[Personal, ...] = ()
     subject: tuple[Mapping[str, Value], ...] = ()
-    """in-toto resource descriptors; ``sha256`` is what `sha256sum` prints for a file, the listing's digest for a folder."""
+    """in-toto resource descriptors; the digest is the plain SHA-256 of a file, of a folder that of its listing."""
     basis: str = "observed"
 
 
@@ -99,14 +99,15 @@ def media_type(name: str) -> str:
     return _MEDIA_TYPES.get(endings[-1] if endings else "", "application/octet-stream")
 
 
-def named(path: PurePath) -> str:
+def named(path: PurePath | str) -> str:
     """The last part of a path as text that can stand in a record.
 
     Raises:
         InvalidData: the name is not UTF-8.
     """
+    name = PurePath(path).name
     try:
-        path.name.encode("utf-8")
+        name.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InvalidData("file name is not UTF-8", got=ascii(path.name), remedy="Rename the file.") from error
-    return str(tagged(path.name))
+        raise InvalidData("file name is not UTF-8", got=ascii(name), remedy="Rename the file.") from error
+    return str(tagged(name))

@@ -1,13 +1,13 @@
 """Describes a dataset: its bytes by digest, its columns, how many rows, a profile; never a row.
 
-* **Tables** are CSV (``.csv``, ``.tsv``, also with ``.gz``) and Parquet files, one file or a folder of them. The files of
-  a folder that are tables are read as one table if they have the same columns. Anything else is recorded by its
+* **Tables** are CSV (``.csv``, ``.tsv``, also with ``.gz``) and Parquet files, one file or a folder of them. The files
+  of a folder that are tables are read as one table if they have the same columns. Anything else is recorded by its
   fingerprint alone, with fields and rows "not tabular".
 * **CSV** is UTF-8 with a header line; the delimiter is the one of ``, ; tab |`` that splits the header most; quotes are
   doubled. Every line must have as many cells as the header: a ragged file is refused with its line. An empty cell is
   null. A column without a name is called ``column<n>``, n from 0.
-* **Types** are DuckDB's names (``BIGINT``, ``DOUBLE``, ``VARCHAR``, ``DATE``, ...). For CSV they are taken from the first
-  20,480 rows if all others agree, else from the whole file.
+* **Types** are DuckDB's names (``BIGINT``, ``DOUBLE``, ``VARCHAR``, ``DATE``, ...). For CSV they are taken from the
+  first 20,480 rows if all others agree, else from the whole file.
 * **The profile** can single people out, so it is an erasable attachment, and what stands there is restrained: a value
   is listed only if at least 10 rows have it, no value of a text column with more than 50 % distinct values, no figures
   of a column with fewer than 10 values, no figures of a whole-number column in which every value is another (such
@@ -97,7 +97,7 @@ def describe(
         described, attachments = _described(table)
     columns = [column.name for column in table.columns] if table else None
     _check_columns(declared, columns)
-    shown = named(Path(path)) or named(real)
+    shown = named(path) or named(real)
     observed |= {"distribution": _distribution(shown, mark)} | described
     return Captured(
         body=completed("dataset", observed, declared),
@@ -142,7 +142,9 @@ def _check_columns(declared: Mapping[str, Value], columns: Sequence[str] | None)
         return
     for where, column in named_columns:
         if column not in columns:
-            raise InvalidData(f"declared column {column!r} is not in the data", where=where, **near(str(column), columns))
+            raise InvalidData(
+                f"declared column {column!r} is not in the data", where=where, **near(str(column), columns)
+            )
 
 
 # --------------------------------------------------------------------------- tables
@@ -249,7 +251,8 @@ def _source(path: Path, engine: DuckDBPyConnection, *, sample: int = 20_480) -> 
         return _Source("SELECT * FROM read_parquet(?)", (_literal(path),), tuple(str(row[0]) for row in found))
     dialect = _dialect(path)
     options = f"{dialect.options}, sample_size = {sample}"
-    return _Source(f"SELECT * FROM read_csv(?, {options})", (_literal(path), dialect.delimiter), dialect.names)
+    sql = f"SELECT * FROM read_csv(?, {options})"  # noqa: S608 - nothing in it comes from outside
+    return _Source(sql, (_literal(path), dialect.delimiter), dialect.names)
 
 
 def _literal(path: Path) -> str:
@@ -339,7 +342,7 @@ def _errors(paths: Sequence[Path], engine: DuckDBPyConnection) -> Iterator[None]
 
 
 def _explained(error: Exception, paths: Sequence[Path], engine: DuckDBPyConnection) -> InvalidData:
-    """DuckDB's error without the line of data that it quotes, with the file and line at fault where they can be found."""
+    """DuckDB's error without the line of data that it quotes, with the file and line at fault if they can be found."""
     for path in paths:
         text = _trial(path, engine)
         if text is not None:
@@ -354,11 +357,12 @@ def _trial(path: Path, engine: DuckDBPyConnection) -> str | None:
     else:
         dialect = _dialect(path)
         columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(dialect.names)))
-        sql = f"SELECT max(COLUMNS(*)) FROM read_csv(?, {dialect.options}, auto_detect = false, columns = {{{columns}}})"
+        options = f"{dialect.options}, auto_detect = false, columns = {{{columns}}}"
+        sql = f"SELECT max(COLUMNS(*)) FROM read_csv(?, {options})"  # noqa: S608 - nothing in it comes from outside
         parameters = [_literal(path), dialect.delimiter]
     try:
         engine.execute(sql, parameters).fetchall()
-    except Exception as error:  # noqa: BLE001 - any failure of the engine is the answer here
+    except Exception as error:
         return str(error)
     return None
 
@@ -367,7 +371,9 @@ def _said(text: str, path: Path) -> InvalidData:
     line, cells = _LINE.search(text), _CELLS.search(text)
     where = f"{path.name}:{line[1]}" if line else path.name
     if cells:
-        return InvalidData("line has another number of cells than the header", where=where, expected=cells[1], got=cells[2])
+        return InvalidData(
+            "line has another number of cells than the header", where=where, expected=cells[1], got=cells[2]
+        )
     for sign, what in _SIGNS.items():
         if sign in text:
             return InvalidData(what, where=where)
@@ -388,7 +394,8 @@ _SIGNS: Final = {
 
 
 def _scanned(engine: DuckDBPyConnection, source: _Source, names: Sequence[str]) -> _Table:
-    types = engine.execute(f"DESCRIBE SELECT * FROM {source.sql}", list(source.parameters)).fetchall()
+    sql = f"DESCRIBE SELECT * FROM {source.sql}"  # noqa: S608 - column numbers and parameters only
+    types = engine.execute(sql, list(source.parameters)).fetchall()
     columns = [_Column(name, str(row[1])) for name, row in zip(names, types, strict=True)]
     rows = 0
     for part in _parts(columns):
@@ -451,7 +458,8 @@ def _closer(c: str, column: _Column, exactly: bool) -> dict[str, str]:
 
 
 def _row(engine: DuckDBPyConnection, source: _Source, expressions: Sequence[str]) -> tuple[Any, ...]:
-    row = engine.execute(f"SELECT {', '.join(expressions)} FROM {source.sql}", list(source.parameters)).fetchall()[0]
+    sql = f"SELECT {', '.join(expressions)} FROM {source.sql}"  # noqa: S608 - column numbers and parameters only
+    row = engine.execute(sql, list(source.parameters)).fetchall()[0]
     return tuple(row)
 
 
@@ -515,7 +523,10 @@ def _values(found: Mapping[str, Any], distinct: int) -> dict[str, Value]:
         return {"held_back": f"more than {_LOOKS_UNIQUE:.0%} of the values are distinct"}
     counted = [(str(tagged(_shown(value))), int(n)) for value, n in found["values"].items() if n >= SMALL_CELL]
     counted.sort(key=lambda item: (-item[1], item[0]))
-    about: dict[str, Value] = {"values": [list(item) for item in counted[:_LISTED]], "suppressed": distinct - len(counted)}
+    about: dict[str, Value] = {
+        "values": [list(item) for item in counted[:_LISTED]],
+        "suppressed": distinct - len(counted),
+    }
     return about | ({"not_listed": len(counted) - _LISTED} if len(counted) > _LISTED else {})
 
 

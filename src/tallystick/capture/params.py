@@ -19,6 +19,7 @@ import json
 import math
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -26,7 +27,7 @@ from typing import Any, Final, NoReturn
 from tallystick.canonical import Value, digest, encode, tagged
 from tallystick.capture.captured import Captured, completed, spilled
 from tallystick.capture.fingerprint import read_whole
-from tallystick.errors import InvalidData, InvalidRecord, TallystickError
+from tallystick.errors import InvalidData, TallystickError
 from tallystick.records import absent
 
 __all__ = ["params"]
@@ -108,7 +109,7 @@ def _plain(value: object, depth: int) -> object:
     if depth > _MAX_DEPTH:
         raise InvalidData("parameters are nested too deeply", expected=f"up to {_MAX_DEPTH}")
     if isinstance(value, Mapping):
-        return {key: _plain(item, depth + 1) for key, item in value.items()}
+        return _plain_mapping(value, depth)
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, datetime.date | datetime.time):
@@ -117,6 +118,14 @@ def _plain(value: object, depth: int) -> object:
     if callable(tolist) and getattr(value, "shape", ()) != ():
         return _plain(tolist(), depth + 1)
     return value
+
+
+def _plain_mapping(value: Mapping[Any, Any], depth: int) -> dict[Any, object]:
+    names = [unicodedata.normalize("NFC", key) for key in value if isinstance(key, str)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidData(f"parameter {twice!r} stands twice, in two spellings of the same text")
+    return {key: _plain(item, depth + 1) for key, item in value.items()}
 
 
 # --------------------------------------------------------------------------- files
@@ -133,7 +142,9 @@ def _from_file(path: Path) -> object:
     except UnicodeDecodeError as error:
         raise InvalidData("is not UTF-8", where=path.name) from error
     except RecursionError as error:
-        raise InvalidData("parameters are nested too deeply", where=path.name, expected=f"up to {_MAX_DEPTH}") from error
+        raise InvalidData(
+            "parameters are nested too deeply", where=path.name, expected=f"up to {_MAX_DEPTH}"
+        ) from error
     except TallystickError:
         raise
     except ValueError as error:
