@@ -1,11 +1,12 @@
-"""Where the ledger is, where the keys are, how to print: settled once, at a front door.
+"""Where the ledger is, where the keys are, who acts, how to print: settled once, at a front door.
 
 Each value comes from the first of these that has it:
 
 1. a flag of the command line;
-2. the environment: ``TALLYSTICK_LEDGER``, ``TALLYSTICK_KEYS``, ``TALLYSTICK_FORMAT`` (empty means not set);
+2. the environment: ``TALLYSTICK_LEDGER``, ``TALLYSTICK_KEYS``, ``TALLYSTICK_AS``, ``TALLYSTICK_FORMAT`` (empty
+   means not set);
 3. the nearest ``tallystick.toml``, from the working folder upward;
-4. the default: the nearest ``.tallystick/ledger.db`` upward, ``keys`` beside it, a table.
+4. the default: the nearest ``.tallystick/ledger.db`` upward, ``keys`` beside it, nobody, a table.
 
 A path in ``tallystick.toml`` is relative to that file, any other to the working folder. An unknown key is refused,
 because a misspelt one would quietly send records to another ledger. Nothing here opens a ledger or a key.
@@ -30,7 +31,7 @@ FOLDER: Final = ".tallystick"
 Format = Literal["table", "json"]
 Source = Literal["flag", "environment", "file", "default"]
 
-_NAMES: Final = ("ledger", "keys", "format")
+_NAMES: Final = ("ledger", "keys", "as", "format")
 _FORMATS: Final[tuple[Format, ...]] = ("table", "json")
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _PASSWORD: Final = re.compile(r"(?i)(://[^:@/]*:).*(?=@)|([?&][^=&]*password=)[^&]*")
@@ -55,15 +56,18 @@ class Settings:
     ledger: Path | str = field(repr=False)
     """An absolute path, or a database URL as it was given (it may hold a password: print :meth:`shown`)."""
     keys: Path
+    actor: str | None
+    """Label of the key of whoever acts; the setting is called ``as``."""
     format: Format
     origins: Mapping[str, Origin]
-    """By the name of the value: ledger, keys, format."""
+    """By the name of the setting: ledger, keys, as, format."""
     file: Path | None
     """The ``tallystick.toml`` that was read."""
 
     def shown(self) -> list[tuple[str, str, str]]:
         """Name, value and origin of each setting, without passwords: what ``tallystick doctor`` prints."""
-        return [(name, _without_password(str(getattr(self, name))), str(self.origins[name])) for name in _NAMES]
+        values = {"ledger": self.ledger, "keys": self.keys, "as": self.actor or "nobody", "format": self.format}
+        return [(name, _without_password(str(values[name])), str(self.origins[name])) for name in _NAMES]
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,17 @@ def load(*, environ: Mapping[str, str], start: Path, flags: Mapping[str, str | N
     ledger, ledger_origin = _ledger(given.get("ledger"), start=start, environ=environ)
     keys, keys_origin = _keys(given.get("keys"), ledger=ledger, start=start, environ=environ)
     form, form_origin = _format(given.get("format"))
-    origins = {"ledger": ledger_origin, "keys": keys_origin, "format": form_origin}
-    return Settings(ledger=ledger, keys=keys, format=form, origins=MappingProxyType(origins), file=file)
+    actor = given.get("as")
+    actor_origin = actor.origin if actor else Origin("default", "nobody")
+    origins = {"ledger": ledger_origin, "keys": keys_origin, "as": actor_origin, "format": form_origin}
+    return Settings(
+        ledger=ledger,
+        keys=keys,
+        actor=actor.text if actor else None,
+        format=form,
+        origins=MappingProxyType(origins),
+        file=file,
+    )
 
 
 def _gather(
