@@ -69,7 +69,7 @@ def describe(
     *,
     declared: Mapping[str, Value],
     name: str,
-    version: str,
+    version: str | None = None,
     progress: Progress | None = None,
 ) -> Captured:
     """The record of a dataset, of kind ``dataset``.
@@ -79,7 +79,7 @@ def describe(
         declared: fields of the kind that only people know: role, licence, label, sampling, exclusions, ... ;
             ``sensitive_fields`` may name ``columns``, and ``label`` a ``column``: they must be in the data.
         name: what the dataset is called.
-        version: which version of it this is.
+        version: which version of it this is; the start of its fingerprint if None.
         progress: told how far reading for the fingerprint is.
 
     Raises:
@@ -87,7 +87,7 @@ def describe(
         InvalidData: empty, unreadable, ragged, changed while it was read, or without a column that was declared.
         InvalidRecord: something declared is no field of a dataset.
     """
-    observed: dict[str, Value] = {"name": name, "version": version}
+    observed: dict[str, Value] = {"name": name, "version": version or ""}
     completed("dataset", observed, declared)  # what is declared wrongly should not cost a reading
     with unchanged(path) as real:
         mark = fingerprint(real, progress=progress)
@@ -98,7 +98,7 @@ def describe(
     columns = [column.name for column in table.columns] if table else None
     _check_columns(declared, columns)
     shown = named(path) or named(real)
-    observed |= {"distribution": _distribution(shown, mark)} | described
+    observed |= {"version": version or mark.sha256[:12], "distribution": _distribution(shown, mark)} | described
     return Captured(
         body=completed("dataset", observed, declared),
         attachments=attachments,

@@ -30,7 +30,7 @@ from tallystick.capture.fingerprint import read_whole
 from tallystick.errors import InvalidData, TallystickError
 from tallystick.records import absent
 
-__all__ = ["params"]
+__all__ = ["mapping", "params"]
 
 _MAX_FILE: Final = 256 * 1024
 _MAX_DEPTH: Final = 24
@@ -69,6 +69,18 @@ def params(
     }
     subject = {"name": "params", "digest": {"sha256": observed["digest"]}}
     return Captured(completed("params", observed, {}), attachments, subject=(subject,))
+
+
+def mapping(path: Path | str) -> dict[str, Value]:
+    """What a person declares in a ``.json``, ``.yaml``, ``.yml`` or ``.toml`` file, as tagged values by name.
+
+    Raises:
+        NotFound, InvalidData: as :func:`params`.
+    """
+    plain = _plain(_from_file(Path(path)), 0)
+    if not isinstance(plain, Mapping) or not all(isinstance(name, str) for name in plain):
+        raise InvalidData("file is not a mapping of names to values", where=Path(path).name)
+    return {name: tagged(value) for name, value in plain.items()}
 
 
 def _unambiguous(values: Value) -> Value:
