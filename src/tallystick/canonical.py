@@ -154,7 +154,8 @@ def tagged(value: object) -> Value:
 
     Floats that are not finite, or whole and beyond 2^53-1, become ``{"float": "nan"|"inf"|"-inf"|digits}``, large
     integers ``{"int": "..."}``, bytes ``{"bytes": base64}``, mappings with other keys ``{"map": [[key, value], ...]}``,
-    anything else ``{"repr": "..."}`` without memory addresses. Text is brought to NFC. NumPy scalars count as their Python values.
+    anything else ``{"repr": "..."}`` without memory addresses. Text is brought to NFC. NumPy scalars count as their
+    Python values.
     """
     return _tagged(value, 0)
 
