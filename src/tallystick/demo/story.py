@@ -138,7 +138,7 @@ def _scored(candidate: str) -> str:
 def _decide() -> None:
     _tallystick("approve credit@2 --rationale 'It passes.' --as engineer", expect=1)
     _tallystick(
-        "approve credit@2 --rationale 'Similar selection rates matter most for this use; the loss of equalized odds is known.'"
+        "approve credit@2 --rationale 'Similar selection rates matter most here; the loss of equalized odds is known.'"
         " --condition 'Watch equalized odds monthly;model-risk;2027-03-31' --as officer"
     )
     _tallystick("promote credit@1 --as engineer", expect=1)
@@ -185,7 +185,7 @@ def _ending(folder: Path, seconds: float) -> None:
     _chapter(11, "What to open")
     lines = {
         "audit.pdf": "the signed audit report; audit.html is the same for a browser",
-        "evidence.zip": "the evidence pack: entries, proofs, policy, keys, report; README.txt inside says how to check by hand",
+        "evidence.zip": "the evidence pack: entries, proofs, policy, keys, report, and how to check it by hand",
         "audit.pdf.tlog-proof": "the receipt that ties the report to the ledger",
         ".tallystick/ledger.vkey": "the public key that verifying needs",
         "train.py": "the training script: look for tallystick.run",
