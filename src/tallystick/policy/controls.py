@@ -1,8 +1,8 @@
 """The control catalogue: clauses of laws and standards that a policy says it is evidence for.
 
-The catalogue is a draft mapping in our own words, mostly from secondary sources, and no legal advice. ``auto`` says what
-software may claim: A (evidence from records alone), P (partly), H (only a person can attest). An H control is never
-shown as passed by software.
+The catalogue is a draft mapping in our own words, mostly from secondary sources, and no legal advice. ``auto`` says
+what software may claim: A (evidence from records alone), P (partly), H (only a person can attest). An H control is
+never shown as passed by software.
 """
 
 from __future__ import annotations

@@ -15,11 +15,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
 
-__all__ = ["MISSING", "SCHEMA", "Cell", "Cells", "Counts", "Group", "Table", "group_words", "label"]
+__all__ = ["MISSING", "SCHEMA", "Cell", "Cells", "Counts", "Group", "Scores", "Table", "group_words", "label"]
 
 SCHEMA = "tallystick/counts/v1"
 MISSING = "(missing)"
@@ -173,6 +174,16 @@ class Counts:
         if wrong or not counts.tables:
             raise InvalidData("the count tables do not add up to the number of rows", expected=f"{counts.rows} rows")
         return counts
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Rows, where counts do not suffice: NumPy arrays of one length."""
+
+    y_true: Any
+    """1 where the true outcome is the favourable one, otherwise 0."""
+    score: Any
+    """Finite numbers."""
 
 
 def _read(value: Mapping[str, Value]) -> Counts:

@@ -202,13 +202,11 @@ def _path(loc: tuple[str | int, ...], value: canonical.Value) -> strict_yaml.Pat
     """The way through the document: pydantic's location without the names of types that it puts in between."""
     path: list[str | int] = []
     for step in loc:
-        if isinstance(value, dict) and step in value:
+        in_mapping = isinstance(value, dict) and step in value
+        in_sequence = isinstance(value, list) and isinstance(step, int) and step < len(value)
+        if in_mapping or in_sequence:
             value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
-            continue
-        path.append(step)
+            path.append(step)
     return tuple(path)
 
 
@@ -240,7 +238,9 @@ def _unknown_type(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
 
 def _unknown_word(path: strict_yaml.Path, value: canonical.Value, expected: str) -> _Problem:
     known = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
-    return _Problem(path, f"{_dotted(path)}: unknown word {str(_at(path, value))[:40]!r}", _near(_at(path, value), known))
+    return _Problem(
+        path, f"{_dotted(path)}: unknown word {str(_at(path, value))[:40]!r}", _near(_at(path, value), known)
+    )
 
 
 def _at(path: strict_yaml.Path, value: canonical.Value) -> canonical.Value:
@@ -284,7 +284,9 @@ def _across(value: Mapping[str, canonical.Value], controls: Collection[str] | No
     for position, control in enumerate(named if isinstance(named, list) else []):
         if controls is not None and control not in controls:
             path = ("metadata", "controls", position)
-            problems.append(_Problem(path, f"no control {str(control)[:40]!r} in the catalogue", _near(control, controls)))
+            problems.append(
+                _Problem(path, f"no control {str(control)[:40]!r} in the catalogue", _near(control, controls))
+            )
     return problems
 
 
@@ -333,6 +335,7 @@ def _explain_schema(gate: SchemaGate) -> Iterator[tuple[str, str]]:
         yield gate.rows_check, f"there are at least {gate.rows.min:,} rows.{_because(gate.rows.because, gate.because)}"
     for check, name, kind in gate.checks():
         column = gate.columns[name]
-        limits = "" if kind == "present" else f" Of the share of rows that miss this, {gate.limits(name, kind).words}."
-        yield check, f"{column.demand(name, kind)}.{limits}{_because(column.because, gate.because)}"
-
+        tolerated = f"{name}.{kind}" in gate.tolerate
+        limits = f" Of the share of rows that miss this, {gate.limits(name, kind).words}." if tolerated else ""
+        everywhere = "" if kind == "present" or tolerated else ", in every row"
+        yield check, f"{column.demand(name, kind)}{everywhere}.{limits}{_because(column.because, gate.because)}"

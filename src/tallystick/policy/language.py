@@ -52,8 +52,10 @@ class _Part(BaseModel):
 
 
 class _Reasoned(_Part):
-    because: Text | None = Field(None, description="Why the policy asks for this; printed beside every result.")
-    advice: Text | None = Field(None, description="What to look at when the check does not pass; printed with it.")
+    because: Text | None = Field(default=None, description="Why the policy asks for this; printed beside every result.")
+    advice: Text | None = Field(
+        default=None, description="What to look at when the check does not pass; printed with it."
+    )
 
 
 def _threshold(text: str | None, *, percent: bool = False) -> Threshold | None:
@@ -61,8 +63,10 @@ def _threshold(text: str | None, *, percent: bool = False) -> Threshold | None:
 
 
 class _Thresholds(_Reasoned):
-    fail_if: str | None = Field(None, description="Fails when the value is beyond, for example '< 0.80'.")
-    warn_if: str | None = Field(None, description="Warns when the value is beyond; must be reached before fail_if.")
+    fail_if: str | None = Field(default=None, description="Fails when the value is beyond, for example '< 0.80'.")
+    warn_if: str | None = Field(
+        default=None, description="Warns when the value is beyond; must be reached before fail_if."
+    )
 
     @field_validator("fail_if", "warn_if")
     @classmethod
@@ -124,15 +128,21 @@ Attribute = Annotated[
 class MinGroup(_Part):
     """Which groups are large enough to speak of."""
 
-    n: int = Field(100, ge=1, description="Least number of people in a group.")
+    n: int = Field(default=100, ge=1, description="Least number of people in a group.")
     positives: int = Field(
-        30, ge=1, description="Least number of people that a conditional rate stands on, such as those with TPR's y=1."
+        default=30,
+        ge=1,
+        description="Least number of people that a conditional rate stands on, such as those with TPR's y=1.",
     )
     on_small: Literal["not_evaluable", "error"] = Field(
-        "not_evaluable", description="not_evaluable: leave small groups out, in the open; error: refuse to judge."
+        default="not_evaluable",
+        description="not_evaluable: leave small groups out, in the open; error: refuse to judge.",
     )
     max_excluded_share: float = Field(
-        0.02, ge=0, lt=1, description="If more of all people than this are in groups left out, nothing is judged."
+        default=0.02,
+        ge=0,
+        lt=1,
+        description="If more of all people than this are in groups left out, nothing is judged.",
     )
 
 
@@ -140,7 +150,7 @@ class BootstrapInterval(_Part):
     """How intervals are made."""
 
     method: Literal["multinomial_bootstrap"] = "multinomial_bootstrap"
-    n: int = Field(10_000, ge=1_000, le=100_000, description="Replicates.")
+    n: int = Field(default=10_000, ge=1_000, le=100_000, description="Replicates.")
     seed: Literal["from_digest"] = "from_digest"
 
 
@@ -148,7 +158,7 @@ class BiasMetric(_Thresholds):
     """One comparison between groups."""
 
     name: Literal[tuple(GROUP_METRICS)]  # type: ignore[valid-type]  # the table of metrics is the list of names
-    favourable: Outcome | None = Field(None, description="Another favourable outcome than that of the inputs.")
+    favourable: Outcome | None = Field(default=None, description="Another favourable outcome than that of the inputs.")
 
     @property
     def metric(self) -> GroupMetric:
@@ -168,7 +178,7 @@ class BiasGate(_Reasoned):
     type: Literal["bias"]
     sensitive: list[Attribute] = Field(min_length=1, max_length=20, description="Columns, or lists of columns.")
     missing_group: Literal["as_group", "error"] = Field(
-        "as_group", description="People without a group value form a group of their own, or are an error."
+        default="as_group", description="People without a group value form a group of their own, or are an error."
     )
     min_group: MinGroup = MinGroup()
     require_groups: dict[Name, Annotated[list[Outcome], Field(min_length=1)]] = Field(
@@ -184,7 +194,9 @@ class BiasGate(_Reasoned):
         for column in self.require_groups:
             if [column] not in self.sensitive:
                 what = "is only listed within an intersection" if column in known else "is not among 'sensitive'"
-                raise _invalid(f"required groups of {column!r} are never looked at: it {what}", "require_groups", column)
+                raise _invalid(
+                    f"required groups of {column!r} are never looked at: it {what}", "require_groups", column
+                )
         for position, attribute in enumerate(self.sensitive):
             if len(set(attribute)) < len(attribute):
                 raise _invalid("an intersection names a column twice", "sensitive", str(position))
@@ -208,7 +220,8 @@ class BenchmarkMetric(_Thresholds):
 
     name: Literal[tuple(BENCHMARKS)]  # type: ignore[valid-type]  # the table of metrics is the list of names
     optional: bool = Field(
-        False, description="For metrics of the score: does not apply to data without a score column, and says so."
+        default=False,
+        description="For metrics of the score: does not apply to data without a score column, and says so.",
     )
 
     @property
@@ -236,7 +249,9 @@ class BenchmarkGate(_Reasoned):
     def _has_intervals(self) -> BenchmarkGate:
         for position, metric in enumerate(self.metrics):
             if self.decision == "confident" and not metric.metric.has_interval:
-                raise _invalid(f"{metric.name} has no interval, so decision cannot be confident", "metrics", str(position))
+                raise _invalid(
+                    f"{metric.name} has no interval, so decision cannot be confident", "metrics", str(position)
+                )
         return self
 
     def checks(self) -> Iterator[tuple[str, BenchmarkMetric]]:
@@ -264,15 +279,15 @@ _NOT_LINEAR = re.compile(r"\(\?(=|!|<=|<!|P=|>|\()|\\[1-9]|\\[kgK]|[*+?}]\+")
 class Column(_Reasoned):
     """What one column must be."""
 
-    dtype: Dtype | None = Field(None, description="The type in Parquet; in CSV, that every value reads as it.")
-    nullable: bool = Field(False, description="Whether values may be missing.")
-    unique: bool = Field(False, description="Whether every value must stand once only.")
+    dtype: Dtype | None = Field(default=None, description="The type in Parquet; in CSV, that every value reads as it.")
+    nullable: bool = Field(default=False, description="Whether values may be missing.")
+    unique: bool = Field(default=False, description="Whether every value must stand once only.")
     range: Annotated[list[Bound], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="Least and largest number, both allowed; null for no limit on that side."
+        default=None, description="Least and largest number, both allowed; null for no limit on that side."
     )
-    isin: Annotated[list[Allowed], Field(min_length=1)] | None = Field(None, description="All allowed values.")
-    regex: Text | None = Field(None, description="RE2 expression that the whole value must match.")
-    nan: Literal["forbid", "allow"] = Field("forbid", description="Whether numbers may be NaN.")
+    isin: Annotated[list[Allowed], Field(min_length=1)] | None = Field(default=None, description="All allowed values.")
+    regex: Text | None = Field(default=None, description="RE2 expression that the whole value must match.")
+    nan: Literal["forbid", "allow"] = Field(default="forbid", description="Whether numbers may be NaN.")
 
     @field_validator("range")
     @classmethod
@@ -315,8 +330,12 @@ class Column(_Reasoned):
         return (self.dtype or "").startswith("float") or (self.range is not None and self.dtype is None)
 
     def kinds(self) -> Iterator[str]:
-        """The names of the checks of this column, in a fixed order."""
-        yield "present"
+        """The names of the checks of this column, in a fixed order: ``present`` only where nothing else is asked.
+
+        A column that is missing fails every one of its checks.
+        """
+        if self.dtype is None and self.nullable and not any((self.unique, self.range, self.isin, self.regex)):
+            yield "present"
         if self.dtype is not None:
             yield "dtype"
         if not self.nullable:
@@ -326,7 +345,6 @@ class Column(_Reasoned):
         for kind in ("unique", "range", "isin", "regex"):
             if getattr(self, kind) not in (None, False):
                 yield kind
-
 
     def demand(self, name: str, kind: str) -> str:
         """What a check of this column asks for, as a clause."""
@@ -377,7 +395,9 @@ class SchemaGate(_Reasoned):
     def _consistent(self) -> SchemaGate:
         if not self.columns and self.rows is None:
             raise _invalid("the gate has neither columns nor rows, so it checks nothing")
-        tolerable = [f"{c}.{kind}" for c, column in self.columns.items() for kind in column.kinds() if kind != "present"]
+        tolerable = [
+            f"{c}.{kind}" for c, column in self.columns.items() for kind in column.kinds() if kind != "present"
+        ]
         for key in self.tolerate:
             if key not in tolerable:
                 listed = ", ".join(tolerable[:8]) or "none"
@@ -422,10 +442,10 @@ class Metadata(_Part):
     version: Semver = Field(description="Semantic version, for example 1.0.0.")
     owner: Name = Field(description="A group, never a person or an address.")
     controls: list[Name] = Field(default_factory=list, description="Controls of the catalogue that it is evidence for.")
-    effective_from: Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")] | None = (
-        None
-    )
-    because: Text | None = Field(None, description="Why there is this policy.")
+    effective_from: (
+        Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")] | None
+    ) = None
+    because: Text | None = Field(default=None, description="Why there is this policy.")
 
     @field_validator("owner")
     @classmethod
@@ -466,7 +486,7 @@ class Inputs(_Part):
 class Defaults(_Part):
     """What holds for every gate."""
 
-    confidence: float = Field(0.95, ge=0.5, le=0.999, description="Of every interval.")
+    confidence: float = Field(default=0.95, ge=0.5, le=0.999, description="Of every interval.")
 
 
 class Document(_Part):
@@ -476,7 +496,7 @@ class Document(_Part):
     kind: Literal["Policy"]
     metadata: Metadata
     applies_to: AppliesTo
-    inputs: Inputs | None = Field(None, description="Needed by bias and benchmark gates.")
+    inputs: Inputs | None = Field(default=None, description="Needed by bias and benchmark gates.")
     defaults: Defaults = Defaults()
     gates: list[Annotated[Gate, Field(discriminator="type")]] = Field(min_length=1)
 
@@ -501,7 +521,9 @@ class Document(_Part):
         if isinstance(gate, SchemaGate):
             return
         if self.inputs is None:
-            raise _invalid(f"gate {gate.id!r} needs inputs.columns with y_true, y_pred and favourable", "gates", str(position))
+            raise _invalid(
+                f"gate {gate.id!r} needs inputs.columns with y_true, y_pred and favourable", "gates", str(position)
+            )
         if isinstance(gate, BenchmarkGate) and self.inputs.columns.score is None:
             for metric in gate.metrics:
                 if metric.metric.needs_score:

@@ -27,7 +27,18 @@ from tallystick.canonical import Value
 from tallystick.policy.statistics import Interval
 from tallystick.policy.threshold import Threshold
 
-__all__ = ["MEASURED", "VERDICTS", "CheckResult", "Decision", "Limits", "Verdict", "against_plan", "broken", "number", "roll_up"]
+__all__ = [
+    "MEASURED",
+    "VERDICTS",
+    "CheckResult",
+    "Decision",
+    "Limits",
+    "Verdict",
+    "against_plan",
+    "broken",
+    "number",
+    "roll_up",
+]
 
 Verdict = Literal["pass", "warn", "fail", "inconclusive", "not_evaluable", "not_applicable", "error"]
 Decision = Literal["point", "confident"]

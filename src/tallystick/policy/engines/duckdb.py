@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallystick.errors import InvalidData, NotFound
-from tallystick.policy.counts import Cell, Counts, Table, label
+from tallystick.policy.counts import Cell, Counts, Scores, Table, label
 
 if TYPE_CHECKING:
     import duckdb
@@ -89,7 +89,7 @@ class Source:
                 "there are too many combinations of groups and outcomes to count",
                 where=self.path.name,
                 expected=f"up to {MAX_CELLS}",
-                remedy=f"Of {', '.join(names)} one holds identifiers or scores; name another column or put it in bands.",
+                remedy=f"Of {', '.join(names)} one holds identifiers or scores; name another or put it in bands.",
             )
         return self._counts(rows, tables, true, predicted)
 
@@ -154,6 +154,28 @@ class Source:
             found = relation.to_arrow_table()
         return found.rename_columns(list(columns) or ["c0"])
 
+    def scores(self, *, true: str, score: str, favourable: str) -> Scores:
+        """Of each row whether its true outcome is the favourable one, and its score, in the order of the file.
+
+        Raises:
+            InvalidData: a column is missing, or a score is missing, no number, NaN or infinite.
+        """
+        import numpy as np
+
+        found = self.table([true, score])
+        truth = found[true].combine_chunks().dictionary_encode()
+        good = np.array([label(value) == favourable for value in truth.dictionary.to_pylist()], dtype=np.int64)
+        numbers = _numbers(found[score].combine_chunks())
+        wrong = int((~np.isfinite(numbers)).sum())
+        if wrong:
+            raise InvalidData(
+                f"{wrong:,} {'row has' if wrong == 1 else 'rows have'} no score",
+                where=f"{self.path.name}, column {score}",
+                expected="a finite number in every row",
+                remedy="Find out why they are missing; a verdict over the rest would hide them.",
+            )
+        return Scores(good[truth.indices.to_numpy()], numbers)
+
     def _sql(self, name: str) -> str:
         return f"c{self.columns.index(name)}"
 
@@ -185,6 +207,24 @@ def _group_value(value: str | None) -> str | None:
     if value is None or not value.strip() or value.lower() == "nan":
         return None
     return unicodedata.normalize("NFC", value)
+
+
+def _numbers(column: Any) -> Any:
+    """A column as an array of doubles; what is no number becomes NaN."""
+    import numpy as np
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.float64()).fill_null(float("nan")).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return np.array([_number(text) for text in column.to_pylist()], dtype=np.float64)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text is not None else float("nan")
+    except ValueError:
+        return float("nan")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The benchmark gate: quality over everyone.
 
-What follows from counts (accuracy, precision, recall, balanced accuracy, F1) is computed from the four counts and can be
+What follows from counts (accuracy, precision, recall, balanced accuracy, F1) is computed from four counts and can be
 replayed. What needs the score of each row (area under the ROC curve, Brier score, log loss) is computed by
 scikit-learn, and only its threshold can be replayed. A share with nobody to stand on has no value: not evaluable.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tallystick.errors import InvalidData
-from tallystick.policy.counts import Cells, Counts
+from tallystick.policy.counts import Cells, Counts, Scores
 from tallystick.policy.language import BenchmarkGate, BenchmarkMetric
 from tallystick.policy.results import CheckResult, Limits, Verdict
 from tallystick.policy.statistics import FEW, Interval, bootstrap, check_seed, hanley_mcneil, wilson
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["REPLICATES", "Scores", "run"]
+__all__ = ["REPLICATES", "run"]
 
 REPLICATES = 10_000
 """Of the bootstrap intervals of balanced accuracy and F1."""
@@ -39,16 +39,15 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True)
-class Scores:
-    """True outcome (1 for favourable) and score of every row, as arrays of one length; scores are finite."""
-
-    y_true: Any
-    score: Any
-
-
 def run(
-    gate: BenchmarkGate, counts: Counts, *, favourable: str, confidence: float, seed: str, scores: Scores | None = None
+    gate: BenchmarkGate,
+    counts: Counts,
+    *,
+    favourable: str,
+    confidence: float,
+    seed: str,
+    scores: Scores | None = None,
+    counted_only: bool = False,
 ) -> Iterator[CheckResult]:
     """Judge every check of the gate.
 
@@ -59,12 +58,16 @@ def run(
         confidence: of the intervals.
         seed: of the evaluation, 16 hex digits.
         scores: None where the data have no score column.
+        counted_only: leave out the checks that need scores.
     """
     counts.check_favourable(favourable)
     cells = counts.table(()).groups(favourable)[()]
     for check, metric in gate.checks():
         case = _Case(check, gate, metric, cells, confidence, check_seed(seed, check))
-        yield _judge_score(case, scores) if metric.metric.needs_score else _judge_counts(case)
+        if not metric.metric.needs_score:
+            yield _judge_counts(case)
+        elif not counted_only:
+            yield _judge_score(case, scores)
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,7 @@ def _judge_formula(case: _Case) -> CheckResult:
     enough = min(tp + fn, tp + fp, tp, fn + fp) >= FEW
     interval = None
     if enough:
-        interval = bootstrap(
-            case.cells, statistic, replicates=REPLICATES, confidence=case.confidence, seed=case.seed
-        )
+        interval = bootstrap(case.cells, statistic, replicates=REPLICATES, confidence=case.confidence, seed=case.seed)
     n = sum(case.cells)
     return _measured(case, float(formula(tp, fp, fn, tn)), interval, f"over {n:,} people", n)
 
@@ -152,7 +153,9 @@ def _measured(case: _Case, value: float, interval: Interval | None, of: str, n: 
     if not math.isfinite(value):
         return _result(case, "error", f"{case.words} came out as {value}, which is no figure to judge")
     verdict = limits.verdict(value, interval)
-    spread = "; no interval is stated for it" if not case.metric.metric.has_interval else "; too few events for an interval"
+    spread = (
+        "; no interval is stated for it" if not case.metric.metric.has_interval else "; too few events for an interval"
+    )
     if interval is not None:
         spread = f"; {interval.words} {limits.show(interval.low)} to {limits.show(interval.high)}"
     reason = f"{case.words} is {limits.show(value)} ({of}{spread}); {limits.words}"
@@ -160,7 +163,13 @@ def _measured(case: _Case, value: float, interval: Interval | None, of: str, n: 
 
 
 def _result(
-    case: _Case, verdict: Verdict, reason: str, *, value: float | None = None, interval: Interval | None = None, n: int = 0
+    case: _Case,
+    verdict: Verdict,
+    reason: str,
+    *,
+    value: float | None = None,
+    interval: Interval | None = None,
+    n: int = 0,
 ) -> CheckResult:
     passed = verdict in ("pass", "not_applicable")
     return CheckResult(

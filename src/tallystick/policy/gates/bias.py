@@ -105,8 +105,8 @@ def _judge(case: _Case) -> CheckResult:
     kept = case.kept
     found = compare(case.metric.metric, tuple(kept.values()))
     if found is None:
-        rate = case.rates[0] if len(case.rates) == 1 else case.rates[1]
-        what = f"the {rate.words} is 0 in every group, so no ratio can be formed"
+        zero = next(rate for rate in case.rates if not any(map(rate.numerator, kept.values())))
+        what = f"the {zero.words} is 0 in every group, so no ratio can be formed"
         return _result(case, "not_evaluable", reason=_with_left_out(case, what))
     interval = _interval(case, kept)
     verdict = case.limits.verdict(found.value, interval)
@@ -130,7 +130,10 @@ def _missing_values(case: _Case) -> tuple[Verdict, str] | None:
     n = sum(sum(cells) for group, cells in case.groups.items() if None in group)
     if n == 0:
         return None
-    return "error", f"{n:,} people have no value for {' and '.join(case.columns)}, and the policy wants one for everyone"
+    return (
+        "error",
+        f"{n:,} people have no value for {' and '.join(case.columns)}, and the policy wants one for everyone",
+    )
 
 
 def _required(case: _Case) -> tuple[Verdict, str] | None:
@@ -158,7 +161,10 @@ def _excluded(case: _Case) -> tuple[Verdict, str] | None:
         return None
     share = f"{n:,} of {case.n:,} people ({100 * n / case.n:.2g} %)"
     allowed = f"{100 * rules.max_excluded_share:g} %"
-    return "not_evaluable", f"{share} are in groups too small to judge, and the policy allows {allowed}: {_listed(case)}"
+    return (
+        "not_evaluable",
+        f"{share} are in groups too small to judge, and the policy allows {allowed}: {_listed(case)}",
+    )
 
 
 def _too_few(case: _Case) -> tuple[Verdict, str] | None:
@@ -252,19 +258,19 @@ def _spread(interval: Interval, limits: Limits) -> str:
 
 _ADVICE = {
     "selection_rate": (
-        "Compare the selection rates within bands of the strongest features to see which of them stands in for {who}, and "
-        "try a candidate trained with a parity constraint; see the rates of each group below."
+        "Compare the selection rates within bands of the strongest features to see which of them stands in for {who}, "
+        "and try a candidate trained with a parity constraint; see the rates of each group."
     ),
     "true_positive_rate": (
-        "Look at people with the favourable true outcome who are refused, by {who}: which features make them look worse, "
-        "and are labels or data scarcer there?"
+        "Look at people with the favourable true outcome who are refused, by {who}: which features make them look "
+        "worse, and are labels or data scarcer there?"
     ),
     "false_positive_rate": (
         "Look at people with the unfavourable true outcome who are selected, by {who}: which features favour one group?"
     ),
     "false_negative_rate": "Look at wrongly refused people, by {who}, and at the cut-off for each group.",
     "precision": "Compare what a favourable prediction is worth in each group of {who}: calibration, and base rates.",
-    "accuracy": "Compare errors by {who}: a group with worse accuracy is often small or different in the training data.",
+    "accuracy": "Compare errors by {who}: a group with worse accuracy is often small or unlike the others in training.",
 }
 
 
