@@ -153,6 +153,9 @@ class _Problem:
     path: strict_yaml.Path
     what: str
     remedy: str = ""
+    meant: strict_yaml.Path = ()
+    """The way to a key that is missing, or that an unknown key probably means."""
+    unknown: bool = False
 
     def __str__(self) -> str:
         return f"{self.what} ({self.remedy})" if self.remedy else self.what
@@ -174,7 +177,9 @@ def _validated(parsed: strict_yaml.Parsed) -> tuple[Document | None, list[_Probl
         return Document.model_validate_json(json.dumps(parsed.value)), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        return None, [_problem(dict(detail), parsed.value) for detail in details]
+        problems = [_problem(dict(detail), parsed.value) for detail in details]
+        misspelt = {problem.meant for problem in problems if problem.meant and problem.unknown}
+        return None, [problem for problem in problems if problem.unknown or problem.meant not in misspelt]
 
 
 def _problem(detail: dict[str, Any], value: canonical.Value) -> _Problem:
@@ -185,7 +190,8 @@ def _problem(detail: dict[str, Any], value: canonical.Value) -> _Problem:
     if kind == "extra_forbidden":
         return _unknown_key(path, value)
     if kind == "missing":
-        return _Problem(path, f"{_dotted((*path, detail['loc'][-1]))} is missing")
+        meant = (*path, detail["loc"][-1])
+        return _Problem(path, f"{_dotted(meant)} is missing", meant=meant)
     if kind.startswith("union_tag"):
         return _unknown_type(path, value)
     if kind == "literal_error":
@@ -218,15 +224,21 @@ def _plain(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
+def _close(word: object, known: Collection[str]) -> list[str]:
+    return difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+
+
 def _near(word: object, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    close = _close(word, known)
     return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(list(known)[:12])
 
 
 def _unknown_key(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
     model = _model_at(path[:-1], value)
     known = () if model is None else tuple(model.model_fields)
-    return _Problem(path, f"unknown key {str(path[-1])[:60]!r}", _near(path[-1], known))
+    near = _close(path[-1], known)
+    meant = (*path[:-1], *near)
+    return _Problem(path, f"unknown key {str(path[-1])[:60]!r}", _near(path[-1], known), meant=meant, unknown=True)
 
 
 def _unknown_type(path: strict_yaml.Path, value: canonical.Value) -> _Problem:

@@ -194,7 +194,9 @@ def _counted(policy: Policy, source: engine.Source) -> Counts:
     for gate in policy.gates:
         if isinstance(gate, BiasGate):
             tables |= {columns: None for _, columns, _ in gate.checks()}
-    return source.count(list(tables), true=inputs.columns.y_true, predicted=inputs.columns.y_pred)
+    counts = source.count(list(tables), true=inputs.columns.y_true, predicted=inputs.columns.y_pred)
+    counts.check_favourable(policy.favourable)
+    return counts
 
 
 def _scores(policy: Policy, source: engine.Source) -> Scores | None:

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MAX_GROUPS", "run"]
+__all__ = ["MAX_GROUPS", "SMALL_CELL", "run"]
 
 MAX_GROUPS = 1_000
 """More values than this are no groups of people."""
+
+SMALL_CELL = 10
+"""Results, which cannot be erased, give no figures on fewer people than this."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,10 @@ class _Case:
     def why_small(self, cells: Cells) -> str | None:
         """Why a group is too small for this metric, or None."""
         if sum(cells) < self.gate.min_group.n:
-            return f"{sum(cells):,} people, fewer than {self.gate.min_group.n}"
+            return f"{_few(sum(cells))} people, and the policy wants {self.gate.min_group.n}"
         for rate in self.rates:
             if rate.conditional and rate.denominator(cells) < self.gate.min_group.positives:
-                return f"{rate.denominator(cells):,} {rate.of}, fewer than {self.gate.min_group.positives}"
+                return f"{_few(rate.denominator(cells))} {rate.of}, and the policy wants {self.gate.min_group.positives}"
         return None
 
     @property
@@ -304,11 +307,17 @@ def _result(
     )
 
 
+def _few(n: int) -> str:
+    """A number of people, unless it could single somebody out."""
+    return f"fewer than {SMALL_CELL}" if n < SMALL_CELL else f"{n:,}"
+
+
 def _figures(case: _Case, group: Group, cells: Cells) -> dict[str, Value]:
+    """What the result says of a group; numbers below ten stay in the count tables, which can be erased."""
     why = case.why_small(cells)
     figures: dict[str, Value] = {
         "group": dict(zip(case.columns, group, strict=True)),
-        "n": sum(cells),
+        "n": sum(cells) if sum(cells) >= SMALL_CELL else None,
         "evaluated": why is None,
         "rates": {rate.name: _rate_figures(rate, cells, case.confidence) for rate in case.rates},
     }
@@ -317,6 +326,6 @@ def _figures(case: _Case, group: Group, cells: Cells) -> dict[str, Value]:
 
 def _rate_figures(rate: Rate, cells: Cells, confidence: float) -> dict[str, Value]:
     k, n = rate.numerator(cells), rate.denominator(cells)
-    if n == 0:
-        return {"k": k, "n": n, "value": None}
+    if n < SMALL_CELL:
+        return {"k": None, "n": None, "value": None}
     return {"k": k, "n": n, "value": k / n, "interval": wilson(k, n, confidence).as_json()}
