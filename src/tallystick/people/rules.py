@@ -198,12 +198,12 @@ def approval_problems(book: Book, ring: KeyRing, *, model: Entry, actor: str) ->
     if person is None:
         return [f"{actor} has no key on this ledger"]
     problems = []
-    if not entitled(person.roles, "approve"):
-        problems.append(f"{actor} is {', '.join(person.roles) or 'without a role'}: only a risk-officer approves")
     made = makers(book, model).get(actor, ())
     if made:
         more = f" and {len(made) - 1} more" if len(made) > 1 else ""
         problems.append(f"you made it: {actor} {made[-1]}{more}")
+    if not entitled(person.roles, "approve"):
+        problems.append(f"{actor} is {', '.join(person.roles) or 'without a role'}: only a risk-officer approves")
     return problems
 
 
