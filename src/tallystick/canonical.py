@@ -181,7 +181,7 @@ def _tagged(value: object, depth: int) -> Value:
     if isinstance(value, Sequence):
         return [_tagged(item, depth + 1) for item in value]
     item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "shape", None) == ():
+    if callable(item) and not isinstance(value, type) and getattr(value, "shape", None) == ():
         return _tagged(item(), depth + 1)
     if isinstance(value, datetime):
         return value.isoformat()

@@ -161,6 +161,7 @@ def test_a_recorded_promotion_is_judged_by_what_stood_before_it(world):
 def test_history_knows_which_version_was_in_production_when(world):
     usecase, policy = world.usecase(), world.policy()
     first, second = world.model(usecase, version=1), world.model(usecase, version=2)
+    assert rules.history(world.book, "credit") == []
     for model in (first, second, first):
         evaluation = world.evaluation(model, policy)
         world.promotion(model, world.decision(evaluation, model))

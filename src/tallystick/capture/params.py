@@ -127,7 +127,7 @@ def _plain(value: object, depth: int) -> object:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     tolist = getattr(value, "tolist", None)
-    if callable(tolist) and getattr(value, "shape", ()) != ():
+    if callable(tolist) and not isinstance(value, type) and getattr(value, "shape", ()) != ():
         return _plain(tolist(), depth + 1)
     return value
 

@@ -329,10 +329,10 @@ def history(book: Book, name: str, *, stage: str = "production", as_of: str | No
         model = book.find(entry.body.get("model"))
         if model is not None and model.body.get("name") == name and entry.body.get("stage") == stage:
             promotions.append((model, entry))
-    ends = [str(entry.body["effective_from"]) for _, entry in promotions[1:]]
+    starts = [str(entry.body["effective_from"]) for _, entry in promotions]
     tenures = [
-        Tenure(model, entry, str(entry.body["effective_from"]), until)
-        for (model, entry), until in zip(promotions, [*ends, None], strict=True)
+        Tenure(model, entry, since, until)
+        for (model, entry), since, until in zip(promotions, starts, [*starts[1:], None], strict=False)
     ]
     if as_of is None:
         return tenures

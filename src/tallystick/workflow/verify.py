@@ -29,7 +29,12 @@ _RECEIPT: Final = ".tlog-proof"
 
 
 def verify(
-    file: Path, *, key: str | None = None, trust: Path | None = None, receipt: Path | None = None, anchor: Path | None = None
+    file: Path,
+    *,
+    key: str | None = None,
+    trust: Path | None = None,
+    receipt: Path | None = None,
+    anchor: Path | None = None,
 ) -> Verdict:
     """Verify a pack, a report, a receipt or a checkpoint.
 
@@ -52,5 +57,3 @@ def verify(
         return _judged(data, proof, kept, keys)
     except NotVerified as error:
         return _no(error, keys)
-
-

@@ -42,8 +42,8 @@ prepare = make_column_transformer(
 )
 
 
-def save_predictions(path: str, y_pred) -> None:
-    test.assign(y_true=y_test, y_pred=y_pred).to_csv(path, index=False)
+def save_predictions(path: str, **columns) -> None:
+    test.assign(y_true=y_test, **columns).to_csv(path, index=False)
 
 
 def baseline(run) -> None:
@@ -51,8 +51,9 @@ def baseline(run) -> None:
     run.params(model)
     model.fit(train, y_train)
     y_pred = model.predict(test)
-    save_predictions("predictions/baseline.csv", y_pred)
-    finish(run, model, y_pred, score=model.predict_proba(test)[:, 1], limits="Trained on US census data of 1994.")
+    score = model.predict_proba(test)[:, 1]
+    save_predictions("predictions/baseline.csv", y_pred=y_pred, score=score)
+    finish(run, model, y_pred, score=score, limits="Trained on US census data of 1994.")
 
 
 def fair(run) -> None:
@@ -64,7 +65,7 @@ def fair(run) -> None:
     prepared = prepare.fit_transform(train.loc[sample])
     reduction.fit(prepared, y_train[sample], sensitive_features=train["sex"][sample])
     y_pred = reduction.predict(prepare.transform(test), random_state=SEED)
-    save_predictions("predictions/fair.csv", y_pred)
+    save_predictions("predictions/fair.csv", y_pred=y_pred)
     limits = "Trained on 8,000 rows of US census data of 1994. Predictions are drawn from several models, by a seed."
     finish(run, (prepare, reduction), y_pred, score=None, limits=limits)
 
