@@ -119,6 +119,7 @@ def connect(path: Path, *, writing: bool, patience: float = PATIENCE) -> sqlite3
 def _open(path: Path, *, mode: str, patience: float) -> sqlite3.Connection:
     uri = f"file:{urllib.parse.quote(os.fspath(path.absolute()))}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=patience)
+    connection.text_factory = _text
     for setting in (
         "trusted_schema = OFF",
         "foreign_keys = ON",
@@ -136,6 +137,11 @@ def _open(path: Path, *, mode: str, patience: float) -> sqlite3.Connection:
         # Of this connection only, and without effect on a file in WAL mode.
         _set_journal(connection, "truncate")
     return connection
+
+
+def _text(raw: bytes) -> str:
+    """Text of a column; bytes that are not UTF-8 differ from everything instead of stopping the reading."""
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def _set_journal(connection: sqlite3.Connection, mode: str) -> str:
@@ -325,6 +331,12 @@ def translated(path: Path, *, patience: float = PATIENCE) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translation(error, path, patience) from error
+    except UnicodeDecodeError as error:  # the driver failed to read SQLite's own message about a broken layout
+        raise _damaged(path, repr(error.object)[:120]) from error
+
+
+def _damaged(path: Path, got: str) -> Malformed:
+    return Malformed("ledger file is damaged", where=str(path), got=got, remedy="See `tallystick ledger fsck`.")
 
 
 @contextlib.contextmanager
@@ -343,7 +355,7 @@ def _translation(error: sqlite3.Error, path: Path, patience: float) -> Tallystic
     if primary == sqlite3.SQLITE_NOTADB:
         return InvalidInput("not a tallystick ledger", where=where, got="a file that is not SQLite")
     if primary == sqlite3.SQLITE_CORRUPT:
-        return Malformed("ledger file is damaged", where=where, got=got, remedy="See `tallystick ledger fsck`.")
+        return _damaged(path, got)
     if primary == sqlite3.SQLITE_CONSTRAINT:
         return Tampered("ledger holds a row that stands in the way", where=where, got=got)
     if primary == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.DataError):
