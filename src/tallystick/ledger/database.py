@@ -93,14 +93,8 @@ def connect(path: Path, *, writing: bool, patience: float = PATIENCE) -> sqlite3
         NewerFormat: laid out by a later version.
         LedgerBusy: another process holds the file.
     """
-    if not path.exists():
-        raise NotFound(
-            "there is no ledger here", where=str(path), remedy="Make one with `tallystick init`, or give --ledger."
-        )
-    if not path.is_file():
-        raise InvalidInput("not a tallystick ledger", where=str(path), expected="a file")
-    if writing and not os.access(path, os.W_OK):
-        raise Unavailable("ledger cannot be written by this user", where=str(path))
+    with _files(path):
+        _check_file(path, writing=writing)
     with translated(path, patience=patience):
         connection = _open(path, mode="rw" if os.access(path, os.W_OK) else "ro", patience=patience)
         try:
@@ -114,6 +108,19 @@ def connect(path: Path, *, writing: bool, patience: float = PATIENCE) -> sqlite3
             connection.close()
             raise
         return connection
+
+
+def _check_file(path: Path, *, writing: bool) -> None:
+    if not path.exists():
+        raise NotFound(
+            "there is no ledger here", where=str(path), remedy="Make one with `tallystick init`, or give --ledger."
+        )
+    if not path.is_file():
+        raise InvalidInput("not a tallystick ledger", where=str(path), expected="a file")
+    if not os.access(path, os.R_OK):
+        raise Unavailable("ledger cannot be read by this user", where=str(path))
+    if writing and not os.access(path, os.W_OK):
+        raise Unavailable("ledger cannot be written by this user", where=str(path))
 
 
 def _open(path: Path, *, mode: str, patience: float) -> sqlite3.Connection:
@@ -193,8 +200,8 @@ def laid_out(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         Refused: something of that name is there, before or when the block ends.
     """
-    _refuse_existing(path)
     with translated(path), _files(path):
+        _refuse_existing(path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
         os.close(handle)
