@@ -443,7 +443,7 @@ class _Examination(Rows):
         for number, doubt in enumerate(self._doubted):
             explained = number > 0 or self._is_bad(proven, size)
             self._say(None if explained else proven, doubt, "" if explained else "no good checkpoint from here on")
-        if self._signed < size and not self._is_bad(self._signed, size):
+        if self._head is None and self._signed < size and not self._is_bad(self._signed, size):
             self._say(self._signed, "entry stands under no checkpoint")
 
     # ----------------------------------------------------------------- what belongs to no entry
