@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -136,15 +137,15 @@ def test_a_fifo_is_refused_and_never_opened(tmp_path: Path, inside: bool) -> Non
         fingerprint(tmp_path / "f" if inside else tmp_path / "f" / "pipe")
 
 
-def test_a_socket_and_a_device_are_refused(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as server, pytest.raises(InvalidData, match="a socket"):
-        here = Path.cwd()
-        os.chdir(tmp_path)  # the path of a socket must be short
-        try:
-            server.bind("s")
-        finally:
-            os.chdir(here)
-        fingerprint(tmp_path / "s")
+def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s")
+        with pytest.raises(InvalidData, match="a socket"):
+            fingerprint("s")
+
+
+def test_a_device_is_refused() -> None:
     with pytest.raises(InvalidData, match="a device"):
         fingerprint("/dev/zero")
 
@@ -225,11 +226,21 @@ def test_folders_nested_too_deeply_are_refused(tmp_path: Path) -> None:
         fingerprint(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data.bin").touch(mode=0)
+@pytest.fixture
+def as_nobody() -> Iterator[None]:
+    """Without the rights of root, who may read everything."""
+    before = os.geteuid()
+    os.seteuid(65534 if before == 0 else before)
+    yield
+    os.seteuid(before)
+
+
+def test_a_file_without_permission_is_refused(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    path = tmp_path / "data.bin"
+    path.touch(mode=0)
+    request.getfixturevalue("as_nobody")
     with pytest.raises(InvalidData, match="may not be read"):
-        fingerprint(tmp_path / "data.bin")
+        fingerprint(path)
 
 
 def test_chosen_lines_stay_below_their_folder(tmp_path: Path) -> None:

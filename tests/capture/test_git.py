@@ -411,7 +411,7 @@ def test_an_object_that_is_not_what_its_id_says_is_refused(git: Git, repo: Path)
     path = objects / id[:2] / id[2:]
     path.chmod(stat.S_IWUSR | stat.S_IRUSR)
     shutil.copyfile(objects / other[:2] / other[2:], path)
-    with pytest.raises(InvalidData):
+    with pytest.raises(InvalidData, match="not what its id says"):
         commit(repo)
 
 

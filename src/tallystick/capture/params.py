@@ -105,7 +105,7 @@ def _read(source: object) -> object:
 
 
 def _plain(value: object, depth: int) -> object:
-    """Arrays and NumPy scalars as lists and numbers, dates as text, and no cycles; what :func:`tagged` leaves to its callers."""
+    """What :func:`tagged` leaves to its callers: arrays become lists, dates text; cycles are refused."""
     if depth > _MAX_DEPTH:
         raise InvalidData("parameters are nested too deeply", expected=f"up to {_MAX_DEPTH}")
     if isinstance(value, Mapping):
