@@ -21,7 +21,7 @@ from tallystick.canonical import Value, encode, tagged
 from tallystick.errors import InvalidData, InvalidRecord
 from tallystick.records import KINDS, Attachment, Personal, absent
 
-__all__ = ["SPILL", "Captured", "completed", "media_type", "named", "near", "spilled"]
+__all__ = ["SPILL", "Captured", "completed", "exact", "media_type", "named", "near", "spilled"]
 
 SPILL: Final = 16 * 1024
 """Bytes of canonical JSON above which a value moves out of the body into an attachment."""
@@ -97,6 +97,15 @@ def media_type(name: str) -> str:
     """The media type that a file name's ending stands for; from a table of our own, the same on every machine."""
     endings = [ending.lower() for ending in PurePath(name).suffixes]
     return _MEDIA_TYPES.get(endings[-1] if endings else "", "application/octet-stream")
+
+
+def exact(value: float | int) -> float | int:
+    """A number that survives canonical bytes: RFC 8785 writes 1e18 as an integer, and one too large to be read back.
+
+    Such a number becomes the whole number that it is, which :func:`tagged` then writes as ``{"int": "..."}``.
+    """
+    large = isinstance(value, float) and 2**53 <= abs(value) < 1e21
+    return int(value) if large else value
 
 
 def named(path: PurePath | str) -> str:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tallystick.canonical import Value, encode, tagged
-from tallystick.capture.captured import Captured, completed, media_type, named, near, spilled
+from tallystick.capture.captured import Captured, completed, exact, media_type, named, near, spilled
 from tallystick.capture.fingerprint import Fingerprint, Progress, fingerprint, unchanged
 from tallystick.errors import InvalidData
 from tallystick.records import Attachment, absent
@@ -289,7 +290,9 @@ def _dialect(path: Path) -> _Dialect:
     gzipped = path.name.lower().endswith(".gz")
     line = _first_line(path, gzipped)
     tabs = ".tsv" in path.name.lower()
-    delimiter = "\t" if tabs else max(_DELIMITERS, key=lambda candidate: len(_cells(line, candidate, path)))
+    delimiter = (
+        "\t" if tabs else max(_DELIMITERS, key=lambda candidate: len(_cells(line, candidate, path, strict=False)))
+    )
     cells = _cells(line, delimiter, path)
     names = tuple(str(tagged(name)) or f"column{number}" for number, name in enumerate(cells))
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
@@ -318,9 +321,9 @@ def _first_line(path: Path, gzipped: bool) -> str:
         raise InvalidData("is not UTF-8", where=f"{path.name}:1") from error
 
 
-def _cells(line: str, delimiter: str, path: Path) -> list[str]:
+def _cells(line: str, delimiter: str, path: Path, *, strict: bool = True) -> list[str]:
     try:
-        return next(csv.reader([line], delimiter=delimiter, strict=True))
+        return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, strict=strict))
     except (csv.Error, StopIteration) as error:
         raise InvalidData("header line cannot be read", where=f"{path.name}:1", got=str(error)) from error
 
@@ -509,11 +512,12 @@ def _numbers(found: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _number(value: Any) -> Value:
-    return tagged(float(value) if isinstance(value, Decimal) else value)
+    number = float(value) if isinstance(value, Decimal) else value
+    return tagged(exact(number) if isinstance(number, float) else number)
 
 
 def _rounded(value: float | None, digits: int) -> Value:
-    return None if value is None else tagged(float(f"{value:.{digits}g}"))
+    return None if value is None else tagged(exact(float(f"{value:.{digits}g}")))
 
 
 def _values(found: Mapping[str, Any], distinct: int) -> dict[str, Value]:

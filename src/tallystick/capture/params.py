@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from tallystick.canonical import Value, digest, encode, tagged
-from tallystick.capture.captured import Captured, completed, spilled
+from tallystick.capture.captured import Captured, completed, exact, spilled
 from tallystick.capture.fingerprint import read_whole
 from tallystick.errors import InvalidData, TallystickError
 from tallystick.records import absent
@@ -117,17 +117,19 @@ def _read(source: object) -> object:
 
 
 def _plain(value: object, depth: int) -> object:
-    """Arrays as lists, dates as text, and no cycles; what :func:`tagged` leaves to its callers."""
+    """What :func:`tagged` leaves to its callers: arrays become lists, dates text; cycles are refused."""
     if depth > _MAX_DEPTH:
         raise InvalidData("parameters are nested too deeply", expected=f"up to {_MAX_DEPTH}")
     if isinstance(value, Mapping):
         return _plain_mapping(value, depth)
+    if isinstance(value, float):
+        return exact(value)
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     tolist = getattr(value, "tolist", None)
-    if callable(tolist) and not isinstance(value, type) and getattr(value, "shape", ()) != ():
+    if callable(tolist) and not isinstance(value, type) and hasattr(value, "shape"):
         return _plain(tolist(), depth + 1)
     return value
 

@@ -294,7 +294,11 @@ def _started(
         timer.start()
         try:
             yield process, errors
-        except BrokenPipeError as error:
+        except (BrokenPipeError, InvalidData) as error:
+            if late.is_set():
+                raise _too_late(timeout) from error
+            if isinstance(error, InvalidData):
+                raise
             raise _failed("process", _head_of(errors)) from error
         finally:
             timer.cancel()
@@ -304,7 +308,11 @@ def _started(
                     _close(stream)
             process.wait()
         if late.is_set():
-            raise InvalidData("git took too long", expected=f"up to {timeout:.0f} seconds")
+            raise _too_late(timeout)
+
+
+def _too_late(timeout: float) -> InvalidData:
+    return InvalidData("git took too long", expected=f"up to {timeout:.0f} seconds")
 
 
 def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
