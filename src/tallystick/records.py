@@ -633,7 +633,7 @@ class Entry:
         value = decode(raw, what="entry", canonical=True)
         if not isinstance(value, dict):
             raise Malformed("entry is not an object")
-        if value.get("v") != VERSION:
+        if not _is_count(value.get("v")) or value["v"] != VERSION:
             if _is_count(value.get("v")) and value["v"] > VERSION:
                 raise NewerFormat(
                     "entry is of a newer format",

@@ -1,8 +1,8 @@
 """Signers from key files: PKCS#8 PEM, mode 0600, encrypted where a passphrase was chosen.
 
-A key file that others can read, or that lies in a folder anybody can write to, is refused. A passphrase comes from a
-function, never from arguments or the environment's text. Beside each private key lies its public half, `LABEL.pub`, so that
-recording, which needs no signature, can name its actor without unlocking anything.
+A key file that others can read, or that lies in a folder anybody can write to, is refused. A passphrase comes from
+a function, never from arguments or the environment. Beside each private key lies its public half, `LABEL.pub`, so
+that recording, which needs no signature, can name its actor without unlocking anything.
 
 Tokens and key stores will be further makers of :class:`tallystick.proof.keys.Signer`.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -27,34 +27,46 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from tallystick.errors import KeyUnavailable, Refused
+from tallystick.errors import KeyUnavailable, Refused, UsageError
 from tallystick.proof.keys import PublicKey, Signer
 
-__all__ = ["LEDGER_KEY", "SEAL_KEY", "Passphrase", "labels", "load_private", "load_public", "load_signer", "make_key"]
+__all__ = [
+    "LEDGER_KEY",
+    "SEAL_KEY",
+    "Passphrase",
+    "PrivateKey",
+    "labels",
+    "load_private",
+    "load_public",
+    "load_signer",
+    "make_key",
+]
 
 Passphrase = Callable[[Path], bytes | None]
 """Asked for the passphrase of an encrypted key file; None if nobody can give one."""
+
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
 LEDGER_KEY: Final = "ledger"
 SEAL_KEY: Final = "seal"
 _OWN: Final = frozenset({LEDGER_KEY, SEAL_KEY})
 
 
-def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | None = None) -> Signer:
+def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | None = None) -> PrivateKey:
     """Generate a key and write it to ``folder/label.pem`` (0600) and its public half to ``folder/label.pub``.
 
     Raises:
         Refused: a key of that label is there; nothing is overwritten.
         KeyUnavailable: the folder cannot be written, or others can write to it.
     """
-    signer = Signer.generate(algorithm)
+    private = _generate(algorithm)
     locked: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-    pem = signer.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_open_folder(folder)
         _write_new(folder / f"{label}.pem", pem)
-        public = signer.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         _write_new(folder / f"{label}.pub", public)
     except FileExistsError as error:
         raise Refused(
@@ -64,7 +76,15 @@ def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | No
         ) from error
     except OSError as error:
         raise KeyUnavailable("key cannot be written", where=str(folder), got=error.strerror) from error
-    return signer
+    return private
+
+
+def _generate(algorithm: str) -> PrivateKey:
+    if algorithm == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    if algorithm == "ecdsa-p256":
+        return ec.generate_private_key(ec.SECP256R1())
+    raise UsageError("no such key algorithm", got=algorithm, expected="ed25519 or ecdsa-p256")
 
 
 def _write_new(path: Path, data: bytes) -> None:
@@ -84,12 +104,12 @@ def load_signer(path: Path, *, passphrase: Passphrase) -> Signer:
     return Signer(load_private(path, passphrase=passphrase))
 
 
-def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKeyTypes:
+def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKey:
     """The private key itself, for libraries that sign with it; errors as :func:`load_signer`."""
     pem = _read_private(path)
     try:
         secret = passphrase(path) if b"ENCRYPTED" in pem else None
-        return load_pem_private_key(pem, secret)
+        private = load_pem_private_key(pem, secret)
     except TypeError as error:
         raise KeyUnavailable(
             "key file is locked and no passphrase was given",
@@ -99,6 +119,9 @@ def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKeyTypes:
     except ValueError as error:
         what = "passphrase is wrong" if b"ENCRYPTED" in pem else "file holds no usable private key"
         raise KeyUnavailable(what, where=str(path), expected="a PKCS#8 PEM private key") from error
+    if not isinstance(private, PrivateKey):
+        raise KeyUnavailable("key is of an algorithm that is not used", where=str(path), expected="Ed25519 or P-256")
+    return private
 
 
 def _read_private(path: Path) -> bytes:

@@ -117,6 +117,10 @@ class KeyRing:
         except KeyError:
             raise NotFound("nobody with this id has a key on the ledger", got=actor) from None
 
+    def holder(self, key: PublicKey) -> Person | None:
+        """Whoever a key is registered for."""
+        return next((person for person in self.persons.values() if person.key == key), None)
+
     def check(self, entry: Entry) -> Signed:
         """Check that an entry's statement was signed by its actor, with a key registered before it.
 

@@ -1,1 +1,1 @@
-"""To be written."""
+"""What anyone can verify: light, pure, without database, clock or network."""
