@@ -99,9 +99,7 @@ def usecase(shelf: Shelf, **more: Any) -> Any:
 
 
 def dataset(shelf: Shelf, name: str, role: str, rows: int, **more: Any) -> Any:
-    columns = (
-        "age workclass education education_num marital_status occupation relationship race sex capital_gain".split()
-    )
+    columns = ["age", "workclass", "education", "education_num", "marital_status", "occupation", "race", "sex", "hours"]
     body = {
         "name": name,
         "version": "1994-05",
@@ -385,8 +383,8 @@ def approval(shelf: Shelf, refs: Mapping[str, Any], decision_ref: Any, verdict: 
         "seen": {"evaluation": sha("e"), "model": refs["digest"], "policy": refs["policy_digest"]},
         "stage": "production",
         "verdict": verdict,
-        "rationale": "Accuracy is 0.017 lower than that of the candidate that was refused. That is accepted for equal access to "
-        "the queue. The difference in error rates is watched.",
+        "rationale": "Accuracy is 0.017 lower than that of the candidate that was refused. That is accepted for equal "
+        "access to the queue. The difference in error rates is watched.",
         "conditions": [
             {
                 "text": "Report error rates by sex after the first 5,000 applicants.",

@@ -84,6 +84,7 @@ class Line:
     marks: tuple[tuple[float, str, str], ...]
     """Thresholds: position, text, and ``start``, ``middle`` or ``end`` for the anchor of the text."""
     ends: tuple[str, str]
+    """The numbers at both ends of the axis, empty where a threshold's text stands there."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def _line(check: Mapping[str, Value], y: int) -> Line:
     def place(number: float) -> float:
         return round(_LABEL + _AXIS * (min(max(number, low), high) - low) / (high - low), 1)
 
+    marks = _marks(fail, warn, place)
     return Line(
         y=y,
         label=words.shortened(str(check.get("id")), 32),
@@ -136,8 +138,8 @@ def _line(check: Mapping[str, Value], y: int) -> Line:
         whisker=(place(bounds[0]), place(bounds[1])) if bounds else None,
         fail_zone=_zone(fail, place),
         warn_zone=_zone(warn, place),
-        marks=_marks(fail, warn, place),
-        ends=(words.ticked(low), words.ticked(high)),
+        marks=marks,
+        ends=_ends(marks, low, high),
     )
 
 
@@ -172,6 +174,18 @@ def _marks(fail: Limit | None, warn: Limit | None, place: _Place) -> tuple[tuple
         (a, first), (b, second) = sorted(found)
         return (a, first, "end"), (b, second, "start")
     return tuple((at, text, "middle") for at, text in found)
+
+
+def _ends(marks: Sequence[tuple[float, str, str]], low: float, high: float) -> tuple[str, str]:
+    spans = [(at - _BEFORE[anchor], at + _AFTER[anchor]) for at, _, anchor in marks]
+    left = any(start < _LABEL + 26 for start, _ in spans)
+    right = any(end > _LABEL + _AXIS - 26 for _, end in spans)
+    return "" if left else words.ticked(low), "" if right else words.ticked(high)
+
+
+_BEFORE: Final = {"start": 0, "middle": 28, "end": 56}
+_AFTER: Final = {"start": 56, "middle": 28, "end": 0}
+"""How far a threshold's text reaches to the left and to the right of its position."""
 
 
 # --------------------------------------------------------------------------- groups
@@ -309,7 +323,9 @@ class Lineage:
     height: int
     boxes: tuple[Box, ...]
     arrows: tuple[str, ...]
-    """Paths."""
+    """Paths, without their heads."""
+    heads: tuple[tuple[int, int, str], ...]
+    """Points of the arrows, and ``right`` or ``down``."""
     entries: tuple[int, ...]
     box_width: int = 118
     box_height: int = 46
@@ -332,11 +348,12 @@ def lineage(columns: Sequence[Sequence[Node]], wires: Sequence[tuple[str, str]])
     tall = max(len(column) for column in upper)
     boxes = _band(upper, 0, tall) + _band(lower, tall * _STEP + 26, max(len(column) for column in lower))
     place = {box.node.id: box for box in boxes}
-    arrows = tuple(_arrow(place[a], place[b]) for a, b in wires if a in place and b in place)
+    drawn = [_arrow(place[a], place[b]) for a, b in wires if a in place and b in place]
+    arrows, heads = tuple(path for path, _ in drawn), tuple(dict.fromkeys(head for _, head in drawn))
     entries = tuple(sorted({box.node.entry for box in boxes if box.node.entry is not None}))
     told = "; ".join(_told(box.node) for box in boxes)
     height = max(box.y for box in boxes) + 48
-    return Lineage("How the model came about", f"Lineage: {told}.", height, tuple(boxes), arrows, entries)
+    return Lineage("How the model came about", f"Lineage: {told}.", height, tuple(boxes), arrows, heads, entries)
 
 
 def _band(columns: Sequence[Sequence[Node]], top: int, rows: int) -> list[Box]:
@@ -352,16 +369,14 @@ def _told(node: Node) -> str:
     return f"{node.kind} {node.name} [{node.entry}]" if node.entry is not None else f"{node.kind}: {node.name}"
 
 
-def _arrow(start: Box, end: Box) -> str:
+def _arrow(start: Box, end: Box) -> tuple[str, tuple[int, int, str]]:
     """From the right side to the left side; from the upper band down to the lower by an elbow."""
-    width, half = 118, 23
-    x1, y1 = start.x + width, start.y + half
-    x2, y2 = end.x - 4, end.y + half
     if start.x < end.x:
-        mid = x2 - 9
-        return f"M{x1} {y1}H{mid}V{y2}H{x2}" if y1 != y2 else f"M{x1} {y1}H{x2}"
-    down = end.y - 16
-    return f"M{start.x + width // 2} {start.y + 46}V{down}H{end.x + width // 2}V{end.y - 4}"
+        x1, y1, x2, y2 = start.x + 118, start.y + 23, end.x, end.y + 23
+        path = f"M{x1} {y1}H{x2 - 11}V{y2}H{x2 - 4}" if y1 != y2 else f"M{x1} {y1}H{x2 - 4}"
+        return path, (x2, y2, "right")
+    x1, x2 = start.x + 59, end.x + 59
+    return f"M{x1} {start.y + 46}V{end.y - 15}H{x2}V{end.y - 4}", (x2, end.y, "down")
 
 
 Picture = Thresholds | Groups | Strip | Lineage

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from tallystick.records import Entry
 from tallystick.report.charts import Picture
@@ -61,8 +62,8 @@ class Row:
 
     cells: tuple[str, ...]
     entries: tuple[int, ...] = ()
-    tone: str = ""
-    """A verdict word, where the row has one."""
+    note: str = ""
+    """A sentence under the row, over its whole width."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,23 @@ class Table:
     styles: tuple[str, ...]
     """For each column ``text``, ``number``, ``digest``, ``code`` or ``verdict``."""
     left_out: int = 0
-    note: str = ""
     kind: str = field(default="table", init=False)
+
+    @property
+    def shares(self) -> tuple[int, ...]:
+        """Percent of the width for each column and for the last, the entries: by the length of what stands in them."""
+        weights = [self._weight(position) for position in range(len(self.columns))]
+        shares = [int((100 - _ENTRIES) * weight / sum(weights)) for weight in weights]
+        shares[weights.index(max(weights))] += 100 - _ENTRIES - sum(shares)
+        return (*shares, _ENTRIES)
+
+    def _weight(self, position: int) -> float:
+        texts = [row.cells[position] for row in self.rows]
+        longest = max((len(text) for text in texts), default=0)
+        mean = sum(len(text) for text in texts) / max(len(texts), 1)
+        words = max((len(word) for word in self.columns[position].split()), default=0)
+        wanted = max(words + 1, min(longest, 2 * mean, 60))
+        return float(max(6, wanted)) ** 0.75
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,10 @@ class CheckCard:
     facts: tuple[Fact, ...]
     entry: int
     kind: str = field(default="check", init=False)
+
+
+_ENTRIES: Final = 8
+"""Percent of a table's width for the references to entries."""
 
 
 Block = Facts | Table | Note | CheckCard | Picture

@@ -7,7 +7,7 @@ computed here that a gate did not record, and no verdict is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from tallystick.canonical import Value
 from tallystick.people import rules
@@ -16,7 +16,19 @@ from tallystick.report import charts, words
 from tallystick.report.facts import Block, CheckCard, Fact, Facts, Headline, Note, Row, Section, Table
 from tallystick.report.story import Ground, Story, inputs_of
 
-__all__ = ["SECTIONS", "SOUGHT", "Scope", "headline", "not_proven", "open_points", "opinion", "summary", "who"]
+__all__ = [
+    "SECTIONS",
+    "SOUGHT",
+    "Control",
+    "Scope",
+    "headline",
+    "law",
+    "not_proven",
+    "open_points",
+    "opinion",
+    "summary",
+    "who",
+]
 
 _MOST_ROWS: Final = 48
 _MOST_CARDS: Final = 12
@@ -72,12 +84,10 @@ def _title(entry: Entry | None, *fields: str) -> str:
     )
 
 
-def _table(
-    id: str, title: str, columns: Sequence[str], styles: Sequence[str], rows: Iterable[Row], *, note: str = ""
-) -> Table:
+def _table(id: str, title: str, columns: Sequence[str], styles: Sequence[str], rows: Iterable[Row]) -> Table:
     found = list(rows)
     kept = tuple(found[:_MOST_ROWS])
-    return Table(id, title, tuple(columns), kept, tuple(styles), len(found) - len(kept), note)
+    return Table(id, title, tuple(columns), kept, tuple(styles), len(found) - len(kept))
 
 
 def who(story: Story, actor: Value) -> str:
@@ -251,8 +261,8 @@ def open_points(story: Story) -> Iterator[Note]:
     if both:
         yield Note(f"Approved by a maker of the model: {', '.join(who(story, actor) for actor in both)}.", "bad")
     for text, found in (
-        ("condition of an approval open|conditions of approvals open", [entry for entry, _ in _conditions(story)]),
-        ("finding of a review open|findings of reviews open", _open_findings(story)),
+        ("condition open|conditions open", [entry for entry, _ in _conditions(story)]),
+        ("review finding open|review findings open", _open_findings(story)),
         ("check waived|checks waived", story.waivers),
         ("earlier evaluation did not pass|earlier evaluations did not pass", story.earlier_failures),
     ):
@@ -315,7 +325,7 @@ class Scope:
     def un_anchored_text(self) -> str:
         if not self.un_anchored:
             return "no entry"
-        first = self.size - self.un_anchored
+        first = max(self.size - self.un_anchored, 0)
         span = f"{first}" if self.un_anchored == 1 else f"{first} to {self.size - 1}"
         return f"{words.plural(self.un_anchored, 'entry', 'entries')} ({span})"
 
@@ -833,7 +843,7 @@ def _check_row(check: Mapping[str, Value], evaluation: Entry) -> Row:
         _interval(check),
         words.shortened(str(check.get("replay")), 24),
     )
-    return Row(cells, (evaluation.seq,), verdict)
+    return Row(cells, (evaluation.seq,), words.shortened(str(check.get("reason") or ""), 300))
 
 
 def _by_gate(checks: Sequence[Mapping[str, Value]]) -> list[tuple[str, list[Mapping[str, Value]]]]:
@@ -864,7 +874,7 @@ def _card(check: Mapping[str, Value], evaluation: Entry) -> CheckCard:
 
 
 _WORDS: Final = (
-    ("Finding of the gate", "reason"),
+    ("In words", "reason"),
     ("What to look at", "advice"),
     ("Why this criterion", "because"),
 )
@@ -935,7 +945,7 @@ def _ratio_limit(checks: Sequence[Mapping[str, Value]]) -> float | None:
     for check in checks:
         words_of_it = f"{check.get('id')} {check.get('metric')}".lower()
         found = charts.limit(_within(check.get("threshold"), "fail_if"))
-        ratio = "dpr" in words_of_it or "parity_ratio" in words_of_it or "parity-ratio" in words_of_it
+        ratio = "dpr" in words_of_it or "parity_ratio" in words_of_it.replace("-", "_")
         if ratio and found is not None and found.below and 0 < found.at <= 1:
             return found.at
     return None
@@ -943,8 +953,9 @@ def _ratio_limit(checks: Sequence[Mapping[str, Value]]) -> float | None:
 
 def _groups_table(gate: str, groups: Sequence[Value], evaluation: Entry) -> Table:
     rows = [row for row in groups if isinstance(row, Mapping)]
-    names = list(dict.fromkeys(str(name) for row in rows for name in row if name not in ("group", "n")))[:5]
-    columns = ("Group", "n", *(words.shortened(name.replace("_", " "), 24).capitalize() for name in names))
+    found = dict.fromkeys(str(name) for row in rows for name in row if name not in ("group", "n"))
+    names = sorted(found, key=lambda name: name != "selection_rate")[:5]
+    columns = ("Group", "n", *(_column(name) for name in names))
     styles = ("text", *("number" for _ in columns[1:]))
     told = [
         Row(
@@ -957,6 +968,12 @@ def _groups_table(gate: str, groups: Sequence[Value], evaluation: Entry) -> Tabl
         for row in rows
     ]
     return _table(f"groups-{evaluation.seq}-{gate}"[:60], f"Groups of {gate}", columns, styles, told)
+
+
+def _column(name: str) -> str:
+    """``Selection rate`` for ``selection_rate``, ``TPR`` for ``tpr``."""
+    text = words.shortened(name.replace("_", " "), 24)
+    return text.upper() if len(text) <= 3 else text[:1].upper() + text[1:]
 
 
 def _champion(story: Story) -> Section:
@@ -1114,28 +1131,25 @@ def _duties(story: Story) -> Section:
     return _section(11, *blocks, *_separation_of_duties(story))
 
 
+_DID: Final = {
+    "model": ("recorded the model", None),
+    "evaluation": ("evaluated:", "verdict"),
+    "decision": ("decided:", "verdict"),
+    "approval": ("", "verdict"),
+    "promotion": ("promoted to", "stage"),
+    "waiver": ("waived", "check"),
+    "review": ("reviewed:", "conclusion"),
+}
+
+
 def _event(story: Story, entry: Entry) -> Row:
-    words_for = {
-        "model": "recorded the model",
-        "evaluation": "evaluated",
-        "decision": "decided",
-        "promotion": "promoted to",
-    }
-    detail = {"model": "", "promotion": _title(entry, "stage")}.get(entry.kind, _title(entry, "verdict"))
-    what = words_for.get(entry.kind, f"{entry.kind}:").rstrip()
-    if entry.kind in ("evaluation", "decision"):
-        what += ":"
+    did, field = _DID[entry.kind]
+    what = f"{did} {words.shortened(words.said(entry.body.get(field)), 60)}".strip() if field else did
     roles, given = _roles(story, entry.actor, entry.seq)
     signed = entry.statement is not None
     why = f"{roles}; signed" if signed else "recording needs no signature"
     entries = (entry.seq, given) if signed and given is not None else (entry.seq,)
-    cells = (
-        words.day(entry.recorded_at).removesuffix(" UTC"),
-        f"{what} {detail}".strip(),
-        who(story, entry.actor),
-        why,
-    )
-    return Row(cells, entries)
+    return Row((words.day(entry.recorded_at).removesuffix(" UTC"), what, who(story, entry.actor), why), entries)
 
 
 def _verdict_of(story: Story, entry: Entry) -> Facts:
@@ -1223,47 +1237,83 @@ def _bears_on(story: Story, entry: Entry) -> bool:
 # --------------------------------------------------------------------------- 13 and 14
 
 
-def _law(story: Story) -> Section:
-    rows = [
-        Row(
-            (words.shortened(words.said(control), 80), _title(policy, "id", "version"), "open: a person must close it"),
-            (policy.seq,),
-        )
-        for policy in (ground.policy for ground in story.grounds)
-        if policy is not None
-        for control in _items(policy.body.get("controls"))
+class Control(Protocol):
+    """A clause of the control catalogue, as the policy room reads it."""
+
+    @property
+    def framework(self) -> str: ...
+    @property
+    def ref(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def auto(self) -> str:
+        """``A`` (evidence from records alone), ``P`` (partly) or ``H`` (a person's word only)."""
+
+
+_CLOSED_BY: Final = {
+    "A": "open: evidence in records; a person judges it",
+    "P": "open: evidence in records in part; a person judges it",
+    "H": "open: human only; records cannot close it",
+}
+
+
+def law(story: Story, catalogue: Mapping[str, Control]) -> Section:
+    """Section 13."""
+    named = [
+        (str(control), ground.policy)
+        for ground in story.grounds
+        if ground.policy is not None
+        for control in _items(ground.policy.body.get("controls"))
     ]
-    said = f"As of {words.day(story.as_of)}. Draft mapping, not legal advice."
-    if not rows:
-        return _section(13, Note(said, "open"), Note("Controls: the policies name none.", "quiet"))
-    table = _table(
-        "controls", "Controls named by the policy", ("Control", "Policy", "Status"), ("code", "text", "text"), rows
-    )
+    said = Note(f"As of {words.day(story.as_of)}. Draft mapping, not legal advice.", "open")
+    if not named:
+        return _section(13, said, Note("Controls: the policies name none.", "quiet"))
+    rows = [_control(id, policy, catalogue.get(id)) for id, policy in named]
+    columns = ("Control", "Clause", "Policy", "Status")
+    table = _table("controls", "Controls named by the policy", columns, ("code", "text", "text", "text"), rows)
     note = "The entries of this report are evidence towards these controls. No control is closed by software."
-    return _section(13, Note(said, "open"), table, Note(note, "quiet"))
+    return _section(13, said, table, Note(note, "quiet"))
+
+
+def _control(id: str, policy: Entry, control: Control | None) -> Row:
+    clause = f"{control.framework}, {control.ref}: {control.title}" if control else "not in the catalogue at hand"
+    status = _CLOSED_BY.get(control.auto if control else "", "open: a person judges it")
+    cells = (words.shortened(id, 60), words.shortened(clause, 160), _title(policy, "id", "version"), status)
+    return Row(cells, (policy.seq,))
 
 
 def not_proven(scope: Scope) -> Section:
     """Section 14."""
-    return _section(14, *(Note(text) for text in (*_NOT_PROVEN[:1], _tail(scope), *_NOT_PROVEN[1:])))
+    facts = [
+        Fact(label, text)
+        for label, text in (*_NOT_PROVEN[:1], ("The un-anchored tail", _tail(scope)), *_NOT_PROVEN[1:])
+    ]
+    return _section(14, Facts("limits", "Limits of this report", tuple(facts)))
 
 
 def _tail(scope: Scope) -> str:
     return (
-        f"Entries after the last anchor: {scope.un_anchored_text()} un-anchored. Up to an anchor, a rewrite is found even "
-        "if the ledger's own key was used; after it, the holder of that key could still rewrite."
+        f"{scope.un_anchored_text()} un-anchored. Up to an anchor, a rewrite is found even if the ledger's own key was "
+        "used; after it, the holder of that key could still rewrite."
     )
 
 
 _NOT_PROVEN: Final = (
-    "Truth of what was recorded. Nothing is omitted from the range of entries covered; what was never recorded is invisible.",
-    "Recorded times. They are the ledger's clock; proven is only what an anchor proves.",
-    "That a metric is the right one, or the data representative. Passing a gate is not legal compliance.",
-    "What the model does inside. Its bytes were hashed, never loaded.",
-    "Independence beyond the record. Duties are checked among recorded authorship and bound identities only.",
-    "The number of tries. Evaluations are counted where they were recorded.",
-    "The seal of this file: integrity seal; identity not verified; not a qualified signature.",
-    "That this file was issued. That is shown by the receipt of the entry made after signing, kept beside the file.",
+    ("Truth of the record", "Whether what was recorded is true. What was never recorded is invisible."),
+    ("Recorded times", "They are the ledger's clock. Proven is only what an anchor proves."),
+    (
+        "The right measure",
+        "That a metric is the right one, or the data representative. Passing a gate is not legal compliance.",
+    ),
+    ("Inside the model", "What the model does. Its bytes were hashed, never loaded."),
+    ("Independence", "Anything beyond recorded authorship and bound identities."),
+    ("The number of tries", "Evaluations are counted where they were recorded."),
+    ("The seal", "Integrity seal; identity not verified; not a qualified signature."),
+    (
+        "The issue of this file",
+        "Shown only by the receipt of the entry that was made after signing, which is kept beside the file.",
+    ),
 )
 
 
@@ -1304,6 +1354,5 @@ SECTIONS: Final[tuple[Callable[[Story], Section], ...]] = (
     _limitations,
     _duties,
     _deployment,
-    _law,
 )
-"""Sections 2 to 13, which need the story alone."""
+"""Sections 2 to 12, which need the story alone."""

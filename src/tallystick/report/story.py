@@ -184,6 +184,9 @@ class Story:
                 return replaced if replaced.kind == "model" else self._find(replaced, "model")
         if self.promotions:
             return None
+        versions = {entry.ref for entry in self.book.models(self.name)}
+        if not any(ref_in(entry, "model") in versions for entry in self.book.of_kind("promotion")):
+            return None
         standing = rules.history(self.book, self.name, as_of=self.as_of)
         return standing[-1].model if standing else None
 

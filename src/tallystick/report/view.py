@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from tallystick.canonical import Value, b64, digest, encode
@@ -19,7 +20,7 @@ from tallystick.people.book import Book, references
 from tallystick.records import Entry
 from tallystick.report import sections, words
 from tallystick.report.facts import Fact, Facts, Note, Row, Section, View, cited, facts_of
-from tallystick.report.sections import Scope
+from tallystick.report.sections import Control, Scope
 from tallystick.report.story import Story
 
 __all__ = ["EVIDENCE_FORMAT", "View", "build", "evidence"]
@@ -41,6 +42,7 @@ def build(
     vkey: str,
     anchor: Mapping[str, Value],
     un_anchored: int,
+    catalogue: Mapping[str, Control] = MappingProxyType({}),
 ) -> View:
     """The report on one model version.
 
@@ -53,6 +55,7 @@ def build(
         vkey: the same key in verifier form, printed for comparison.
         anchor: ``text``: what holds a checkpoint outside the ledger, in words; ``size``: of that checkpoint, or None.
         un_anchored: how many entries the anchor does not cover.
+        catalogue: the control catalogue by id, so that controls are printed with their clauses.
 
     Raises:
         InvalidInput: a time that is none, or an origin that is not the book's.
@@ -68,6 +71,7 @@ def build(
     parts = (
         sections.opinion(story, scope, head),
         *(make(story) for make in sections.SECTIONS),
+        sections.law(story, catalogue),
         sections.not_proven(scope),
     )
     summary = sections.summary(story)
@@ -87,7 +91,7 @@ def build(
         summary=summary,
         attention=tuple(_attention(story, scope, parts)),
         sections=parts,
-        entries=tuple(_entry_row(story, entry) for entry in sources),
+        entries=tuple(_entry_row(entry) for entry in sources),
         digests=tuple(_digest_rows(sources)),
         sources=tuple(sources),
         evidence_sha256="",
@@ -173,22 +177,22 @@ def _attention(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterat
     yield from sections.open_points(story)
     kinds = {entry.seq: entry.kind for entry in story.book.entries}
     missing = [
-        (fact, section.number)
+        fact
         for section in parts
         for block in section.blocks
         if isinstance(block, Facts)
         for fact in block.facts
         if fact.missing and (fact.entry is None or kinds.get(fact.entry) in sections.SOUGHT)
     ]
-    if missing:
-        labels = list(dict.fromkeys(fact.label for fact, _ in missing))
-        more = f" and {len(labels) - _MOST_ABSENT} more" if len(labels) > _MOST_ABSENT else ""
-        entries = tuple(dict.fromkeys(fact.entry for fact, _ in missing if fact.entry is not None))
-        yield Note(f"Not recorded: {', '.join(labels[:_MOST_ABSENT])}{more}.", "open", entries[:6])
+    told = list(dict.fromkeys(f"{fact.label}: {words.shortened(fact.text, 80)}" for fact in missing))
+    if told:
+        more = f"; and {len(told) - _MOST_ABSENT} more" if len(told) > _MOST_ABSENT else ""
+        entries = tuple(dict.fromkeys(fact.entry for fact in missing if fact.entry is not None))
+        yield Note(f"{'; '.join(told[:_MOST_ABSENT])}{more}.", "open", entries[:6])
     yield Note(f"Un-anchored: {scope.un_anchored_text()}.", "open" if scope.un_anchored else "quiet")
 
 
-def _entry_row(story: Story, entry: Entry) -> Row:
+def _entry_row(entry: Entry) -> Row:
     cells = (
         str(entry.seq),
         words.shortened(entry.kind, 30),
