@@ -113,6 +113,16 @@ def test_a_folder_of_model_files_is_its_listing(tmp_path: Path) -> None:
     encode(captured.body)
 
 
+def test_a_model_in_the_current_folder_has_the_name_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "saved" / "in").mkdir(parents=True)
+    (tmp_path / "saved" / "a.bin").write_bytes(b"1")
+    for start, path in (("saved", "."), ("saved/in", "..")):
+        monkeypatch.chdir(tmp_path / start)
+        assert model_files(path).body["files"]["name"] == "saved"
+
+
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir])
 def test_an_empty_model_is_refused(tmp_path: Path, make: object) -> None:
     make(tmp_path / "model")  # type: ignore[operator]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
 from tallystick.canonical import Value, encode, tagged
@@ -109,12 +109,14 @@ def exact(value: float | int) -> float | int:
 
 
 def named(path: PurePath | str) -> str:
-    """The last part of a path as text that can stand in a record.
+    """The last part of a path (of "." and "..", the folder that it means) as text that can stand in a record.
 
     Raises:
         InvalidData: the name is not UTF-8.
     """
     name = PurePath(path).name
+    if name in ("", ".."):
+        name = Path(path).resolve().name
     try:
         name.encode("utf-8")
     except UnicodeEncodeError as error:

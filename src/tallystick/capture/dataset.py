@@ -98,7 +98,7 @@ def describe(
         described, attachments = _described(table)
     columns = [column.name for column in table.columns] if table else None
     _check_columns(declared, columns)
-    shown = named(path) or named(real)
+    shown = named(path)
     observed |= {"version": version or mark.sha256[:12], "distribution": _distribution(shown, mark)} | described
     return Captured(
         body=completed("dataset", observed, declared),
