@@ -6,21 +6,11 @@ a key given by hand, or a file of keys. Keys inside the file are never used to t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from tallystick.canonical import Value
-from tallystick.errors import InvalidInput, NotFound, NotVerified, TallystickError, Unavailable
-from tallystick.people import rules
-from tallystick.people.book import Book
-from tallystick.people.keys import KeyRing
-from tallystick.proof import verify as proofs
-from tallystick.proof.note import VerifierKey
-from tallystick.proof.pack import Pack
-from tallystick.proof.verify import Check, Verdict
-from tallystick.records import KINDS, Entry
+from tallystick.errors import NotVerified
+from tallystick.proof.verify import Verdict
 
 __all__ = ["as_json", "exit_code", "trusted_keys", "verify"]
 
