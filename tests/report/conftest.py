@@ -504,7 +504,7 @@ def large() -> tuple[Book, Entry]:
             "schema.core",
             "schema",
             "pass" if i % 9 else "warn",
-            i % 9 == 0,
+            0 if i % 9 else 3,
             threshold={"fail_if": "> 12", "warn_if": "> 0"},
             replay="threshold-only",
         )

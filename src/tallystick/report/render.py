@@ -42,9 +42,9 @@ def html(view: View, *, templates: Path | None = None) -> str:
     from markupsafe import Markup
 
     folder = _folder(templates)
-    css = (folder / "audit.css").read_text(encoding="utf-8")
+    css = Markup((folder / "audit.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file, no record in it
     head = words.shortened(f"{view.name}, version {view.version}", 90)
-    return _environment(folder).get_template("audit.html.j2").render(view=view, css=Markup(css), head=head)
+    return _environment(folder).get_template("audit.html.j2").render(view=view, css=css, head=head)
 
 
 def pdf(view: View, attached: bytes, *, identifier: bytes, moment: datetime, templates: Path | None = None) -> bytes:
