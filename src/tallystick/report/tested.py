@@ -297,9 +297,9 @@ def champion(story: Story) -> Section:
                     (old[-1].seq, ground.evaluation.seq) if old else (ground.evaluation.seq,),
                 )
             )
-    title = f"Champion: version {words.said(champion.body.get('version'))}"
+    heading = f"Champion: version {words.said(champion.body.get('version'))}"
     columns = ("Check", "Champion", "This version")
-    return section(8, table("champion", title, columns, ("code", "number", "number"), rows), *_metrics(story))
+    return section(8, table("champion", heading, columns, ("code", "number", "number"), rows), *_metrics(story))
 
 
 def _metrics(story: Story) -> list[Block]:
