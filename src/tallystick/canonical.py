@@ -49,6 +49,7 @@ Value = Any
 
 MAX_DEPTH = 32
 _MAX_INT = 2**53 - 1
+_EXPONENT_FROM = 1e21
 _TAGS = frozenset({"float", "int", "repr", "bytes", "map"})
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -82,6 +83,8 @@ def _check(value: Value, depth: int, path: str) -> None:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise InvalidRecord("number is not finite", where=path[:80], remedy='Write it as {"float": "nan"}.')
+        if not _comes_back(value):
+            raise InvalidRecord("number reads back as an integer beyond 2^53-1", where=path[:80], got=repr(value))
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
@@ -128,6 +131,11 @@ def decode(data: bytes, *, what: str = "JSON", canonical: bool = False) -> Value
     return value
 
 
+def _comes_back(number: float) -> bool:
+    """Whether a float's canonical form reads back: JCS writes whole floats below 1e21 without an exponent."""
+    return not number.is_integer() or abs(number) <= _MAX_INT or abs(number) >= _EXPONENT_FROM
+
+
 def _no_duplicates(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
     result = dict(pairs)
     if len(result) != len(pairs):
@@ -144,9 +152,10 @@ def _no_constant(name: str) -> Value:
 def tagged(value: object) -> Value:
     """Any Python value as a JSON value with a canonical form: parameter sets hold NaN, huge integers and objects.
 
-    Floats that are not finite become ``{"float": "nan"|"inf"|"-inf"}``, large integers ``{"int": "..."}``, bytes
-    ``{"bytes": base64}``, mappings with other keys ``{"map": [[key, value], ...]}``, anything else ``{"repr": "..."}``
-    without memory addresses. Text is brought to NFC. NumPy scalars count as their Python values.
+    Floats that are not finite, or whole and beyond 2^53-1, become ``{"float": "nan"|"inf"|"-inf"|digits}``, large
+    integers ``{"int": "..."}``, bytes ``{"bytes": base64}``, mappings with other keys ``{"map": [[key, value], ...]}``,
+    anything else ``{"repr": "..."}`` without memory addresses. Text is brought to NFC. NumPy scalars count as their
+    Python values.
     """
     return _tagged(value, 0)
 
@@ -161,7 +170,8 @@ def _tagged(value: object, depth: int) -> Value:
     if isinstance(value, int):
         return int(value) if abs(value) <= _MAX_INT else {"int": str(int(value))}
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else {"float": str(float(value))}
+        plain = math.isfinite(value) and _comes_back(value)
+        return float(value) if plain else {"float": repr(float(value))}
     if isinstance(value, bytes | bytearray):
         return {"bytes": b64(bytes(value))}
     if isinstance(value, Mapping):
@@ -171,7 +181,7 @@ def _tagged(value: object, depth: int) -> Value:
     if isinstance(value, Sequence):
         return [_tagged(item, depth + 1) for item in value]
     item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "shape", None) == ():
+    if callable(item) and not isinstance(value, type) and getattr(value, "shape", None) == ():
         return _tagged(item(), depth + 1)
     if isinstance(value, datetime):
         return value.isoformat()
@@ -195,7 +205,7 @@ def _nfc(text: str) -> str:
 def untagged(value: Value) -> object:
     """Tagged numbers back as Python numbers, for display and comparison; other tags stay as they are."""
     if isinstance(value, dict):
-        if set(value) == {"float"} and value["float"] in ("nan", "inf", "-inf"):
+        if set(value) == {"float"} and isinstance(value["float"], str):
             return float(value["float"])
         if set(value) == {"int"}:
             return int(value["int"])

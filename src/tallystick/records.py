@@ -89,6 +89,9 @@ def _kind(name: str, meaning: str, /, *, signed: bool = False, optional: str = "
     for item in optional.split():
         key, _, type = item.partition(":")
         fields[key] = Field(type, required=False)
+    fields["declared"] = Field(
+        "texts", required=False
+    )  # names of the fields that somebody said, where the rest was read
     return Kind(name, meaning, MappingProxyType(fields), signed)
 
 
@@ -237,6 +240,7 @@ KINDS: Final = _table(
         controls="texts",
         stage="text",
         plan="texts",
+        optional="applies_to:map",
     ),
     _kind(
         "evaluation",
@@ -629,7 +633,7 @@ class Entry:
         value = decode(raw, what="entry", canonical=True)
         if not isinstance(value, dict):
             raise Malformed("entry is not an object")
-        if value.get("v") != VERSION:
+        if not _is_count(value.get("v")) or value["v"] != VERSION:
             if _is_count(value.get("v")) and value["v"] > VERSION:
                 raise NewerFormat(
                     "entry is of a newer format",

@@ -1,1 +1,1 @@
-"""To be written."""
+"""The command line: one file for each noun; a body parses, calls one verb, prints."""

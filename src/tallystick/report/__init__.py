@@ -1,1 +1,1 @@
-"""To be written."""
+"""The audit report: `view` says what was decided, `render` draws it, `seal` signs it. Nothing here judges again."""

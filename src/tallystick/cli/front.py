@@ -1,0 +1,170 @@
+"""What commands share: options, the open desk, and the two ways to print."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from tallystick.errors import KeyUnavailable, UsageError
+from tallystick.settings import Settings, load
+
+if TYPE_CHECKING:
+    from tallystick.canonical import Value
+    from tallystick.workflow.desk import Desk
+
+__all__ = ["Front", "acting", "bar", "columns", "front", "model_version", "pairs", "progress", "when"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Front:
+    """One invocation: its settings, who acts, where a passphrase is."""
+
+    settings: Settings
+    passphrase_file: Path | None
+
+    @property
+    def ledger(self) -> Path:
+        place = self.settings.ledger
+        if not isinstance(place, Path):
+            raise UsageError("ledgers behind a URL are not served yet", got="a URL", expected="a path to a ledger file")
+        return place
+
+    @property
+    def actor(self) -> str | None:
+        return self.settings.actor
+
+    def desk(self, *, writing: bool) -> Desk:
+        from tallystick.workflow.desk import Desk
+
+        return Desk.open(self.ledger, keys=self.settings.keys, writing=writing, passphrase=self.passphrase)
+
+    def passphrase(self, path: Path) -> bytes | None:
+        """From the file named, else from the person at the terminal, else none."""
+        if self.passphrase_file is not None:
+            return _first_line(self.passphrase_file)
+        if sys.stdin.isatty():
+            answer: str = click.prompt(f"Passphrase of {path.name}", hide_input=True, err=True)
+            return answer.encode()
+        return None
+
+    def print(self, value: Value, lines: Sequence[str]) -> None:
+        """Print the JSON form or the lines for people, as asked."""
+        if self.settings.format == "json":
+            click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        else:
+            for line in lines:
+                click.echo(_visible(line))
+
+
+def _visible(line: str) -> str:
+    """Control and bidirectional characters escaped: what stands in a ledger is hostile input to a terminal."""
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
+
+
+def _first_line(path: Path) -> bytes:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise KeyUnavailable("others can read this passphrase file", where=str(path), remedy=f"chmod 600 {path}")
+        return path.read_bytes().split(b"\n", 1)[0]
+    except OSError as error:
+        raise KeyUnavailable("passphrase file cannot be read", where=str(path), got=error.strerror) from error
+
+
+_OPTIONS = (
+    click.option("--ledger", metavar="PATH", help="The ledger; else TALLYSTICK_LEDGER, else found upward."),
+    click.option("--keys", metavar="FOLDER", help="The folder of keys; else beside the ledger."),
+    click.option("--format", "form", type=click.Choice(["table", "json"]), help="How to print."),
+    click.option(
+        "--passphrase-file", type=click.Path(path_type=Path), help="A file whose first line unlocks the keys."
+    ),
+)
+
+
+def front(body: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the shared options and hand it a :class:`Front` first."""
+
+    @functools.wraps(body)
+    def command(
+        *args: Any,
+        ledger: str | None,
+        keys: str | None,
+        form: str | None,
+        passphrase_file: Path | None,
+        actor: str | None = None,
+        **rest: Any,
+    ) -> R:
+        flags = {"ledger": ledger, "keys": keys, "format": form, "as": actor}
+        settings = load(environ=os.environ, start=Path.cwd(), flags=flags)
+        return body(Front(settings, passphrase_file), *args, **rest)
+
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+acting = click.option(
+    "--as", "actor", metavar="LABEL", help="Whose key: a label in the folder of keys, or TALLYSTICK_AS."
+)
+"""The option of commands that somebody does; :func:`front` takes it in."""
+
+
+def model_version(text: str) -> tuple[str, int | None]:
+    """``NAME`` or ``NAME@VERSION``."""
+    name, at, version = text.rpartition("@")
+    if not at:
+        return text, None
+    if not version.isdigit() or not name:
+        raise UsageError("model version is not usable", got=text, expected="NAME or NAME@VERSION, such as credit@2")
+    return name, int(version)
+
+
+def columns(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:
+    """Rows as aligned lines; the last column is not padded."""
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [(" " * gap).join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def pairs(facts: Mapping[str, str]) -> list[str]:
+    """Names and values as aligned lines."""
+    return columns([(name, value) for name, value in facts.items()])
+
+
+def when(recorded_at: str) -> str:
+    """A ledger time to the second, for tables."""
+    return recorded_at[:19].replace("T", " ")
+
+
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress function of (done, total) that draws on a terminal's stderr; None where there is none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+
+    def draw(done: int, total: int) -> None:
+        share = done / total if total else 1.0
+        click.echo(f"\r{label} {share:4.0%}", nl=False, err=True)
+
+    try:
+        yield draw
+    finally:
+        click.echo("\r" + " " * (len(label) + 6) + "\r", nl=False, err=True)
+
+
+def progress(text: str) -> None:
+    """A line about what goes on, to stderr, for whatever may take over two seconds."""
+    click.echo(f"... {text}", err=True)

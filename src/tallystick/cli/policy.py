@@ -1,0 +1,89 @@
+"""``policy check|publish|list|show``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tallystick.cli.front import Front, acting, columns, front, pairs, when
+
+__all__ = ["policy"]
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def policy() -> None:
+    """Check, explain, publish and list policies."""
+
+
+@policy.command()
+@click.argument("file", type=_FILE)
+@front
+def check(front: Front, file: Path) -> None:
+    """Check a policy file and say in plain words what it demands. The ledger is not needed."""
+    from tallystick.policy import document
+    from tallystick.workflow import evaluate
+
+    found = evaluate.checked(file)
+    facts = {"policy": f"{found.id} {found.version}", "stage": found.stage, "digest": found.digest}
+    sentences = document.explain(found)
+    front.print(
+        {"id": found.id, "version": found.version, "digest": found.digest, "plan": list(found.plan)},
+        [*pairs(facts), "", *sentences],
+    )
+
+
+@policy.command()
+@click.argument("file", type=_FILE)
+@click.option("--author", metavar="LABEL", help="Who drafted it: another person than the one who publishes.")
+@acting
+@front
+def publish(front: Front, file: Path, author: str | None) -> None:
+    """Publish a version of a policy, signed by a risk officer. Its thresholds stand on the ledger from then on."""
+    from tallystick.errors import UsageError
+    from tallystick.workflow import evaluate
+
+    with front.desk(writing=True) as desk:
+        if front.actor is None:
+            raise UsageError("nobody is named as the one who publishes", remedy="Add --as LABEL.")
+        done = evaluate.publish(desk, file, by=front.actor, author=author)
+        body = done.entry.body
+        state = "was published before, as" if done.repeated else "published as"
+        line = f"policy {body['id']} {body['version']} {state} entry {done.seq}, {len(body['plan'])} checks planned"
+        front.print(
+            {"entry": done.seq, "id": body["id"], "version": body["version"], "digest": body["digest"]},
+            [line],
+        )
+
+
+@policy.command("list")
+@front
+def list_(front: Front) -> None:
+    """List published policies."""
+    with front.desk(writing=False) as desk:
+        entries = desk.book().of_kind("policy")
+        rows = [("policy", "version", "stage", "published", "by", "entry", "digest")]
+        rows += [
+            (b["id"], b["version"], b["stage"], when(e.recorded_at), e.actor, str(e.seq), str(b["digest"])[:12])
+            for e in entries
+            for b in (e.body,)
+        ]
+        front.print([dict(entry.body) for entry in entries], columns(rows))
+
+
+@policy.command()
+@click.argument("name")
+@front
+def show(front: Front, name: str) -> None:
+    """Print the newest published version of a policy, byte for byte."""
+    from tallystick.errors import NotFound
+
+    with front.desk(writing=False) as desk:
+        book = desk.book()
+        found = [entry for entry in book.of_kind("policy") if entry.body["id"] == name]
+        if not found:
+            known = ", ".join(sorted({str(e.body["id"]) for e in book.of_kind("policy")})) or "none"
+            raise NotFound("no such policy is published", got=name, expected=f"one of: {known}")
+        click.echo(book.part(found[-1], "policy.yaml") or b"", nl=False)

@@ -1,0 +1,57 @@
+"""``init`` and ``doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tallystick.cli.front import Front, columns, front, pairs
+
+__all__ = ["doctor", "init"]
+
+
+@click.command()
+@click.option("--name", required=True, help="The ledger's name, such as bank.example/credit; a uuid is added.")
+@click.option("--protect", is_flag=True, help="Encrypt the ledger's keys with the passphrase.")
+@front
+def init(front: Front, name: str, protect: bool) -> None:
+    """Create a ledger, its checkpoint key and its report seal. Nothing is ever created implicitly."""
+    from tallystick.workflow import setup
+
+    secret = front.passphrase(front.settings.keys / "ledger.pem") if protect else None
+    ledger = setup.init(front.ledger, name=name, keys=front.settings.keys, passphrase=secret)
+    key = str(ledger.key)
+    vkey = front.ledger.parent / "ledger.vkey"
+    vkey.write_text(key + "\n", encoding="utf-8")
+    facts = {
+        "ledger": str(front.ledger),
+        "origin": ledger.origin,
+        "keys": str(front.settings.keys),
+        "public key": str(vkey),
+        "": key,
+    }
+    ledger.close()
+    lines = [
+        *pairs(facts),
+        "",
+        "Hand the public key to whoever will verify, by a way of its own:",
+        "a proof is worth what the source of its key is worth.",
+        "Next: tallystick key new officer --role risk-officer",
+    ]
+    front.print({"ledger": str(front.ledger), "origin": facts["origin"], "key": key}, lines)
+
+
+@click.command()
+@front
+def doctor(front: Front) -> int:
+    """Show what is here, where each setting came from, and what is missing. Exits 3 if something needs care."""
+    from tallystick.workflow import health
+
+    found = health.look(front.settings, front.ledger if isinstance(front.settings.ledger, Path) else None)
+    rows = [("ok" if line.ok else "CARE", line.about, line.says) for line in found]
+    front.print([{"ok": line.ok, "about": line.about, "says": line.says} for line in found], columns(rows))
+    if not all(line.ok for line in found):
+        click.echo("Lines marked CARE want a look.", err=True)
+        return 3
+    return 0

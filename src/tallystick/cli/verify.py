@@ -1,0 +1,63 @@
+"""``verify``: the auditor's command. It imports no database, no data frame and no template library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tallystick.cli.front import columns
+
+if TYPE_CHECKING:
+    from tallystick.proof.verify import Verdict
+
+__all__ = ["verify"]
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+@click.option(
+    "--key", metavar="KEY|FILE", help="The ledger's public key, or a file of such keys: your trust, not ours."
+)
+@click.option("--trust", type=_FILE, help="A file of public keys that you trust, one a line.")
+@click.option("--receipt", type=_FILE, help="The receipt of a report; else FILE.tlog-proof beside it.")
+@click.option("--anchor", type=_FILE, help="A checkpoint of this ledger that you kept yourself.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+def verify(
+    file: Path, key: str | None, trust: Path | None, receipt: Path | None, anchor: Path | None, form: str
+) -> int:
+    """Verify FILE: an evidence pack, a report, a receipt or a checkpoint; offline, from it and a public key alone.
+
+    Answers two questions: is it unaltered (integrity), and is anything missing (completeness). Keys inside a file never
+    make that file trusted. Exits 0 if it holds, 1 if it does not, 3 if that cannot be said (no key, no receipt).
+    """
+    import json
+
+    from tallystick.workflow import verify as verbs
+
+    verdict = verbs.verify(file, key=key, trust=trust, receipt=receipt, anchor=anchor)
+    if form == "json":
+        click.echo(json.dumps(verbs.as_json(verdict), indent=2, ensure_ascii=False))
+    else:
+        for line in _lines(verdict):
+            click.echo("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
+    return verbs.exit_code(verdict)
+
+
+def _lines(verdict: Verdict) -> list[str]:
+    marks = {"ok": "ok", "failed": "FAILED", "unknown": "unknown"}
+    rows = [(marks.get(check.outcome, check.outcome), check.name, check.detail) for check in verdict.checks]
+    return [
+        f"key      {verdict.key}",
+        "",
+        *columns(rows),
+        "",
+        f"integrity     {verdict.integrity}",
+        f"completeness  {verdict.completeness}",
+        "",
+        "Not proven by this:",
+        *[f"  - {line}" for line in verdict.not_proven],
+    ]

@@ -1,0 +1,55 @@
+"""Who made a model, from recorded authorship along its lineage.
+
+"Made" means: recorded the model, its run, or anything the run used (data, code, parameters, environment, other
+models); or wrote a commit in the history of the code it used. What nobody recorded is invisible here, and an author
+whose e-mail address is bound to no key counts as unmapped: both are said in every report.
+"""
+
+from __future__ import annotations
+
+from tallystick.people.book import Book, references
+from tallystick.records import LEDGER_ACTOR, Entry
+
+__all__ = ["lineage", "makers", "unmapped_authors"]
+
+_INPUTS = frozenset({"dataset", "commit", "params", "environment", "run", "model"})
+
+
+def lineage(book: Book, model: Entry) -> list[Entry]:
+    """The model and everything that went into it, in order of index."""
+    found: dict[int, Entry] = {}
+    waiting = [model]
+    while waiting:
+        entry = waiting.pop()
+        if entry.seq in found:
+            continue
+        found[entry.seq] = entry
+        for ref in references(entry):
+            target = book.find(ref.value())
+            if target is not None and target.kind in _INPUTS:
+                waiting.append(target)
+    return [found[seq] for seq in sorted(found)]
+
+
+def makers(book: Book, model: Entry) -> dict[str, tuple[str, ...]]:
+    """Each actor who made the model, with the reasons ("recorded entry 41, a run")."""
+    reasons: dict[str, list[str]] = {}
+    for entry in lineage(book, model):
+        if entry.actor != LEDGER_ACTOR:
+            reasons.setdefault(entry.actor, []).append(f"recorded entry {entry.seq}, a {entry.kind}")
+        if entry.kind == "commit":
+            for actor in _authors(entry):
+                reasons.setdefault(actor, []).append(f"wrote code in entry {entry.seq}, a commit")
+    return {actor: tuple(items) for actor, items in reasons.items()}
+
+
+def unmapped_authors(book: Book, model: Entry) -> int:
+    """How many authors of the code are bound to no key: nobody can say whether they approved."""
+    commits = [entry for entry in lineage(book, model) if entry.kind == "commit"]
+    counts = [entry.body.get("authors", {}).get("unmapped", 0) for entry in commits]
+    return max((count for count in counts if isinstance(count, int)), default=0)
+
+
+def _authors(commit: Entry) -> list[str]:
+    authors = commit.body.get("authors", {})
+    return [actor for actor in authors.get("actors", ()) if isinstance(actor, str)]

@@ -1,0 +1,359 @@
+"""The rules of approval and promotion: the same code when a person acts and when an auditor verifies.
+
+A model version may enter a stage only when, under **every** policy in force for that stage and use case,
+
+1. the newest evaluation of exactly these model bytes passed, under a policy published at an earlier index,
+   and answered exactly the plan of check ids that was published with the policy;
+2. every earlier evaluation of the use case under that policy which did not pass is explained, on the ledger;
+3. someone entitled approved that decision by signature, who neither recorded nor committed to the model,
+   and nobody entitled refused it.
+
+Nothing is judged again: verdicts are read from entries. That they follow from their check results is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tallystick.canonical import Value, digest, encode
+from tallystick.errors import Malformed, NotFound, NotVerified
+from tallystick.people.book import Book
+from tallystick.people.duties import makers
+from tallystick.people.keys import KeyRing, entitled
+from tallystick.records import Entry, Ref
+
+__all__ = [
+    "GREEN",
+    "SEVERITY",
+    "Standing",
+    "Tenure",
+    "approval_problems",
+    "decision_problems",
+    "earlier_failures",
+    "evaluation_problems",
+    "history",
+    "newest_verdicts",
+    "plan_digest",
+    "policies_in_force",
+    "promotion_problems",
+    "recorded_promotion_problems",
+    "rolled_up",
+    "seen",
+    "standing",
+    "unexplained",
+]
+
+SEVERITY: Final = ("pass", "not_applicable", "waived", "warn", "not_evaluable", "inconclusive", "fail", "error")
+"""Verdicts of checks, mildest first. The verdict of an evaluation is that of its worst check."""
+GREEN: Final = frozenset({"pass", "warn"})
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a model version stands under one policy: the newest evaluation and its decision, if any."""
+
+    policy: Entry
+    evaluation: Entry | None
+    decision: Entry | None
+
+
+@dataclass(frozen=True)
+class Tenure:
+    """A model version in a stage, from one promotion to the next."""
+
+    model: Entry
+    promotion: Entry
+    since: str
+    until: str | None
+
+
+def plan_digest(ids: Iterable[str]) -> str:
+    """SHA-256 of the canonical list of check ids, in the order of the policy."""
+    return digest(encode(list(ids)))
+
+
+def rolled_up(verdicts: Iterable[str]) -> str:
+    """The verdict of an evaluation from those of its checks; none at all is an error."""
+    known = [verdict if verdict in SEVERITY else "error" for verdict in verdicts]
+    worst = max(known, key=SEVERITY.index, default="error")
+    if all(verdict == "not_applicable" for verdict in known):
+        return "error"
+    return {"not_applicable": "pass", "waived": "warn", "not_evaluable": "inconclusive"}.get(worst, worst)
+
+
+# --------------------------------------------------------------------------- policies and evaluations
+
+
+def policies_in_force(book: Book, *, stage: str, usecase: str, before: int | None = None) -> list[Entry]:
+    """The newest published version of each policy that governs a stage of a use case."""
+    newest: dict[str, Entry] = {}
+    for entry in _before(book.of_kind("policy"), before):
+        if entry.body.get("stage") == stage and _governs(entry, usecase):
+            newest[str(entry.body["id"])] = entry
+    return list(newest.values())
+
+
+def _governs(policy: Entry, usecase: str) -> bool:
+    named = policy.body.get("applies_to", {}).get("usecases")
+    return named is None or usecase in named
+
+
+def standing(book: Book, model: Entry, policy: Entry, *, before: int | None = None) -> Standing:
+    """The newest evaluation of exactly these bytes under exactly this policy, and the decision made from it."""
+    evaluations = [
+        entry
+        for entry in _before(book.of_kind("evaluation"), before)
+        if entry.body.get("model_digest") == model.body["digest"] and _names(entry, "policy", policy)
+    ]
+    if not evaluations:
+        return Standing(policy, None, None)
+    decisions = [e for e in _before(book.of_kind("decision"), before) if _names(e, "evaluation", evaluations[-1])]
+    return Standing(policy, evaluations[-1], decisions[-1] if decisions else None)
+
+
+def earlier_failures(book: Book, evaluation: Entry) -> list[Entry]:
+    """Evaluations of the same use case under the same policy, before this one, that did not pass."""
+    usecase, policy = _name_of(book, evaluation, "usecase", "name"), _name_of(book, evaluation, "policy", "id")
+    return [
+        entry
+        for entry in book.of_kind("evaluation")
+        if entry.seq < evaluation.seq
+        and entry.body.get("verdict") not in GREEN
+        and _name_of(book, entry, "usecase", "name") == usecase
+        and _name_of(book, entry, "policy", "id") == policy
+    ]
+
+
+def unexplained(book: Book, evaluation: Entry, *, also: Iterable[Value] = (), before: int | None = None) -> list[Entry]:
+    """Earlier failures that no evaluation, no promotion and none of `also` explains."""
+    lines = list(also)
+    for entry in _before(book.of_kind("evaluation", "promotion"), before):
+        lines += entry.body.get("earlier_explained", []) + entry.body.get("explained", [])
+    explained = {line["evaluation"]["leaf"] for line in lines if _explains(line)}
+    return [entry for entry in earlier_failures(book, evaluation) if entry.ref.leaf not in explained]
+
+
+def _explains(line: Value) -> bool:
+    if not (isinstance(line, Mapping) and isinstance(line.get("text"), str) and line["text"].strip()):
+        return False
+    try:
+        Ref.of(line.get("evaluation"))
+    except Malformed:
+        return False
+    return True
+
+
+def decision_problems(book: Book, model: Entry, found: Standing) -> list[str]:
+    """Why the decision under one policy is no ground for a promotion; empty if it is."""
+    name = f"policy {found.policy.body['id']} {found.policy.body['version']}"
+    evaluation, decision = found.evaluation, found.decision
+    if evaluation is None:
+        return [f"these model bytes were never evaluated under {name}"]
+    if decision is None:
+        return [f"evaluation in entry {evaluation.seq} led to no decision"]
+    verdict = evaluation.body.get("verdict")
+    problems = evaluation_problems(book, evaluation)
+    if verdict not in GREEN:
+        problems.append(f"the newest evaluation under {name}, entry {evaluation.seq}, says {verdict}")
+    if decision.body.get("verdict") != verdict:
+        problems.append(f"decision in entry {decision.seq} says other than its evaluation in entry {evaluation.seq}")
+    if (decision.body.get("verificationResult") == "PASSED") != (verdict in GREEN):
+        problems.append(f"decision in entry {decision.seq} contradicts its own verdict")
+    if not _names(decision, "model", model):
+        problems.append(f"decision in entry {decision.seq} speaks of another model")
+    return problems
+
+
+def evaluation_problems(book: Book, evaluation: Entry) -> list[str]:
+    """What is dishonest in an evaluation: a late policy, another plan, a verdict that its checks do not give."""
+    where = f"evaluation in entry {evaluation.seq}"
+    policy = book.find(evaluation.body.get("policy"))
+    if policy is None or policy.seq >= evaluation.seq:
+        return [f"{where} names no policy published before it"]
+    problems = []
+    if evaluation.body.get("policy_digest") != policy.body.get("digest"):
+        problems.append(f"{where} names another policy digest than entry {policy.seq}")
+    planned = book.field(policy, "plan")
+    plan = evaluation.body.get("plan", {})
+    checks = book.field(evaluation, "checks")
+    if plan.get("sha256") != plan_digest(planned or ()) or not planned:
+        problems.append(f"{where} did not follow the plan published in entry {policy.seq}")
+    if checks is None:
+        return [*problems, f"check results of {where} are not at hand"]
+    if sorted(str(check.get("id")) for check in checks) != sorted(planned or ()):
+        problems.append(f"{where} did not answer exactly the checks planned in entry {policy.seq}")
+    if rolled_up(str(check.get("verdict")) for check in checks) != evaluation.body.get("verdict"):
+        problems.append(f"verdict of {where} does not follow from its checks")
+    return problems
+
+
+# --------------------------------------------------------------------------- approval and promotion
+
+
+def approval_problems(book: Book, ring: KeyRing, *, model: Entry, actor: str) -> list[str]:
+    """Why this actor may not approve this model; empty if they may."""
+    person = ring.persons.get(actor)
+    if person is None:
+        return [f"{actor} has no key on this ledger"]
+    problems = []
+    made = makers(book, model).get(actor, ())
+    if made:
+        more = f" and {len(made) - 1} more" if len(made) > 1 else ""
+        problems.append(f"you made it: {actor} {made[-1]}{more}")
+    if not entitled(person.roles, "approve"):
+        problems.append(f"{actor} is {', '.join(person.roles) or 'without a role'}: only a risk-officer approves")
+    return problems
+
+
+def promotion_problems(
+    book: Book,
+    ring: KeyRing,
+    *,
+    model: Entry,
+    stage: str,
+    at: str,
+    explained: Iterable[Value] = (),
+    before: int | None = None,
+) -> list[str]:
+    """Why a model version may not enter a stage at a time; empty if it may.
+
+    Args:
+        explained: explanations of earlier failures that the promotion itself would carry.
+        before: look only at entries with a smaller index, as when an old promotion is verified.
+    """
+    usecase = _name_of(book, model, "usecase", "name")
+    policies = policies_in_force(book, stage=stage, usecase=usecase, before=before)
+    if not policies:
+        return [f"no policy is published for stage {stage}: nothing was checked"]
+    also = list(explained)
+    problems: list[str] = []
+    for policy in policies:
+        found = standing(book, model, policy, before=before)
+        problems += decision_problems(book, model, found)
+        if found.evaluation is None or found.decision is None:
+            continue
+        problems += [
+            f"evaluation in entry {entry.seq} did not pass and is not explained"
+            for entry in unexplained(book, found.evaluation, also=also, before=before)
+        ]
+        problems += _missing_approval(book, ring, model=model, found=found, stage=stage, at=at, before=before)
+    return problems
+
+
+def _missing_approval(
+    book: Book, ring: KeyRing, *, model: Entry, found: Standing, stage: str, at: str, before: int | None
+) -> list[str]:
+    approved, refused, flaws = [], [], []
+    for entry in newest_verdicts(book, found.decision, before=before):
+        problems = _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
+        if problems:
+            flaws += problems
+        elif entry.body["verdict"] == "approved":
+            approved.append(entry)
+        else:
+            refused.append(entry)
+    if refused:
+        return [f"refused by {entry.actor} in entry {entry.seq}" for entry in refused]
+    if approved:
+        return []
+    seq = found.decision.seq if found.decision else -1
+    return flaws or [f"nobody entitled has approved the decision in entry {seq}"]
+
+
+def newest_verdicts(book: Book, decision: Entry | None, *, before: int | None = None) -> list[Entry]:
+    """Each person's newest approval entry about a decision."""
+    newest: dict[str, Entry] = {}
+    for entry in _before(book.of_kind("approval"), before):
+        if decision is not None and _names(entry, "decision", decision):
+            newest[entry.actor] = entry
+    return list(newest.values())
+
+
+def _approval_flaws(
+    book: Book, ring: KeyRing, entry: Entry, *, model: Entry, found: Standing, stage: str, at: str
+) -> list[str]:
+    where = f"approval in entry {entry.seq}"
+    try:
+        signed = ring.check(entry)
+    except NotVerified as error:
+        return [f"{where}: {error.what}"]
+    problems = [f"{where}: {p}" for p in approval_problems(book, ring, model=model, actor=entry.actor)]
+    if found.decision is None or found.evaluation is None or signed.speaks_of != found.decision.ref.leaf:
+        problems.append(f"{where} was signed for another decision")
+    elif entry.body.get("seen") != seen(model, found.evaluation, found.policy):
+        problems.append(f"{where}: what the approver saw is not what stands here")
+    if entry.body.get("stage") != stage or signed.stage != stage:
+        problems.append(f"{where} is for another stage")
+    if "expires" in entry.body and entry.body["expires"] <= at:
+        problems.append(f"{where} expired on {entry.body['expires']}")
+    return problems
+
+
+def seen(model: Entry, evaluation: Entry, policy: Entry) -> dict[str, Value]:
+    """The digests that an approver puts their name to."""
+    return {"model": model.body["digest"], "evaluation": evaluation.ref.leaf, "policy": policy.body["digest"]}
+
+
+def recorded_promotion_problems(book: Book, ring: KeyRing, promotion: Entry) -> list[str]:
+    """What is wrong with a promotion that stands in the books, judged by what stood there before it."""
+    try:
+        model = book.get(promotion.body["model"])
+        signed = ring.check(promotion)
+    except (NotFound, NotVerified) as error:
+        return [str(error)]
+    problems = []
+    if promotion.body.get("model_digest") != model.body.get("digest"):
+        problems.append("promotion names other model bytes than the model's entry")
+    if not entitled(ring.person(promotion.actor).roles, "promote"):
+        problems.append(f"{promotion.actor} may not promote")
+    stage = str(promotion.body["stage"])
+    if signed.stage != stage:
+        problems.append("promotion was signed for another stage")
+    return problems + promotion_problems(
+        book,
+        ring,
+        model=model,
+        stage=stage,
+        at=promotion.recorded_at,
+        explained=promotion.body.get("explained", ()),
+        before=promotion.seq,
+    )
+
+
+def history(book: Book, name: str, *, stage: str = "production", as_of: str | None = None) -> list[Tenure]:
+    """Which version of a model was in a stage when, oldest first; with `as_of`, only the one in force at that time."""
+    promotions = []
+    for entry in book.of_kind("promotion"):
+        model = book.find(entry.body.get("model"))
+        if model is not None and model.body.get("name") == name and entry.body.get("stage") == stage:
+            promotions.append((model, entry))
+    starts = [str(entry.body["effective_from"]) for _, entry in promotions]
+    tenures = [
+        Tenure(model, entry, since, until)
+        for (model, entry), since, until in zip(promotions, starts, [*starts[1:], None], strict=False)
+    ]
+    if as_of is None:
+        return tenures
+    return [t for t in tenures if t.since <= as_of and (t.until is None or as_of < t.until)]
+
+
+# --------------------------------------------------------------------------- reading entries
+
+
+def _before(entries: Iterable[Entry], before: int | None) -> list[Entry]:
+    return [entry for entry in entries if before is None or entry.seq < before]
+
+
+def _names(entry: Entry, field: str, target: Entry) -> bool:
+    try:
+        return Ref.of(entry.body.get(field)) == target.ref
+    except Malformed:
+        return False
+
+
+def _name_of(book: Book, entry: Entry, field: str, name: str) -> str:
+    """The name of what a field refers to; the field's own words where it is absent."""
+    target = book.find(entry.body.get(field))
+    return str(target.body.get(name)) if target is not None else repr(entry.body.get(field))

@@ -1,0 +1,382 @@
+"""Where things stand in a picture: plain geometry, drawn by the macros of ``templates/report/charts.html.j2``.
+
+Units are those of the pictures' own view boxes, 680 wide. Every picture has a title and a description that says in
+words what it shows; shape and label carry the meaning, colour only repeats it, so that it survives grey print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tallystick.canonical import Value
+from tallystick.report import words
+
+__all__ = [
+    "WIDTH",
+    "Bar",
+    "Box",
+    "Groups",
+    "Limit",
+    "Lineage",
+    "Node",
+    "Picture",
+    "Strip",
+    "Thresholds",
+    "groups",
+    "limit",
+    "lineage",
+    "strip",
+    "thresholds",
+]
+
+WIDTH: Final = 680
+_LABEL: Final = 176
+"""Width of the column of labels; the axis begins after it."""
+_AXIS: Final = 330
+_ROW: Final = 44
+_MOST_ROWS: Final = 16
+_MOST_BARS: Final = 24
+_BAR: Final = 21
+_FOUR_FIFTHS: Final = 0.8
+_LIMIT = re.compile(r"\s*(<=|>=|<|>)\s*(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)\s*(%?)\s*")
+
+
+# --------------------------------------------------------------------------- values against thresholds
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A threshold such as ``< 0.80``: the zone that it names lies below or above a number."""
+
+    below: bool
+    at: float
+    text: str
+
+
+def limit(text: Value) -> Limit | None:
+    """Read a threshold; None if it is not of the form that can be drawn."""
+    match = _LIMIT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        return None
+    at = float(match[2]) / (100 if match[3] else 1)
+    return Limit(match[1] in ("<", "<="), at, f"{match[1]} {match[2]}{match[3]}")
+
+
+_Place = Callable[[float], float]
+"""From a number to its position on an axis."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One check in a chart of thresholds: positions on its own axis."""
+
+    y: int
+    label: str
+    verdict: str
+    value: str
+    at: float
+    whisker: tuple[float, float] | None
+    fail_zone: tuple[float, float] | None
+    warn_zone: tuple[float, float] | None
+    marks: tuple[tuple[float, str, str], ...]
+    """Thresholds: position, text, and ``start``, ``middle`` or ``end`` for the anchor of the text."""
+    ends: tuple[str, str]
+    """The numbers at both ends of the axis, empty where a threshold's text stands there."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    title: str
+    description: str
+    height: int
+    lines: tuple[Line, ...]
+    entries: tuple[int, ...]
+    left: int = _LABEL
+    width: int = _AXIS
+    kind: str = field(default="thresholds", init=False)
+
+
+def thresholds(title: str, checks: Sequence[Mapping[str, Value]], entry: int) -> Thresholds | None:
+    """A dot, a whisker and the limits for each check that has a number and a threshold; None if none has."""
+    drawable = [check for check in checks if _limits(check) and words.numeric(check.get("value")) is not None]
+    if not drawable:
+        return None
+    lines = tuple(_line(check, index * _ROW) for index, check in enumerate(drawable[:_MOST_ROWS]))
+    told = "; ".join(f"{line.label} {line.value} ({line.verdict})" for line in lines)
+    more = f" {len(drawable) - len(lines)} more are in the table." if len(drawable) > len(lines) else ""
+    description = f"Each check's value with its interval against its limits: {told}.{more}"
+    return Thresholds(f"Values against thresholds: {title}", description, len(lines) * _ROW + 2, lines, (entry,))
+
+
+def _limits(check: Mapping[str, Value]) -> list[Limit]:
+    threshold = check.get("threshold")
+    if not isinstance(threshold, Mapping):
+        return []
+    found = [limit(threshold.get(name)) for name in ("fail_if", "warn_if")]
+    return [item for item in found if item is not None]
+
+
+def _line(check: Mapping[str, Value], y: int) -> Line:
+    value = words.numeric(check.get("value")) or 0.0
+    bounds = _bounds(check)
+    fail, warn = (limit(check["threshold"].get(name)) for name in ("fail_if", "warn_if"))
+    low, high = _domain([value, *(bounds or ()), *(item.at for item in (fail, warn) if item)])
+
+    def place(number: float) -> float:
+        return round(_LABEL + _AXIS * (min(max(number, low), high) - low) / (high - low), 1)
+
+    marks = _marks(fail, warn, place)
+    return Line(
+        y=y,
+        label=words.shortened(str(check.get("id")), 32),
+        verdict=words.shortened(str(check.get("verdict")), 16),
+        value=words.number(value, *(item.at for item in (fail, warn) if item)),
+        at=place(value),
+        whisker=(place(bounds[0]), place(bounds[1])) if bounds else None,
+        fail_zone=_zone(fail, place),
+        warn_zone=_zone(warn, place),
+        marks=marks,
+        ends=_ends(marks, low, high),
+    )
+
+
+def _bounds(check: Mapping[str, Value]) -> tuple[float, float] | None:
+    interval = check.get("interval")
+    if not isinstance(interval, Mapping):
+        return None
+    low, high = words.numeric(interval.get("low")), words.numeric(interval.get("high"))
+    return None if low is None or high is None else (min(low, high), max(low, high))
+
+
+def _domain(numbers: Sequence[float]) -> tuple[float, float]:
+    """An axis around all numbers, with a quarter of their spread to each side; shares stay within 0 and 1."""
+    low, high = min(numbers), max(numbers)
+    pad = (high - low) / 4 or abs(high) / 4 or 1.0
+    if low >= 0 and high <= 1:
+        return max(0.0, low - pad), min(1.0, high + pad)
+    return (max(0.0, low - pad) if low >= 0 else low - pad), high + pad
+
+
+def _zone(edge: Limit | None, place: _Place) -> tuple[float, float] | None:
+    if edge is None:
+        return None
+    start, end = (_LABEL, place(edge.at)) if edge.below else (place(edge.at), _LABEL + _AXIS)
+    return float(start), round(end - start, 1)
+
+
+def _marks(fail: Limit | None, warn: Limit | None, place: _Place) -> tuple[tuple[float, str, str], ...]:
+    """The limits' labels; where both are close their texts are set to the two sides."""
+    found = [(place(item.at), f"{word} {item.text}") for item, word in ((fail, "fails"), (warn, "warns")) if item]
+    if len(found) == 2 and abs(found[0][0] - found[1][0]) < 96:
+        (a, first), (b, second) = sorted(found)
+        return (a, first, "end"), (b, second, "start")
+    return tuple((at, text, "middle") for at, text in found)
+
+
+def _ends(marks: Sequence[tuple[float, str, str]], low: float, high: float) -> tuple[str, str]:
+    spans = [(at - _BEFORE[anchor], at + _AFTER[anchor]) for at, _, anchor in marks]
+    left = any(start < _LABEL + 26 for start, _ in spans)
+    right = any(end > _LABEL + _AXIS - 26 for _, end in spans)
+    return "" if left else words.ticked(low), "" if right else words.ticked(high)
+
+
+_BEFORE: Final = {"start": 0, "middle": 28, "end": 56}
+_AFTER: Final = {"start": 56, "middle": 28, "end": 0}
+"""How far a threshold's text reaches to the left and to the right of its position."""
+
+
+# --------------------------------------------------------------------------- groups
+
+
+@dataclass(frozen=True)
+class Bar:
+    y: int
+    label: str
+    n: str
+    width: float
+    value: str
+    lowest: bool
+
+
+@dataclass(frozen=True)
+class Groups:
+    title: str
+    description: str
+    height: int
+    bars: tuple[Bar, ...]
+    guides: tuple[tuple[float, str, str, str], ...]
+    """Vertical lines: position, text, ``policy`` or ``rule``, and the anchor of the text."""
+    entries: tuple[int, ...]
+    left: int = 236
+    width: int = 370
+    kind: str = field(default="groups", init=False)
+
+
+def groups(title: str, rows: Sequence[Mapping[str, Value]], *, policy: float | None, entry: int) -> Groups | None:
+    """Bars of selection rates, highest first, with n and the line at a share of the highest; None without rates.
+
+    Args:
+        policy: the smallest ratio to the highest rate that the policy allows, if it sets one.
+    """
+    rates = [(words.numeric(row.get("selection_rate")), row) for row in rows if isinstance(row, Mapping)]
+    known = [rate for rate, _ in rates if rate is not None]
+    if not known:
+        return None
+    rates.sort(key=lambda item: (item[0] is None, -(item[0] or 0.0), _group_name(item[1])))
+    top, lowest = max(known), min(known)
+    scale = 370 / (top * 1.08) if top > 0 else 0.0
+    bars = tuple(
+        Bar(
+            y=26 + index * _BAR,
+            label=words.shortened(_group_name(row), 30),
+            n=words.said(row["n"]) if isinstance(row.get("n"), int) else "n not recorded",
+            width=round((rate or 0.0) * scale, 1),
+            value="not evaluable" if rate is None else words.number(rate),
+            lowest=rate == lowest and len(known) > 1,
+        )
+        for index, (rate, row) in enumerate(rates[:_MOST_BARS])
+    )
+    told = "; ".join(f"{bar.label} {bar.value} (n = {bar.n})" for bar in bars)
+    description = f"Share of favourable outcomes by group, highest first: {told}."
+    guides = _guides(top, scale, policy) if top > 0 else ()
+    return Groups(f"Selection rates: {title}", description, 34 + len(bars) * _BAR, bars, guides, (entry,))
+
+
+def _guides(top: float, scale: float, policy: float | None) -> tuple[tuple[float, str, str, str], ...]:
+    def guide(share: float, text: str, kind: str, anchor: str) -> tuple[float, str, str, str]:
+        return round(236 + top * share * scale, 1), text, kind, anchor
+
+    if policy is None or policy == _FOUR_FIFTHS:
+        who = "policy: " if policy else ""
+        return (guide(_FOUR_FIFTHS, f"{who}four-fifths of the highest", "policy" if policy else "rule", "end"),)
+    return (
+        guide(policy, f"policy: {words.number(policy)} of the highest", "policy", "end"),
+        guide(_FOUR_FIFTHS, "four-fifths", "rule", "start" if policy < _FOUR_FIFTHS else "end"),
+    )
+
+
+def _group_name(row: Mapping[str, Value]) -> str:
+    group = row.get("group")
+    if isinstance(group, Mapping):
+        return ", ".join(str(item) for item in group.values()) or "all"
+    return str(group)
+
+
+# --------------------------------------------------------------------------- many small checks
+
+
+@dataclass(frozen=True)
+class Strip:
+    title: str
+    description: str
+    height: int
+    cells: tuple[tuple[int, int, str, str], ...]
+    """x, y, verdict and label (empty where there are too many to label)."""
+    entries: tuple[int, ...]
+    kind: str = field(default="strip", init=False)
+
+
+def strip(title: str, checks: Sequence[Mapping[str, Value]], entry: int) -> Strip:
+    """A mark for each check: in two labelled columns up to twelve, a dense strip beyond."""
+    labelled = len(checks) <= 12
+    cells = []
+    for index, check in enumerate(checks[:400]):
+        x, y = (index % 2 * 340, index // 2 * 20) if labelled else (index % 34 * 20, index // 34 * 20)
+        label = words.shortened(str(check.get("id")), 52) if labelled else ""
+        cells.append((x, y, words.shortened(str(check.get("verdict")), 16), label))
+    verdicts = [cell[2] for cell in cells]
+    told = ", ".join(f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts))
+    height = (cells[-1][1] if cells else 0) + 22
+    return Strip(f"Checks: {title}", f"{len(checks)} checks: {told}.", height, tuple(cells), (entry,))
+
+
+# --------------------------------------------------------------------------- lineage
+
+
+@dataclass(frozen=True)
+class Node:
+    """A step of the lineage before it has a place."""
+
+    id: str
+    kind: str
+    name: str
+    digest: str
+    entry: int | None
+    """None for a step that is not recorded: drawn dashed, with its reason for a name."""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Box:
+    x: int
+    y: int
+    node: Node
+
+
+@dataclass(frozen=True)
+class Lineage:
+    title: str
+    description: str
+    height: int
+    boxes: tuple[Box, ...]
+    arrows: tuple[str, ...]
+    """Paths, without their heads."""
+    heads: tuple[tuple[int, int, str], ...]
+    """Points of the arrows, and ``right`` or ``down``."""
+    entries: tuple[int, ...]
+    box_width: int = 118
+    box_height: int = 46
+    kind: str = field(default="lineage", init=False)
+
+
+_COLUMN: Final = 140
+_STEP: Final = 56
+
+
+def lineage(columns: Sequence[Sequence[Node]], wires: Sequence[tuple[str, str]]) -> Lineage:
+    """Boxes in two bands, arrows between them.
+
+    Args:
+        columns: eight columns: inputs, run, model; then what the evaluation used, evaluation, decision,
+            approvals, promotions, which stand in the lower band.
+        wires: pairs of node ids, from and to.
+    """
+    upper, lower = list(columns[:3]), list(columns[3:])
+    tall = max(len(column) for column in upper)
+    boxes = _band(upper, 0, tall) + _band(lower, tall * _STEP + 26, max(len(column) for column in lower))
+    place = {box.node.id: box for box in boxes}
+    drawn = [_arrow(place[a], place[b]) for a, b in wires if a in place and b in place]
+    arrows, heads = tuple(path for path, _ in drawn), tuple(dict.fromkeys(head for _, head in drawn))
+    entries = tuple(sorted({box.node.entry for box in boxes if box.node.entry is not None}))
+    told = "; ".join(_told(box.node) for box in boxes)
+    height = max(box.y for box in boxes) + 48
+    return Lineage("How the model came about", f"Lineage: {told}.", height, tuple(boxes), arrows, heads, entries)
+
+
+def _band(columns: Sequence[Sequence[Node]], top: int, rows: int) -> list[Box]:
+    """Each column centred in its band."""
+    found = []
+    for position, column in enumerate(columns):
+        start = top + (rows - len(column)) * _STEP // 2
+        found += [Box(1 + position * _COLUMN, start + 1 + i * _STEP, node) for i, node in enumerate(column)]
+    return found
+
+
+def _told(node: Node) -> str:
+    return f"{node.kind} {node.name} [{node.entry}]" if node.entry is not None else f"{node.kind}: {node.name}"
+
+
+def _arrow(start: Box, end: Box) -> tuple[str, tuple[int, int, str]]:
+    """From the right side to the left side; from the upper band down to the lower by an elbow."""
+    if start.x < end.x:
+        x1, y1, x2, y2 = start.x + 118, start.y + 23, end.x, end.y + 23
+        path = f"M{x1} {y1}H{x2 - 11}V{y2}H{x2 - 4}" if y1 != y2 else f"M{x1} {y1}H{x2 - 4}"
+        return path, (x2, y2, "right")
+    x1, x2 = start.x + 59, end.x + 59
+    return f"M{x1} {start.y + 46}V{end.y - 15}H{x2}V{end.y - 4}", (x2, end.y, "down")
+
+
+Picture = Thresholds | Groups | Strip | Lineage

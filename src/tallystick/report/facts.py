@@ -1,0 +1,221 @@
+"""The pieces a report is made of: facts with their sources, tables, notes, pictures, sections.
+
+Plain frozen values, ready for a template: every text in them is already visible (see `words`), every number that came
+from the ledger names its entry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from tallystick.records import Entry
+from tallystick.report.charts import Picture
+
+__all__ = [
+    "Block",
+    "CheckCard",
+    "Fact",
+    "Facts",
+    "Headline",
+    "Note",
+    "Row",
+    "Section",
+    "Table",
+    "View",
+    "cited",
+    "facts_of",
+]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that is said, and where it stands."""
+
+    label: str
+    text: str
+    entry: int | None = None
+    """Index of the entry it was read from; None for what the report itself says."""
+    basis: str | None = None
+    """``observed``, ``declared`` or ``imported``, as the entry says."""
+    missing: bool = False
+    """Nobody recorded it; the text is the reason."""
+    style: str = "text"
+    """``text``, ``digest``, ``number`` or ``code``."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A list of facts under a small heading."""
+
+    id: str
+    title: str
+    facts: tuple[Fact, ...]
+    kind: str = field(default="facts", init=False)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table; its last column, the entries it cites, is drawn from `entries`."""
+
+    cells: tuple[str, ...]
+    entries: tuple[int, ...] = ()
+    note: str = ""
+    """A sentence under the row, over its whole width."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A capped table: `left_out` rows stand in the evidence only."""
+
+    id: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    styles: tuple[str, ...]
+    """For each column ``text``, ``number``, ``digest``, ``code`` or ``verdict``."""
+    left_out: int = 0
+    kind: str = field(default="table", init=False)
+
+    @property
+    def shares(self) -> tuple[int, ...]:
+        """Percent of the width for each column and for the last, the entries: by the length of what stands in them."""
+        weights = [self._weight(position) for position in range(len(self.columns))]
+        shares = [int((100 - _ENTRIES) * weight / sum(weights)) for weight in weights]
+        shares[weights.index(max(weights))] += 100 - _ENTRIES - sum(shares)
+        return (*shares, _ENTRIES)
+
+    def _weight(self, position: int) -> float:
+        texts = [row.cells[position] for row in self.rows]
+        longest = max((len(text) for text in texts), default=0)
+        mean = sum(len(text) for text in texts) / max(len(texts), 1)
+        words = max((len(word) for word in self.columns[position].split()), default=0)
+        wanted = max(words + 1, min(longest, 2 * mean, 60))
+        return float(max(6, wanted)) ** 0.75
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence or two; `tone` is ``plain``, ``good``, ``bad``, ``open`` or ``quiet``."""
+
+    text: str
+    tone: str = "plain"
+    entries: tuple[int, ...] = ()
+    kind: str = field(default="note", init=False)
+
+
+@dataclass(frozen=True)
+class CheckCard:
+    """One check result in words, as it was recorded."""
+
+    id: str
+    verdict: str
+    facts: tuple[Fact, ...]
+    entry: int
+    kind: str = field(default="check", init=False)
+
+
+_ENTRIES: Final = 8
+"""Percent of a table's width for the references to entries."""
+
+
+Block = Facts | Table | Note | CheckCard | Picture
+
+
+@dataclass(frozen=True)
+class Section:
+    number: int
+    id: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the first page says in large letters; read from the newest decision, approval or promotion."""
+
+    word: str
+    sentence: str
+    tone: str
+    """``good``, ``bad`` or ``open``."""
+    entries: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that a report prints."""
+
+    title: str
+    name: str
+    version: str
+    digest: str
+    usecase: str
+    ledger: str
+    size: int
+    root: str
+    as_of: str
+    headline: Headline
+    summary: tuple[Fact, ...]
+    """The board's page: ten facts."""
+    attention: tuple[Note, ...]
+    """What the reader must know before relying on it."""
+    sections: tuple[Section, ...]
+    entries: tuple[Row, ...]
+    """The annex: one row an entry, those cited and those they refer to."""
+    digests: tuple[Row, ...]
+    sources: tuple[Entry, ...] = field(repr=False)
+    """The entries of the annex themselves: what the evidence carries."""
+    evidence_sha256: str
+    vkey: str
+    key_fingerprint: str
+
+
+_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+def _slug(text: str) -> str:
+    return _SLUG.sub("-", text.lower()).strip("-")[:60] or "x"
+
+
+def facts_of(section: Section) -> Iterator[tuple[str, Fact]]:
+    """Every fact of a section with an id of its own, those in tables as one fact a row."""
+    seen: dict[str, int] = {}
+    for block in section.blocks:
+        for name, fact in _block_facts(block):
+            name = f"{section.id}.{name}"
+            seen[name] = seen.get(name, 0) + 1
+            yield (name if seen[name] == 1 else f"{name}.{seen[name]}"), fact
+
+
+def _block_facts(block: Block) -> Iterator[tuple[str, Fact]]:
+    if isinstance(block, Facts):
+        for fact in block.facts:
+            yield f"{block.id}.{_slug(fact.label)}", fact
+    elif isinstance(block, CheckCard):
+        for fact in block.facts:
+            yield f"check.{_slug(block.id)}.{_slug(fact.label)}", fact
+    elif isinstance(block, Table):
+        for position, row in enumerate(block.rows, 1):
+            pairs = zip(block.columns[1:], row.cells[1:], strict=True)
+            text = "; ".join(f"{column}: {cell}" for column, cell in pairs if cell)
+            yield f"{block.id}.{position}", Fact(row.cells[0], text, row.entries[0] if row.entries else None)
+    elif isinstance(block, Note):
+        yield "note", Fact("Note", block.text, block.entries[0] if block.entries else None)
+
+
+def cited(view_sections: tuple[Section, ...]) -> set[int]:
+    """Indices of all entries that the sections name as a source."""
+    found: set[int] = set()
+    for section in view_sections:
+        for block in section.blocks:
+            if isinstance(block, Facts | CheckCard):
+                found |= {fact.entry for fact in block.facts if fact.entry is not None}
+            elif isinstance(block, Table):
+                found |= {seq for row in block.rows for seq in row.entries}
+            elif isinstance(block, Note):
+                found |= set(block.entries)
+            else:
+                found |= set(block.entries)
+    return found

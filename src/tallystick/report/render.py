@@ -1,0 +1,183 @@
+"""Draw a view: one HTML file, or a PDF/A-3a that carries its evidence.
+
+Everything is drawn from memory: templates are ours, texts are escaped, and the fetcher that WeasyPrint is given refuses
+every address. The same view gives the same bytes, on any day and in any process, as long as WeasyPrint, Pango and the
+fonts are the same: identifier and times are handed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tallystick.canonical import digest
+from tallystick.errors import InvalidInput, MissingProgram
+from tallystick.report import words
+from tallystick.report.view import View
+from tallystick.resources import shipped
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["EVIDENCE_NAME", "PDF_VARIANT", "html", "pdf", "template_digest"]
+
+PDF_VARIANT: Final = "pdf/a-3a"
+EVIDENCE_NAME: Final = "evidence.json"
+_FOLDER: Final = "report"
+_PANGO: Final = "libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
+_EPOCH: Final = "SOURCE_DATE_EPOCH"
+_ONE_AT_A_TIME = threading.Lock()
+"""WeasyPrint's subsetter reads the environment, and its warnings come by one logger."""
+
+
+def html(view: View, *, templates: Path | None = None) -> str:
+    """The report as one HTML file: styles inline, no script, nothing to fetch."""
+    from markupsafe import Markup
+
+    folder = _folder(templates)
+    css = (folder / "audit.css").read_text(encoding="utf-8")
+    head = words.shortened(f"{view.name}, version {view.version}", 90)
+    return _environment(folder).get_template("audit.html.j2").render(view=view, css=Markup(css), head=head)
+
+
+def pdf(view: View, attached: bytes, *, identifier: bytes, moment: datetime, templates: Path | None = None) -> bytes:
+    """The report as PDF/A-3a: tagged, with bookmarks, and with the evidence attached as its source.
+
+    Args:
+        attached: the evidence whose SHA-256 the view prints.
+        identifier: what the file calls itself; make it of the evidence, never of the clock.
+        moment: the time that stands as the file's own; with a zone.
+
+    Raises:
+        InvalidInput: the evidence is not that of the view, or the time has no zone.
+        MissingProgram: Pango is not installed.
+    """
+    if digest(attached) != view.evidence_sha256:
+        raise InvalidInput("evidence is not that of the view", expected=view.evidence_sha256, got=digest(attached))
+    if moment.tzinfo is None:
+        raise InvalidInput("time has no zone", got=moment.isoformat())
+    page = html(view, templates=templates)
+    with _ONE_AT_A_TIME, _fixed_epoch(moment):
+        data, unknown = _written(page, attached, identifier, moment)
+        if unknown:
+            data, unknown = _written(_escaped(page, unknown), attached, identifier, moment)
+    return data
+
+
+def template_digest(*, templates: Path | None = None) -> str:
+    """SHA-256 over the names and digests of the report's templates: which drawing this was."""
+    folder = _folder(templates)
+    lines = [f"{digest(path.read_bytes())}  {path.name}\n" for path in sorted(folder.iterdir()) if path.is_file()]
+    return digest("".join(lines).encode())
+
+
+def _folder(templates: Path | None) -> Path:
+    return (templates if templates is not None else shipped("templates")) / _FOLDER
+
+
+def _environment(folder: Path) -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, auto_reload=False)
+
+
+# --------------------------------------------------------------------------- WeasyPrint
+
+
+def _weasyprint() -> Any:
+    try:
+        import weasyprint
+    except OSError as error:
+        raise MissingProgram(
+            "PDF cannot be written: Pango is missing",
+            got=str(error).splitlines()[0][:120],
+            expected=_PANGO,
+            remedy=f"apt-get install {_PANGO}",
+        ) from error
+    return weasyprint
+
+
+def _written(page: str, attached: bytes, identifier: bytes, moment: datetime) -> tuple[bytes, frozenset[str]]:
+    """The PDF, and the characters that no font at hand can show."""
+    weasyprint = _weasyprint()
+    attachment = weasyprint.Attachment(
+        string=attached,
+        name=EVIDENCE_NAME,
+        description="Machine-readable evidence: what this report says and the entries it says it from",
+        created=moment.astimezone(UTC),
+        modified=moment.astimezone(UTC),
+        relationship="Source",
+        url_fetcher=_fetcher(),
+    )
+    with _unknown_characters() as unknown:
+        document = weasyprint.HTML(string=page, base_url=None, url_fetcher=_fetcher(), media_type="print")
+        data: bytes = document.write_pdf(
+            pdf_variant=PDF_VARIANT,
+            pdf_identifier=hashlib.sha256(identifier).digest()[:16],
+            attachments=[attachment],
+        )
+    return data, frozenset(unknown)
+
+
+def _fetcher() -> Any:
+    """A fetcher that serves a table in memory, which is empty: nothing is ever fetched."""
+    from weasyprint.urls import URLFetcher, URLFetcherResponse
+
+    class InMemory(URLFetcher):  # type: ignore[misc]  # WeasyPrint has no types
+        def __init__(self, assets: Mapping[str, tuple[bytes, str]]) -> None:
+            super().__init__(allowed_protocols=(), allow_redirects=False, fail_on_errors=True)
+            self._assets = assets
+
+        def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Any:  # noqa: ARG002 - its signature
+            if url not in self._assets:
+                raise InvalidInput("a report fetches nothing", got=url[:80])
+            body, media_type = self._assets[url]
+            return URLFetcherResponse(url, body, {"Content-Type": media_type})
+
+    return InMemory({})
+
+
+@contextmanager
+def _fixed_epoch(moment: datetime) -> Iterator[None]:
+    """Fonts are stamped with SOURCE_DATE_EPOCH, as `moment` wants it."""
+    before = os.environ.get(_EPOCH)
+    os.environ[_EPOCH] = str(int(moment.timestamp()))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_EPOCH]
+        else:
+            os.environ[_EPOCH] = before
+
+
+@contextmanager
+def _unknown_characters() -> Iterator[set[str]]:
+    """Collect the characters that WeasyPrint warns about: PDF/A allows no glyph that stands for "none"."""
+    found: set[str] = set()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "notdef" in str(record.msg) and isinstance(record.args, tuple) and record.args:
+                found.update(str(record.args[0]))
+
+    logger, listener = logging.getLogger("weasyprint"), Listener()
+    logger.addHandler(listener)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(listener)
+
+
+def _escaped(page: str, unknown: frozenset[str]) -> str:
+    """The page with these characters as visible escapes; markup is ASCII, so only texts change."""
+    return page.translate(
+        {ord(char): char.encode("unicode_escape").decode("ascii") for char in unknown if ord(char) > 127}
+    )

@@ -1,0 +1,223 @@
+"""Which entries of a book speak of one model version: gathered once, read by every section.
+
+Following references only; what is not there stays None or empty, and the sections say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from tallystick.canonical import Value
+from tallystick.errors import Malformed
+from tallystick.people import duties, rules
+from tallystick.people.book import Book
+from tallystick.records import Entry, Ref
+
+__all__ = ["Ground", "Story", "names"]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What one policy found: the evaluation that counts, its decision, and the policy."""
+
+    evaluation: Entry
+    decision: Entry | None
+    policy: Entry | None
+
+    def __lt__(self, other: Ground) -> bool:
+        return self.evaluation.seq < other.evaluation.seq
+
+
+class Story:
+    """One model version and everything in the book that bears on it."""
+
+    def __init__(self, book: Book, model: Entry, *, as_of: str) -> None:
+        self.book = book
+        self.model = model
+        self.as_of = as_of
+        self.name = str(model.body.get("name"))
+
+    def _find(self, entry: Entry | None, field: str) -> Entry | None:
+        return None if entry is None else self.book.find(entry.body.get(field))
+
+    def _of_model(self, kind: str) -> list[Entry]:
+        return [entry for entry in self.book.of_kind(kind) if names(entry, "model", self.model)]
+
+    # ---------------------------------------------------------------- where it came from
+
+    @cached_property
+    def usecase(self) -> Entry | None:
+        """The newest version of the use case, if it was superseded since."""
+        found = self._find(self.model, "usecase")
+        while found is not None:
+            newer = [e for e in self.book.of_kind("usecase") if e.supersedes == found.ref]
+            if not newer:
+                return found
+            found = newer[-1]
+        return None
+
+    @cached_property
+    def run(self) -> Entry | None:
+        return self._find(self.model, "run")
+
+    @cached_property
+    def inputs(self) -> dict[str, list[Entry]]:
+        """The inputs of the run by kind."""
+        return inputs_of(self.book, self.run)
+
+    @cached_property
+    def test_data(self) -> list[Entry]:
+        """Datasets that the evaluations used, each once."""
+        found: dict[int, Entry] = {}
+        for ground in self.grounds:
+            for line in ground.evaluation.body.get("data", ()):
+                entry = self.book.find(line.get("dataset")) if isinstance(line, Mapping) else None
+                if entry is not None:
+                    found[entry.seq] = entry
+        return [found[seq] for seq in sorted(found)]
+
+    @cached_property
+    def datasets(self) -> list[Entry]:
+        found = {entry.seq: entry for entry in [*self.inputs.get("dataset", ()), *self.test_data]}
+        return [found[seq] for seq in sorted(found)]
+
+    @cached_property
+    def makers(self) -> Mapping[str, tuple[str, ...]]:
+        return duties.makers(self.book, self.model)
+
+    @cached_property
+    def unmapped_authors(self) -> int:
+        return duties.unmapped_authors(self.book, self.model)
+
+    # ---------------------------------------------------------------- what was decided
+
+    @cached_property
+    def evaluations(self) -> list[Entry]:
+        return self._of_model("evaluation")
+
+    @cached_property
+    def decisions(self) -> list[Entry]:
+        return self._of_model("decision")
+
+    @cached_property
+    def grounds(self) -> list[Ground]:
+        """The newest evaluation under each policy, oldest first."""
+        newest: dict[str, Ground] = {}
+        for entry in self.evaluations:
+            policy = self._find(entry, "policy")
+            key = str(policy.body.get("id")) if policy is not None else str(entry.body.get("policy"))
+            decisions = [d for d in self.decisions if names(d, "evaluation", entry)]
+            newest[key] = Ground(entry, decisions[-1] if decisions else None, policy)
+        return sorted(newest.values())
+
+    @cached_property
+    def approvals(self) -> list[Entry]:
+        """Approvals and refusals of any decision about this model."""
+        decided = {entry.ref for entry in self.decisions}
+        return [entry for entry in self.book.of_kind("approval") if ref_in(entry, "decision") in decided]
+
+    @cached_property
+    def promotions(self) -> list[Entry]:
+        return self._of_model("promotion")
+
+    @cached_property
+    def tenures(self) -> list[rules.Tenure]:
+        """When this version was in a stage; stages in order of their first promotion."""
+        stages = dict.fromkeys(str(entry.body.get("stage")) for entry in self.promotions)
+        return [
+            tenure
+            for stage in stages
+            for tenure in rules.history(self.book, self.name, stage=stage)
+            if tenure.model.ref == self.model.ref
+        ]
+
+    @cached_property
+    def earlier_failures(self) -> list[Entry]:
+        """Evaluations before the ones that count, of the same use case and policy, that did not pass."""
+        found = {e.seq: e for ground in self.grounds for e in rules.earlier_failures(self.book, ground.evaluation)}
+        return [found[seq] for seq in sorted(found)]
+
+    def explanation(self, evaluation: Entry) -> tuple[str, Entry] | None:
+        """What the ledger says of an evaluation that did not pass, and the entry that says it."""
+        for entry in self.book.of_kind("evaluation", "promotion"):
+            for line in [*entry.body.get("earlier_explained", ()), *entry.body.get("explained", ())]:
+                if isinstance(line, Mapping) and line.get("evaluation") == evaluation.ref.value() and line.get("text"):
+                    return str(line["text"]), entry
+        return None
+
+    @cached_property
+    def waivers(self) -> list[Entry]:
+        return self._of_model("waiver")
+
+    @cached_property
+    def reviews(self) -> list[Entry]:
+        return self._of_model("review")
+
+    def findings(self, review: Entry) -> list[Entry]:
+        return [entry for entry in self.book.of_kind("finding") if names(entry, "review", review)]
+
+    @cached_property
+    def deployments(self) -> list[Entry]:
+        digest = self.model.body.get("digest")
+        return [entry for entry in self.book.of_kind("deployment") if entry.body.get("model_digest") == digest]
+
+    @cached_property
+    def metrics(self) -> list[Entry]:
+        return [entry for entry in self.book.of_kind("metric") if names(entry, "of", self.model)]
+
+    # ---------------------------------------------------------------- beside it
+
+    @cached_property
+    def previous(self) -> Entry | None:
+        """The version recorded before this one."""
+        older = [entry for entry in self.book.models(self.name) if entry.seq < self.model.seq]
+        return older[-1] if older else None
+
+    @cached_property
+    def champion(self) -> Entry | None:
+        """The version that this one replaced in its stage, or, before a promotion, the one in production."""
+        for promotion in reversed(self.promotions):
+            replaced = self._find(promotion, "replaces")
+            if replaced is not None:
+                return replaced if replaced.kind == "model" else self._find(replaced, "model")
+        if self.promotions:
+            return None
+        versions = {entry.ref for entry in self.book.models(self.name)}
+        if not any(ref_in(entry, "model") in versions for entry in self.book.of_kind("promotion")):
+            return None
+        standing = rules.history(self.book, self.name, as_of=self.as_of)
+        return standing[-1].model if standing else None
+
+    @cached_property
+    def persons(self) -> Mapping[str, Entry]:
+        """The newest key entry of each actor."""
+        return {str(entry.body.get("actor")): entry for entry in self.book.of_kind("key")}
+
+    def checks(self, evaluation: Entry) -> list[Mapping[str, Value]] | None:
+        """Its check results; None if they stand in an attachment that is not at hand."""
+        found = self.book.field(evaluation, "checks")
+        return None if not isinstance(found, list) else [check for check in found if isinstance(check, Mapping)]
+
+
+def inputs_of(book: Book, run: Entry | None) -> dict[str, list[Entry]]:
+    """The inputs of a run by kind; those that are not at hand are left out."""
+    found: dict[str, list[Entry]] = {}
+    for ref in run.body.get("inputs", ()) if run is not None else ():
+        entry = book.find(ref)
+        if entry is not None:
+            found.setdefault(entry.kind, []).append(entry)
+    return found
+
+
+def names(entry: Entry, field: str, target: Entry) -> bool:
+    """Whether a field of an entry refers to exactly the target."""
+    return ref_in(entry, field) == target.ref
+
+
+def ref_in(entry: Entry, field: str) -> Ref | None:
+    try:
+        return Ref.of(entry.body.get(field))
+    except Malformed:
+        return None

@@ -1,0 +1,228 @@
+"""What an audit report says, read from the entries of a book; nothing is drawn here and nothing judged.
+
+The report speaks as of a time and up to a checkpoint: entries recorded later or standing beyond it are not looked at.
+What is printed, and the raw bytes of every entry that it cites or that those refer to, is also the machine-readable
+evidence; its SHA-256 is printed, and it travels inside the PDF.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from tallystick.canonical import Value, b64, digest, encode
+from tallystick.errors import InvalidInput, NotFound, Tampered
+from tallystick.people.book import Book, references
+from tallystick.records import Entry
+from tallystick.report import sections, words
+from tallystick.report.facts import Fact, Facts, Note, Row, Section, View, cited, facts_of
+from tallystick.report.sections import Control, Scope
+from tallystick.report.story import Story
+
+__all__ = ["EVIDENCE_FORMAT", "View", "build", "evidence"]
+
+EVIDENCE_FORMAT: Final = "tallystick-evidence/v1"
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{6}Z)?", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]{40,128}", re.ASCII)
+_MOST_DIGESTS: Final = 240
+_MOST_ABSENT: Final = 9
+
+
+def build(
+    book: Book,
+    model: Entry,
+    *,
+    as_of: str,
+    checkpoint: Mapping[str, Value],
+    key_fingerprint: str,
+    vkey: str,
+    anchor: Mapping[str, Value],
+    un_anchored: int,
+    catalogue: Mapping[str, Control] = MappingProxyType({}),
+) -> View:
+    """The report on one model version.
+
+    Args:
+        book: all entries up to the checkpoint, and more if you like.
+        model: the entry of the version.
+        as_of: a recorded time, or a date, which then counts to its end.
+        checkpoint: ``origin``, ``size`` and ``root`` (hex) of the checkpoint that covers the report.
+        key_fingerprint: of the key that signs the ledger's checkpoints.
+        vkey: the same key in verifier form, printed for comparison.
+        anchor: ``text``: what holds a checkpoint outside the ledger, in words; ``size``: of that checkpoint, or None.
+        un_anchored: how many entries the anchor does not cover.
+        catalogue: the control catalogue by id, so that controls are printed with their clauses.
+
+    Raises:
+        InvalidInput: a time that is none, or an origin that is not the book's.
+        NotFound: the model is not among the entries covered.
+        Tampered: a reference names an index where another entry stands.
+    """
+    scope = _scope(book, as_of, checkpoint, key_fingerprint, vkey, anchor, un_anchored)
+    covered = _covered(book, scope)
+    if covered.find(model.ref.value()) is None:
+        raise NotFound("model is not among the entries that the report covers", where=f"entry {model.seq}")
+    story = Story(covered, model, as_of=scope.as_of)
+    head = sections.headline(story)
+    parts = (
+        sections.opinion(story, scope, head),
+        *(make(story) for make in sections.SECTIONS),
+        sections.law(story, catalogue),
+        sections.not_proven(scope),
+    )
+    summary = sections.summary(story)
+    sources = _sources(covered, model, parts, summary)
+    name, version = words.shortened(str(model.body.get("name")), 80), words.said(model.body.get("version"))
+    view = View(
+        title=f"Audit report: {name}, version {version}",
+        name=name,
+        version=version,
+        digest=words.visible(str(model.body.get("digest"))),
+        usecase=words.shortened(str(story.usecase.body.get("name")), 120) if story.usecase else "",
+        ledger=scope.origin,
+        size=scope.size,
+        root=scope.root,
+        as_of=scope.as_of,
+        headline=head,
+        summary=summary,
+        attention=tuple(_attention(story, scope, parts)),
+        sections=parts,
+        entries=tuple(_entry_row(entry) for entry in sources),
+        digests=tuple(_digest_rows(sources)),
+        sources=tuple(sources),
+        evidence_sha256="",
+        vkey=scope.vkey,
+        key_fingerprint=scope.key_fingerprint,
+    )
+    return replace(view, evidence_sha256=digest(evidence(view)))
+
+
+def evidence(view: View) -> bytes:
+    """The machine-readable evidence: canonical JSON of what the report says and of the entries it says it from."""
+    facts = [(f"s0.summary.{index}", fact) for index, fact in enumerate(view.summary, 1)]
+    facts += [pair for section in view.sections for pair in facts_of(section)]
+    model = {"name": _nfc(view.name), "version": _nfc(view.version), "digest": view.digest}
+    return encode(
+        {
+            "format": EVIDENCE_FORMAT,
+            "ledger": view.ledger,
+            "checkpoint": {"size": view.size, "root": view.root},
+            "model": model,
+            "as_of": view.as_of,
+            "entries": [{"seq": e.seq, "leaf": e.leaf.hex(), "entry": b64(e.raw)} for e in view.sources],
+            "facts": [{"id": id, "label": _nfc(f.label), "text": _nfc(f.text), "entry": f.entry} for id, f in facts],
+        }
+    )
+
+
+def _nfc(text: str) -> str:
+    """Texts are put together from parts, and a part may begin with a combining mark."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _scope(
+    book: Book,
+    as_of: str,
+    checkpoint: Mapping[str, Value],
+    key_fingerprint: str,
+    vkey: str,
+    anchor: Mapping[str, Value],
+    un_anchored: int,
+) -> Scope:
+    if not _TIME.fullmatch(as_of):
+        raise InvalidInput(
+            "not a time to report as of", got=as_of[:40], expected="YYYY-MM-DD or YYYY-MM-DDThh:mm:ss.ffffffZ"
+        )
+    origin = str(checkpoint.get("origin"))
+    if origin != book.origin:
+        raise InvalidInput("checkpoint is of another ledger", expected=book.origin, got=origin[:80])
+    return Scope(
+        origin=origin,
+        size=int(checkpoint["size"]),
+        root=str(checkpoint["root"]),
+        as_of=as_of if "T" in as_of else f"{as_of}T23:59:59.999999Z",
+        key_fingerprint=key_fingerprint,
+        vkey=vkey,
+        anchor=anchor,
+        un_anchored=un_anchored,
+    )
+
+
+def _covered(book: Book, scope: Scope) -> Book:
+    """The entries that stand below the checkpoint and were recorded by the time the report speaks of."""
+    kept = [entry for entry in book.entries if entry.seq < scope.size and entry.recorded_at <= scope.as_of]
+    return Book(kept, origin=book.origin, parts=book.part)
+
+
+def _sources(book: Book, model: Entry, parts: tuple[Section, ...], summary: tuple[Fact, ...]) -> list[Entry]:
+    """Every entry that the report cites, and everything those refer to, in order of index."""
+    wanted = cited(parts) | {fact.entry for fact in summary if fact.entry is not None} | {model.seq, 0}
+    waiting = [entry for entry in book.entries if entry.seq in wanted]
+    found: dict[int, Entry] = {}
+    while waiting:
+        entry = waiting.pop()
+        if entry.seq in found:
+            continue
+        found[entry.seq] = entry
+        waiting += [target for ref in references(entry) if (target := book.find(ref.value())) is not None]
+    return [found[seq] for seq in sorted(found)]
+
+
+def _attention(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterator[Note]:
+    """What the reader must know first: what failed, what is open, what is missing, what is not anchored."""
+    yield from sections.open_points(story)
+    kinds = {entry.seq: entry.kind for entry in story.book.entries}
+    missing = [
+        fact
+        for section in parts
+        for block in section.blocks
+        if isinstance(block, Facts)
+        for fact in block.facts
+        if fact.missing and (fact.entry is None or kinds.get(fact.entry) in sections.SOUGHT)
+    ]
+    told = list(dict.fromkeys(f"{fact.label}: {words.shortened(fact.text, 80)}" for fact in missing))
+    if told:
+        more = f"; and {len(told) - _MOST_ABSENT} more" if len(told) > _MOST_ABSENT else ""
+        entries = tuple(dict.fromkeys(fact.entry for fact in missing if fact.entry is not None))
+        yield Note(f"{'; '.join(told[:_MOST_ABSENT])}{more}.", "open", entries[:6])
+    yield Note(f"Un-anchored: {scope.un_anchored_text()}.", "open" if scope.un_anchored else "quiet")
+
+
+def _entry_row(entry: Entry) -> Row:
+    cells = (
+        str(entry.seq),
+        words.shortened(entry.kind, 30),
+        words.shortened(entry.recorded_at, 30),
+        words.shortened(entry.actor, 64),
+        words.shortened(entry.basis, 12),
+        entry.leaf.hex(),
+    )
+    return Row(cells, (entry.seq,))
+
+
+def _digest_rows(entries: list[Entry]) -> Iterator[Row]:
+    """Each digest that the cited entries hold, whole; references to entries are left to the list of entries."""
+    count = 0
+    for entry in entries:
+        parts = [(str(part["name"]), part.get("sha256") or part.get("hmac_sha256")) for part in entry.attachments]
+        for path, value in (*_hex_in(entry.body, ""), *parts):
+            count += 1
+            if count <= _MOST_DIGESTS:
+                yield Row((words.shortened(f"{entry.kind}: {path}", 64), str(value)), (entry.seq,))
+    if count > _MOST_DIGESTS:
+        yield Row((f"{count - _MOST_DIGESTS} more", "in the evidence"))
+
+
+def _hex_in(value: Value, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and set(value) != {"seq", "leaf"}:
+        for name, item in value.items():
+            yield from _hex_in(item, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _hex_in(item, path)
+    elif isinstance(value, str) and _HEX.fullmatch(value):
+        yield path, value

@@ -1,0 +1,173 @@
+"""Signers from key files: PKCS#8 PEM, mode 0600, encrypted where a passphrase was chosen.
+
+A key file that others can read, or that lies in a folder anybody can write to, is refused. A passphrase comes from
+a function, never from arguments or the environment. Beside each private key lies its public half, `LABEL.pub`, so
+that recording, which needs no signature, can name its actor without unlocking anything.
+
+Tokens and key stores will be further makers of :class:`tallystick.proof.keys.Signer`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from tallystick.errors import KeyUnavailable, Refused, UsageError
+from tallystick.proof.keys import PublicKey, Signer
+
+__all__ = [
+    "LEDGER_KEY",
+    "SEAL_KEY",
+    "Passphrase",
+    "PrivateKey",
+    "labels",
+    "load_private",
+    "load_public",
+    "load_signer",
+    "make_key",
+]
+
+Passphrase = Callable[[Path], bytes | None]
+"""Asked for the passphrase of an encrypted key file; None if nobody can give one."""
+
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+
+LEDGER_KEY: Final = "ledger"
+SEAL_KEY: Final = "seal"
+_OWN: Final = frozenset({LEDGER_KEY, SEAL_KEY})
+
+
+def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | None = None) -> PrivateKey:
+    """Generate a key and write it to ``folder/label.pem`` (0600) and its public half to ``folder/label.pub``.
+
+    Raises:
+        Refused: a key of that label is there; nothing is overwritten.
+        KeyUnavailable: the folder cannot be written, or others can write to it.
+    """
+    private = _generate(algorithm)
+    locked: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_open_folder(folder)
+        _write_new(folder / f"{label}.pem", pem)
+        public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        _write_new(folder / f"{label}.pub", public)
+    except FileExistsError as error:
+        raise Refused(
+            "a key of this label is there",
+            where=str(error.filename),
+            remedy="Choose another label; keys are never overwritten.",
+        ) from error
+    except OSError as error:
+        raise KeyUnavailable("key cannot be written", where=str(folder), got=error.strerror) from error
+    return private
+
+
+def _generate(algorithm: str) -> PrivateKey:
+    if algorithm == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    if algorithm == "ecdsa-p256":
+        return ec.generate_private_key(ec.SECP256R1())
+    raise UsageError("no such key algorithm", got=algorithm, expected="ed25519 or ecdsa-p256")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_signer(path: Path, *, passphrase: Passphrase) -> Signer:
+    """The signer of a key file.
+
+    Raises:
+        KeyUnavailable: missing, readable by others, locked by another passphrase, or not a private key.
+    """
+    return Signer(load_private(path, passphrase=passphrase))
+
+
+def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKey:
+    """The private key itself, for libraries that sign with it; errors as :func:`load_signer`."""
+    pem = _read_private(path)
+    try:
+        secret = passphrase(path) if b"ENCRYPTED" in pem else None
+        private = load_pem_private_key(pem, secret)
+    except TypeError as error:
+        raise KeyUnavailable(
+            "key file is locked and no passphrase was given",
+            where=str(path),
+            remedy="Name a file with --passphrase-file.",
+        ) from error
+    except ValueError as error:
+        what = "passphrase is wrong" if b"ENCRYPTED" in pem else "file holds no usable private key"
+        raise KeyUnavailable(what, where=str(path), expected="a PKCS#8 PEM private key") from error
+    if not isinstance(private, PrivateKey):
+        raise KeyUnavailable("key is of an algorithm that is not used", where=str(path), expected="Ed25519 or P-256")
+    return private
+
+
+def _read_private(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise KeyUnavailable(
+                    "others can read this key file",
+                    where=str(path),
+                    expected="mode 0600",
+                    got=f"mode {mode:04o}",
+                    remedy=f"chmod 600 {path}, and think about who may have read it.",
+                )
+            _refuse_open_folder(path.parent)
+            return file.read(65_536)
+    except FileNotFoundError as error:
+        known = ", ".join(labels(path.parent)) or "none"
+        raise KeyUnavailable("no such key file", where=str(path), expected=f"one of the keys there: {known}") from error
+    except OSError as error:
+        raise KeyUnavailable("key file cannot be read", where=str(path), got=error.strerror) from error
+
+
+def _refuse_open_folder(folder: Path) -> None:
+    if folder.stat().st_mode & stat.S_IWOTH:
+        raise KeyUnavailable(
+            "anybody can write to the folder of this key", where=str(folder), remedy=f"chmod 700 {folder}"
+        )
+
+
+def load_public(path: Path) -> PublicKey:
+    """The public half, from the ``.pub`` file beside a private key.
+
+    Raises:
+        KeyUnavailable: missing or not a public key of an algorithm we know.
+    """
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except FileNotFoundError as error:
+        known = ", ".join(labels(path.parent)) or "none"
+        raise KeyUnavailable("no such key", where=str(path), expected=f"one of the keys there: {known}") from error
+    except (OSError, ValueError) as error:
+        raise KeyUnavailable("file holds no usable public key", where=str(path)) from error
+    return PublicKey.from_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def labels(folder: Path) -> list[str]:
+    """Labels of the people's keys in a folder, the ledger's own keys left out."""
+    return sorted(path.stem for path in folder.glob("*.pub") if path.stem not in _OWN)

@@ -1,0 +1,195 @@
+"""The desk everything is done at: an open ledger, the folder of keys, and the clock.
+
+A verb takes a desk first, checks what the rules say *inside* the transaction that will append, and appends. So what a
+rule saw is what stood in the books when the entry was written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol
+
+from tallystick import signing
+from tallystick.canonical import Value, encode, time_text
+from tallystick.errors import KeyUnavailable, NotFound, UsageError
+from tallystick.ledger.ledger import Appended, Ledger, Writer
+from tallystick.people.book import Book
+from tallystick.people.keys import KeyRing, Person, actor_id
+from tallystick.proof.keys import Signer
+from tallystick.proof.statement import sign_draft
+from tallystick.records import LEDGER_ACTOR, MAX_ENTRY, Attachment, Draft, Entry
+
+__all__ = ["Clock", "Desk", "fitted", "no_passphrase", "now"]
+
+Clock = Callable[[], str]
+
+_ROOM_FOR_PLACE: Final = 400
+"""Bytes that seq, prev and recorded_at may add to a draft."""
+_ROOM_FOR_STATEMENT: Final = 6_000
+"""Bytes that a statement with a verification summary and two signatures may add."""
+
+
+def now() -> str:
+    """The machine's clock, as the ledger writes it. A claim, not a proof."""
+    return time_text(datetime.now(UTC))
+
+
+def no_passphrase(path: Path) -> bytes | None:  # noqa: ARG001 - the shape of signing.Passphrase
+    return None
+
+
+class Readable(Protocol):
+    """What a ledger and a transaction have in common: entries and their parts."""
+
+    origin: str
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]: ...
+    def part(self, entry: Entry, name: str) -> bytes | None: ...
+
+
+def fitted(draft: Draft, *, spare: int = _ROOM_FOR_PLACE) -> Draft:
+    """The draft with its largest fields moved into attachments, until an entry can hold it."""
+    while len(encode(draft.value())) > MAX_ENTRY - spare:
+        movable = {k: len(encode(v)) for k, v in draft.body.items() if not _is_moved(v) and len(encode(v)) > 256}
+        if not movable:
+            return draft
+        name = max(movable, key=lambda key: movable[key])
+        moved = Attachment(f"{name}.json", "application/json", encode(draft.body[name]))
+        body = {**draft.body, name: {"attachment": moved.name}}
+        draft = replace(draft, body=body, attachments=(*draft.attachments, moved))
+    return draft
+
+
+def _is_moved(value: Value) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"attachment"}
+
+
+@dataclass
+class Desk:
+    """An open ledger with its keys and its clock. Close it, or use it as a context."""
+
+    ledger: Ledger
+    keys: Path
+    clock: Clock = now
+    passphrase: signing.Passphrase = no_passphrase
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        keys: Path | None = None,
+        writing: bool,
+        clock: Clock = now,
+        passphrase: signing.Passphrase = no_passphrase,
+    ) -> Desk:
+        """Open a ledger that exists; for writing, its own key is loaded too.
+
+        Raises:
+            NotFound: there is no ledger at the path (none is ever created implicitly).
+            KeyUnavailable: the ledger's key is missing, locked or open to others.
+        """
+        folder = keys if keys is not None else path.parent / "keys"
+        if not path.exists():
+            raise NotFound("no ledger here", where=str(path), remedy="Create one with: tallystick init")
+        signer = None
+        if writing:
+            signer = signing.load_signer(folder / f"{signing.LEDGER_KEY}.pem", passphrase=passphrase)
+        ledger = Ledger.open(path, signer=signer, read_only=not writing)
+        return cls(ledger, folder, clock, passphrase)
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ledger.close()
+
+    @property
+    def origin(self) -> str:
+        return self.ledger.origin
+
+    # ------------------------------------------------------------- reading
+
+    def book(self, source: Readable | None = None) -> Book:
+        """All entries, of the ledger or of an open transaction."""
+        readable: Readable = self.ledger if source is None else source
+        return Book(readable.entries(), origin=self.origin, parts=readable.part)
+
+    def actor(self, label: str | None) -> str:
+        """The pseudonymous id of whoever holds a key of this label, or the id itself if that is what was given.
+
+        Raises:
+            UsageError: nobody was named.
+            KeyUnavailable: no key of that label.
+        """
+        if not label:
+            known = ", ".join(signing.labels(self.keys)) or "none yet: tallystick key new"
+            raise UsageError(
+                "nobody is named as the one who acts", expected=f"one of the keys here ({known})",
+                remedy="Add --as LABEL, or set TALLYSTICK_AS.",
+            )  # fmt: skip
+        if label == LEDGER_ACTOR:
+            raise UsageError("the ledger does not act for people", got=label)
+        return self._of_label(label).actor
+
+    def _of_label(self, label: str) -> Person:
+        path = self.keys / f"{label}.pub"
+        key = signing.load_public(path)
+        person = KeyRing.of(self._people()).holder(key)
+        if person is None:
+            raise KeyUnavailable(
+                "key is not registered on this ledger",
+                where=str(path),
+                got=actor_id(key.fingerprint),
+                remedy="Register it with: tallystick key new",
+            )
+        return person
+
+    def _people(self) -> Book:
+        return Book(self.ledger.entries(kind=("ledger", "key", "role")), origin=self.origin, parts=self.ledger.part)
+
+    def signer(self, label: str) -> Signer:
+        return signing.load_signer(self.keys / f"{label}.pem", passphrase=self.passphrase)
+
+    # ------------------------------------------------------------- writing
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """One transaction: what is appended inside is durable, all or nothing, when the block ends."""
+        with self.ledger.writing(now=self.clock) as writer:
+            yield writer
+
+    def append(self, draft: Draft) -> Appended:
+        """Append one unsigned record."""
+        with self.writing() as writer:
+            return writer.append(fitted(draft))
+
+    def sign(
+        self,
+        draft: Draft,
+        *,
+        by: list[Signer],
+        speaks_of: Entry | None = None,
+        stage: str | None = None,
+        predicate: Mapping[str, Value] | None = None,
+    ) -> Draft:
+        """The draft with the statement of those who sign it; nonce and time are drawn here."""
+        return sign_draft(
+            fitted(draft, spare=_ROOM_FOR_PLACE + _ROOM_FOR_STATEMENT),
+            ledger=self.origin,
+            signer_id=draft.actor,
+            signers=by,
+            nonce=os.urandom(16).hex(),
+            signed_at=self.clock(),
+            speaks_of=None if speaks_of is None else speaks_of.ref.leaf,
+            stage=stage,
+            predicate=predicate or {},
+        )

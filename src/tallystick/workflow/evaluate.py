@@ -1,0 +1,332 @@
+"""Publish policies, and evaluate models under them: the evaluation and its decision are appended together.
+
+A policy is judged as it stands in the ledger, not as it lies in a folder: its published bytes are read back and their
+digest compared. The plan of check ids went on the ledger with the policy, before any result was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tallystick.canonical import Value, encode
+from tallystick.capture.fingerprint import fingerprint
+from tallystick.errors import InvalidData, NotFound, Refused, UsageError
+from tallystick.ledger.ledger import Appended
+from tallystick.people import rules
+from tallystick.people.book import Book
+from tallystick.people.keys import KeyRing, entitled
+from tallystick.records import Attachment, Draft, Entry, absent
+from tallystick.workflow.desk import Desk, fitted
+from tallystick.workflow.record import dataset_named
+
+if TYPE_CHECKING:
+    from tallystick.policy.document import Policy
+    from tallystick.policy.judge import Outcome
+
+__all__ = ["Evaluated", "checked", "chosen_policy", "evaluate", "explanations", "publish", "published"]
+
+_VERIFIER: Final = {"id": "urn:x-tallystick:verifier:gates"}
+
+
+# --------------------------------------------------------------------------- policies
+
+
+def publish(desk: Desk, path: Path, *, by: str, author: str | None = None) -> Appended:
+    """Publish a version of a policy, signed by somebody entitled; the same version again returns the first entry.
+
+    Args:
+        by: label of the key of whoever answers for it (a risk officer).
+        author: label or actor of whoever drafted it, another person.
+
+    Raises:
+        Refused: not entitled, the author approves their own draft, or this version was published with other content.
+    """
+    policy = checked(path)
+    signer = desk.signer(by)
+    with desk.writing() as writer:
+        book = desk.book(writer)
+        actor = _publisher(KeyRing.of(book), desk, by, author)
+        earlier = [entry for entry in book.of_kind("policy") if entry.body["id"] == policy.id]
+        for entry in earlier:
+            if entry.body["digest"] == policy.digest:
+                return Appended(entry.seq, entry.leaf, entry, repeated=True)
+            if entry.body["version"] == policy.version:
+                raise Refused(
+                    f"policy {policy.id} {policy.version} is published with other content",
+                    where=f"entry {entry.seq}",
+                    remedy="Give the changed policy a new version.",
+                )
+        draft = _policy_draft(policy, actor=actor, author=author and desk.actor(author), at=desk.clock())
+        if earlier:
+            draft = replace(draft, supersedes=earlier[-1].ref)
+        return writer.append(desk.sign(draft, by=[signer], stage=policy.stage))
+
+
+def checked(path: Path) -> Policy:
+    """A policy file, with the clauses it names looked up in the control catalogue.
+
+    Raises:
+        InvalidPolicy: with every problem, at line and column.
+    """
+    from tallystick.policy import controls, document
+    from tallystick.resources import shipped
+
+    return document.load(path, controls=controls.load(shipped("policies") / "controls.yaml"))
+
+
+def _publisher(ring: KeyRing, desk: Desk, by: str, author: str | None) -> str:
+    actor = desk.actor(by)
+    if not entitled(ring.person(actor).roles, "publish"):
+        raise Refused("only a risk-officer publishes a policy", got=f"{by} is {', '.join(ring.person(actor).roles)}")
+    if author is not None and desk.actor(author) == actor:
+        raise Refused(
+            "nobody approves a policy that they drafted", got=by, remedy="Let another risk officer publish it."
+        )
+    return actor
+
+
+def _policy_draft(policy: Policy, *, actor: str, author: str | None, at: str) -> Draft:
+    body: dict[str, Value] = {
+        "id": policy.id,
+        "version": policy.version,
+        "digest": policy.digest,
+        "author": absent() if author is None else author,
+        "approver": actor,
+        "effective_from": policy.effective_from or at,
+        "controls": list(policy.controls),
+        "stage": policy.stage,
+        "plan": list(policy.plan),
+    }
+    return Draft(
+        "policy",
+        actor,
+        at,
+        body,
+        basis="declared",
+        subject=({"name": f"{policy.id} {policy.version}", "digest": {"sha256": policy.digest}},),
+        attachments=(
+            Attachment("policy.yaml", "application/yaml", policy.source),
+            Attachment("policy.json", "application/json", policy.canonical),
+        ),
+    )
+
+
+def published(book: Book, entry: Entry) -> Policy:
+    """The policy of an entry, from its stored bytes.
+
+    Raises:
+        InvalidData: the stored bytes do not give the digest that the entry names.
+    """
+    from tallystick.policy import document
+
+    where = f"policy.yaml of entry {entry.seq}"
+    source = book.part(entry, "policy.yaml")
+    if source is None:
+        raise NotFound("policy is not at hand", where=where)
+    policy = document.parse(source, name=where)
+    if policy.digest != entry.body["digest"]:
+        raise InvalidData(
+            "policy is not what was published", where=where, expected=entry.body["digest"], got=policy.digest
+        )
+    return policy
+
+
+def chosen_policy(book: Book, *, name: str | None, stage: str, usecase: str) -> Entry:
+    """The policy to evaluate under: the one named, or the only one in force for the stage."""
+    in_force = rules.policies_in_force(book, stage=stage, usecase=usecase)
+    known = ", ".join(f"{entry.body['id']}" for entry in in_force) or "none"
+    named = [entry for entry in in_force if name is None or entry.body["id"] == name]
+    if not named:
+        raise NotFound(
+            f"no such policy is published for stage {stage}",
+            got=name,
+            expected=f"one of: {known}",
+            remedy="Publish one with: tallystick policy publish FILE --as OFFICER",
+        )
+    if len(named) > 1:
+        raise UsageError(f"several policies are in force for stage {stage}", expected=known, remedy="Add --policy ID.")
+    return named[0]
+
+
+# --------------------------------------------------------------------------- evaluation
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation on the ledger, with what was found."""
+
+    outcome: Outcome
+    evaluation: Entry
+    decision: Entry
+    policy: Entry
+    model: Entry
+    earlier: tuple[Entry, ...]
+    """Earlier evaluations of this use case under this policy that did not pass."""
+    unexplained: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class _Data:
+    entry: Entry | None
+    sha256: str
+    predictions: str
+    rows: int
+
+    def value(self) -> dict[str, Value]:
+        return {
+            "dataset": absent("no test set was named") if self.entry is None else self.entry.ref.value(),
+            "sha256": self.sha256,
+            "rows": self.rows,
+            "predictions_sha256": self.predictions,
+        }
+
+
+def evaluate(
+    desk: Desk,
+    model: tuple[str, int | None],
+    predictions: Path,
+    *,
+    actor: str,
+    stage: str = "production",
+    policy: str | None = None,
+    dataset: str | None = None,
+    explain: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Evaluated:
+    """Run the gates of the stage's policy over recorded predictions, and record what they found.
+
+    Args:
+        model: name, and version or None for the newest.
+        predictions: CSV or Parquet with the columns that the policy names.
+        dataset: the recorded test set that was scored, ``NAME`` or ``NAME@VERSION``; looks at it are counted.
+        explain: what is said of earlier evaluations that did not pass.
+
+    Raises:
+        NotFound: no such model, policy or dataset.
+        InvalidData: the predictions cannot be read, or are not as many as the test set's rows.
+    """
+    from tallystick.policy import judge
+
+    book = desk.book()
+    subject = book.model(*model)
+    usecase = book.find(subject.body["usecase"])
+    usecase_name = str(usecase.body["name"]) if usecase is not None else ""
+    entry = chosen_policy(book, name=policy, stage=stage, usecase=usecase_name)
+    rules_text = published(book, entry)
+    test_set = None if dataset is None else dataset_named(book, dataset)
+    scored = fingerprint(predictions).sha256
+    digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
+    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, progress=progress)
+    data = _Data(test_set, digest, scored, outcome.rows)
+    _same_rows(data)
+    with desk.writing() as writer:
+        now_book = desk.book(writer)
+        draft = _evaluation_draft(
+            now_book, subject, entry, outcome, data, actor=actor, at=desk.clock(), explain=explain
+        )
+        evaluation = writer.append(fitted(draft)).entry
+        decision = writer.append(_decision_draft(subject, evaluation, entry, actor=actor, at=desk.clock())).entry
+    after = desk.book()
+    return Evaluated(
+        outcome,
+        evaluation,
+        decision,
+        entry,
+        subject,
+        tuple(rules.earlier_failures(after, evaluation)),
+        tuple(rules.unexplained(after, evaluation)),
+    )
+
+
+def _same_rows(data: _Data) -> None:
+    rows = None if data.entry is None else data.entry.body.get("rows")
+    if isinstance(rows, int) and rows != data.rows:
+        raise InvalidData(
+            "predictions are not those of this test set",
+            expected=f"{rows} rows, as in entry {data.entry.seq if data.entry else '?'}",
+            got=f"{data.rows} rows",
+            remedy="Score the whole test set, or name the one that was scored with --dataset.",
+        )
+
+
+def _evaluation_draft(
+    book: Book,
+    model: Entry,
+    policy: Entry,
+    outcome: Outcome,
+    data: _Data,
+    *,
+    actor: str,
+    at: str,
+    explain: str | None,
+) -> Draft:
+    earlier = book.of_kind("evaluation")
+    same_use = [entry for entry in earlier if entry.body["usecase"] == model.body["usecase"]]
+    same_data = [entry for entry in earlier if any(item["sha256"] == data.sha256 for item in entry.body["data"])]
+    body: dict[str, Value] = {
+        "model": model.ref.value(),
+        "model_digest": model.body["digest"],
+        "usecase": model.body["usecase"],
+        "policy": policy.ref.value(),
+        "policy_digest": policy.body["digest"],
+        "plan": {"ids": list(outcome.plan), "sha256": rules.plan_digest(outcome.plan)},
+        "data": [data.value()],
+        "attempt": {"usecase": len(same_use) + 1, "data": len(same_data) + 1},
+        "counts": {"attachment": "counts.json"},
+        "checks": [check.as_json() for check in outcome.checks],
+        "verdict": outcome.verdict,
+        "tools": dict(outcome.tools),
+        "engine": outcome.engine,
+        "seed": outcome.seed,
+    }
+    counts = Attachment.erasable("counts.json", "application/json", encode(outcome.counts))
+    subject = ({"name": str(model.body["name"]), "digest": {"sha256": model.body["digest"]}},)
+    draft = Draft("evaluation", actor, at, body, subject=subject, attachments=(counts,))
+    if explain:
+        told = explanations(rules.unexplained(book, _as_if(draft, book)), explain)
+        draft = replace(draft, body={**body, "earlier_explained": told})
+    return draft
+
+
+def _as_if(draft: Draft, book: Book) -> Entry:
+    """The entry that the draft would become, to ask the rules about it before it is appended."""
+    last = book.entries[-1]
+    return Entry.parse(fitted(draft).seal(seq=last.seq + 1, prev=last.ref.leaf, recorded_at=last.recorded_at))
+
+
+def explanations(failures: list[Entry], text: str) -> list[Value]:
+    """The lines by which earlier failures are explained."""
+    return [{"evaluation": entry.ref.value(), "text": text} for entry in failures]
+
+
+def _decision_draft(model: Entry, evaluation: Entry, policy: Entry, *, actor: str, at: str) -> Draft:
+    name = f"{model.body['name']}@{model.body['version']}"
+    verdicts = [str(check["verdict"]) for check in evaluation.body["checks"]] if _inline(evaluation) else []
+    results: Mapping[str, Value] = {word: verdicts.count(word) for word in sorted(set(verdicts))}
+    body = {
+        "evaluation": evaluation.ref.value(),
+        "model": model.ref.value(),
+        "stage": policy.body["stage"],
+        "verdict": evaluation.body["verdict"],
+        "verifier": {**_VERIFIER, "version": {"tallystick": version("tallystick")}},
+        "timeVerified": at,
+        "resourceUri": f"urn:x-tallystick:model:{name}",
+        "policy": {
+            "uri": f"urn:x-tallystick:policy:{policy.body['id']}:{policy.body['version']}",
+            "digest": {"sha256": policy.body["digest"]},
+        },
+        "inputAttestations": [
+            {"uri": f"urn:x-tallystick:entry:{evaluation.seq}", "digest": {"sha256": evaluation.leaf.hex()}}
+        ],
+        "verificationResult": "PASSED" if evaluation.body["verdict"] in rules.GREEN else "FAILED",
+        "results": dict(results),
+    }
+    return Draft("decision", actor, at, body, subject=evaluation.subject)
+
+
+def _inline(evaluation: Entry) -> bool:
+    return isinstance(evaluation.body["checks"], list)

@@ -1,0 +1,165 @@
+"""Is all well here: what ``doctor`` and ``ledger fsck`` say."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallystick import signing
+from tallystick.errors import NotFound, NotVerified, TallystickError
+from tallystick.ledger import fsck as checks
+from tallystick.ledger.ledger import Ledger, extends
+from tallystick.people.book import Book, references
+from tallystick.people.keys import KeyRing
+from tallystick.records import KINDS, Entry, Ref
+from tallystick.settings import Settings
+
+__all__ = ["Examined", "Line", "examine", "look"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that was looked at."""
+
+    ok: bool
+    about: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What came out of deriving a ledger again."""
+
+    entries: int
+    problems: tuple[checks.Problem, ...]
+    notes: tuple[checks.Problem, ...]
+    anchored: int | None
+    """Size of the checkpoint from elsewhere that the ledger was found to extend."""
+
+
+def examine(path: Path, *, anchor: Path | None = None) -> Examined:
+    """Derive a ledger again from its stored bytes: chain, tree, columns, checkpoints, then what people signed.
+
+    A signature about an entry binds its leaf hash, and so everything before it: a history rewritten with the ledger's
+    key alone breaks there. What no person has signed since, only a checkpoint from elsewhere protects.
+
+    Args:
+        anchor: a checkpoint that was kept elsewhere, to compare with.
+    """
+    if not path.exists():
+        raise NotFound("no ledger here", where=str(path))
+    found = checks.fsck(path)
+    problems = list(found.problems)
+    size = None
+    if found.ok:
+        with Ledger.open(path, read_only=True) as ledger:
+            problems += _unsigned(ledger)
+            if anchor is not None:
+                size = _anchored(ledger, anchor, problems)
+    return Examined(found.size, tuple(problems), found.notes, size)
+
+
+def _unsigned(ledger: Ledger) -> Iterator[checks.Problem]:
+    """Entries whose kind demands a signature and whose signature does not hold."""
+    signed = tuple(kind.name for kind in KINDS.values() if kind.signed)
+    book = Book(ledger.entries(kind=("ledger", *signed)), origin=ledger.origin, parts=ledger.part)
+    try:
+        ring = KeyRing.of(book)
+    except TallystickError as error:
+        yield checks.Problem(None, "keys of people do not hold", str(error))
+        return
+    for entry in book.of_kind(*(name for name in signed if name != "key")):
+        try:
+            said = ring.check(entry)
+        except NotVerified as error:
+            yield checks.Problem(entry.seq, f"signature of this {entry.kind} does not hold", str(error))
+            continue
+        if said.speaks_of is not None and not ledger.leads(_ref(entry, said.speaks_of)):
+            yield checks.Problem(entry.seq, f"this {entry.kind} was signed about an entry that is not in the ledger")
+
+
+def _ref(entry: Entry, leaf: str) -> Ref:
+    named = next((ref for ref in references(entry) if ref.leaf == leaf), None)
+    return named or Ref(entry.seq, leaf)
+
+
+def _anchored(ledger: Ledger, anchor: Path, problems: list[checks.Problem]) -> int | None:
+    from tallystick.proof.note import open_checkpoint
+
+    try:
+        note = anchor.read_bytes()
+    except OSError as error:
+        raise NotFound("checkpoint cannot be read", where=str(anchor), got=error.strerror) from error
+    try:
+        extends(ledger, note)
+        return open_checkpoint(note, ledger.key).size
+    except NotVerified as error:
+        problems.append(checks.Problem(None, "this is not the ledger of the checkpoint that was kept", str(error)))
+        return None
+
+
+def look(settings: Settings, path: Path | None) -> list[Line]:
+    """Settings with their origins, the ledger's state, the keys, and the programs that some commands need."""
+    lines = [Line(True, name, f"{value}  [{origin}]") for name, value, origin in settings.shown()]
+    if path is not None:
+        lines += _ledger(path)
+    return [*lines, *_keys(settings.keys), *_machine()]
+
+
+def _ledger(path: Path) -> Iterator[Line]:
+    if not path.exists():
+        yield Line(False, "ledger", "none here; create one with: tallystick init --name NAME")
+        return
+    try:
+        facts = checks.doctor_facts(path)
+        with Ledger.open(path, read_only=True) as ledger:
+            yield Line(True, "origin", ledger.origin)
+    except TallystickError as error:
+        yield Line(False, "ledger", str(error))
+        return
+    yield Line(True, "entries", f"{facts.entries} in {facts.bytes} bytes")
+    yield Line(True, "journal", f"{facts.journal}, synchronous {facts.synchronous}: {facts.journal_reason}")
+    for warning in facts.warnings:
+        yield Line(False, "ledger file", warning)
+
+
+def _keys(folder: Path) -> Iterator[Line]:
+    if not folder.is_dir():
+        yield Line(False, "keys", f"no folder of keys at {folder}")
+        return
+    for path in sorted(folder.glob("*.pem")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        safe = not mode & 0o077
+        yield Line(
+            safe, f"key {path.stem}", "only you can read it" if safe else f"others can read it: chmod 600 {path}"
+        )
+    missing = [label for label in (signing.LEDGER_KEY, signing.SEAL_KEY) if not (folder / f"{label}.pem").exists()]
+    for label in missing:
+        yield Line(False, f"key {label}", f"missing in {folder}: nothing can be appended or sealed from here")
+
+
+def _machine() -> Iterator[Line]:
+    git = shutil.which("git")
+    yield Line(git is not None, "git", git or "missing: commits cannot be recorded; the rest works")
+    yield _pango()
+    for program, purpose in (("openssl", "checking signatures by hand"), ("pdfsig", "checking PDF signatures by hand")):
+        found = shutil.which(program)
+        yield Line(True, program, found or f"not here; only needed for {purpose}")
+
+
+def _pango() -> Line:
+    if importlib.util.find_spec("weasyprint") is None:
+        return Line(False, "weasyprint", "missing: no PDF reports")
+    try:
+        importlib.import_module("weasyprint")
+    except OSError:
+        return Line(
+            False,
+            "Pango",
+            "missing: no PDF reports. apt-get install libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core",
+        )
+    return Line(True, "Pango", "found: PDF reports work")

@@ -1,0 +1,173 @@
+"""Set up a ledger, and give people keys."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from tallystick import signing
+from tallystick.canonical import b64
+from tallystick.errors import NotFound, Refused, UsageError
+from tallystick.ledger.ledger import Appended, Ledger
+from tallystick.people.keys import ROLES, KeyRing, actor_id, entitled
+from tallystick.proof.keys import Signer
+from tallystick.proof.note import VerifierKey
+from tallystick.proof.statement import sign_draft
+from tallystick.records import LEDGER_ACTOR, Draft, Personal
+from tallystick.workflow.desk import Clock, Desk, now
+
+__all__ = ["add_person", "init"]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}(/[a-z0-9][a-z0-9.-]{0,62})*")
+_LABEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_SEAL_YEARS = 10
+
+
+def init(
+    path: Path, *, name: str, keys: Path | None = None, clock: Clock = now, passphrase: bytes | None = None
+) -> Ledger:
+    """Create a ledger, its checkpoint key and its report seal.
+
+    Args:
+        name: the first part of the origin, such as ``bank.example/credit``; a uuid is added, so that no two ledgers
+            can be shown for each other.
+
+    Raises:
+        Refused: there is a ledger, or there are its keys, already. Nothing is overwritten.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            "name of a ledger is not usable", got=name, expected="small letters, digits, dots, dashes and slashes"
+        )
+    if path.exists():
+        raise Refused(
+            "there is a ledger here", where=str(path), remedy="Use it, or choose another place with --ledger."
+        )
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = keys if keys is not None else path.parent / "keys"
+    identity = str(uuid.uuid4())
+    origin = f"{name}/{identity}"
+    ledger_key = Signer(signing.make_key(folder, signing.LEDGER_KEY, "ed25519", passphrase=passphrase))
+    seal_key = signing.make_key(folder, signing.SEAL_KEY, "ecdsa-p256", passphrase=passphrase)
+    first = [
+        _genesis(origin, identity, ledger_key, clock()),
+        _seal_registration(origin, ledger_key, seal_key, clock()),
+    ]
+    return Ledger.create(path, origin=origin, signer=ledger_key, first=first, now=clock())
+
+
+def _genesis(origin: str, identity: str, key: Signer, at: str) -> Draft:
+    body = {
+        "origin": origin,
+        "uuid": identity,
+        "checkpoint_key": str(VerifierKey(origin, key.public)),
+        "software": {"name": "tallystick", "version": version("tallystick")},
+    }
+    return Draft("ledger", LEDGER_ACTOR, at, body)
+
+
+def _seal_registration(origin: str, ledger_key: Signer, seal_key: signing.PrivateKey, at: str) -> Draft:
+    from tallystick.report.seal import self_signed
+
+    start = datetime.now(UTC).replace(microsecond=0)
+    certificate = self_signed(
+        seal_key,
+        common_name=f"tallystick report seal of {origin}"[:64],
+        not_before=start - timedelta(minutes=5),
+        not_after=start + timedelta(days=365 * _SEAL_YEARS),
+        serial=int.from_bytes(os.urandom(16), "big") >> 1,
+    )
+    draft = _registration(LEDGER_ACTOR, [], "report-seal", Signer(seal_key), at, certificate=certificate)
+    return _signed(draft, origin, [Signer(seal_key), ledger_key], at)
+
+
+def _registration(
+    actor: str,
+    roles: list[str],
+    purpose: str,
+    key: Signer,
+    at: str,
+    *,
+    certificate: bytes | None = None,
+    personal: tuple[Personal, ...] = (),
+) -> Draft:
+    public = key.public
+    body = {
+        "actor": actor,
+        "roles": roles,
+        "purpose": purpose,
+        "algorithm": public.algorithm,
+        "public_key": b64(public.spki),
+        "fingerprint": public.fingerprint,
+    }
+    if certificate is not None:
+        body["certificate"] = base64.b64encode(certificate).decode()
+    subject = ({"name": actor, "digest": {"sha256": public.fingerprint}},)
+    return Draft("key", actor, at, body, basis="declared", subject=subject, personal=personal)
+
+
+def _signed(draft: Draft, origin: str, signers: list[Signer], at: str) -> Draft:
+    return sign_draft(
+        draft, ledger=origin, signer_id=draft.actor, signers=signers, nonce=os.urandom(16).hex(), signed_at=at
+    )
+
+
+def add_person(
+    desk: Desk,
+    label: str,
+    *,
+    roles: list[str],
+    by: str | None = None,
+    name: str | None = None,
+    email: str | None = None,
+    algorithm: str = "ed25519",
+    passphrase: bytes | None = None,
+) -> Appended:
+    """Make a key for somebody and register it.
+
+    The first person becomes a steward besides their other roles; later ones need a steward's signature.
+    Name and e-mail address are personal data: the entry holds commitments, the values can be erased.
+
+    Args:
+        by: label of the steward's key that signs the registration; not needed for the first person.
+
+    Raises:
+        Refused: no steward signs, or the key of that label exists.
+    """
+    if not _LABEL.fullmatch(label) or label in (signing.LEDGER_KEY, signing.SEAL_KEY):
+        raise UsageError(
+            "label of a key is not usable", got=label, expected="small letters, digits, dashes; not ledger or seal"
+        )
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown:
+        raise UsageError("no such role", got=", ".join(unknown), expected="some of " + ", ".join(ROLES))
+    personal = tuple(Personal(key, text) for key, text in (("name", name), ("email", email)) if text)
+    with desk.writing() as writer:
+        ring = KeyRing.of(desk.book(writer))
+        signers = _stewards(desk, ring, by)
+        if not ring.persons and "steward" not in roles:
+            roles = [*roles, "steward"]
+        key = Signer(signing.make_key(desk.keys, label, algorithm, passphrase=passphrase))
+        at = desk.clock()
+        actor = actor_id(key.public.fingerprint)
+        draft = _registration(actor, roles, "statement", key, at, personal=personal)
+        return writer.append(_signed(draft, desk.origin, [key, *signers], at))
+
+
+def _stewards(desk: Desk, ring: KeyRing, by: str | None) -> list[Signer]:
+    if not ring.persons:
+        return []
+    if by is None:
+        raise Refused("a steward must sign this registration", remedy="Add --by LABEL, the label of a steward's key.")
+    signer = desk.signer(by)
+    person = ring.holder(signer.public)
+    if person is None:
+        raise NotFound("key is not registered on this ledger", got=by)
+    if not entitled(person.roles, "register"):
+        raise Refused("only a steward registers keys", got=f"{by} is {', '.join(person.roles)}")
+    return [signer]

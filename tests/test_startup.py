@@ -1,0 +1,58 @@
+"""What a command does not need, it does not import: the verifier stays light and every answer comes at once."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "duckdb", "fairlearn", "jinja2", "numpy", "pandas", "pandera", "pydantic", "sklearn",
+    "sqlalchemy", "sqlite3", "sqlmodel", "weasyprint",
+}  # fmt: skip
+
+ROOMS = ["", ".proof", ".people", ".ledger", ".capture", ".policy", ".policy.gates", ".report", ".workflow", ".cli"]
+FLOOR = [".errors", ".settings", ".resources", ".canonical", ".records"]
+
+COMMAND = """
+from tallystick.cli.main import main
+sys.argv = ["tallystick", *{arguments}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+
+
+def loaded_by(code):
+    """The top-level names of all modules that a fresh Python holds after this code."""
+    report = "\nprint(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", f"import json, sys\n{code}{report}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def needs(module):
+    there = importlib.util.find_spec(module) is not None
+    return pytest.mark.skipif(not there, reason=f"{module} is not written yet")
+
+
+def test_a_heavy_import_would_be_seen():
+    assert loaded_by("import sqlite3") & HEAVY == {"sqlite3"}
+
+
+def test_naming_a_room_loads_nothing_heavy():
+    loaded = loaded_by("\n".join(f"import tallystick{name}" for name in ROOMS + FLOOR))
+    assert not loaded & (HEAVY | {"pyhanko", "click"})
+
+
+@needs("tallystick.proof.verify")
+def test_the_verifier_knows_no_database_no_tables_and_no_templates():
+    assert not loaded_by("import tallystick.proof.verify") & (HEAVY | {"click"})
+
+
+@needs("tallystick.cli.main")
+@pytest.mark.parametrize("arguments", [["--help"], ["verify", "--help"]], ids=" ".join)
+def test_help_comes_without_the_machinery(arguments):
+    assert not loaded_by(COMMAND.format(arguments=arguments)) & (HEAVY | {"pyhanko"})
