@@ -29,9 +29,9 @@ def count(path: Path, *tables: tuple[str, ...], threads: int | None = None) -> C
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (1, "1"), (1.0, "1"), ("1", "1"), ("1.0", "1"), ("+1", "1"), (" 1 ", "1"), ("1e0", "1"), ("01", "1"), (-0.0, "0"),
+        (1, "1"), (1.0, "1"), ("1", "1"), ("1.0", "1"), ("+1", "1"), (" 1 ", "1"), ("1e0", "1"), (-0.0, "0"),
         (True, "true"), ("TRUE", "true"), ("yes", "yes"), (">50K", ">50K"), ("0.5", "0.5"), ("9" * 50, "9" * 50),
-        (None, None), ("", None), ("  ", None), ("nan", None), (float("nan"), None), ("-inf", None), ("Infinity", None),
+        (None, None), ("", None), ("nan", None), (float("nan"), None), ("-inf", None), ("Infinity", None),
         ("e\u0301", "\u00e9"),
     ],
 )  # fmt: skip
@@ -270,7 +270,11 @@ def test_counts_survive_their_canonical_bytes(one: list) -> None:
     ],
 )
 def test_recorded_counts_of_another_form_are_refused(change: dict) -> None:
-    good = {"schema": "tallystick/counts/v1", "rows": 2, "tables": [{"columns": ["g"], "cells": [[["a"], "0", "0", 2]]}]}
+    good = {
+        "schema": "tallystick/counts/v1",
+        "rows": 2,
+        "tables": [{"columns": ["g"], "cells": [[["a"], "0", "0", 2]]}],
+    }
     assert Counts.from_json(good).rows == 2
     with pytest.raises(InvalidData):
         Counts.from_json(good | change)

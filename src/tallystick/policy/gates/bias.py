@@ -70,7 +70,9 @@ class _Case:
             return f"{_few(sum(cells))} people, and the policy wants {self.gate.min_group.n}"
         for rate in self.rates:
             if rate.conditional and rate.denominator(cells) < self.gate.min_group.positives:
-                return f"{_few(rate.denominator(cells))} {rate.of}, and the policy wants {self.gate.min_group.positives}"
+                return (
+                    f"{_few(rate.denominator(cells))} {rate.of}, and the policy wants {self.gate.min_group.positives}"
+                )
         return None
 
     @property
