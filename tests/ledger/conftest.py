@@ -22,7 +22,7 @@ def outside():
 
 @pytest.fixture
 def world():
-    """Drafts, keys and clocks of the trials: ``world.document("title")``, ``world.signer()``, ``world.create(path)``."""
+    """Drafts, keys and clocks, as the trials use them: ``world.document("title")``, ``world.create(path)``."""
     return trial_ledger
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import unicodedata
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -39,8 +40,6 @@ def test_a_writing_without_appends_signs_nothing(ledger, world):
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), max_size=5), max_size=6))
 def test_any_batches_make_a_ledger_that_holds_from_outside(tmp_path_factory, world, outside, batches):
-    import unicodedata
-
     path = tmp_path_factory.mktemp("ledger") / "ledger.db"
     titles = [[unicodedata.normalize("NFC", title) for title in batch] for batch in batches]
     with world.create(path) as ledger:
@@ -52,16 +51,25 @@ def test_any_batches_make_a_ledger_that_holds_from_outside(tmp_path_factory, wor
         for entry in ledger.entries():
             verify_inclusion(entry.seq, ledger.size, entry.leaf, ledger.inclusion_proof(entry.seq), heads[-1].root)
         for head in heads:
-            verify_consistency(
-                head.size, ledger.size, ledger.consistency_proof(head.size), head.root, heads[-1].root
-            )
+            verify_consistency(head.size, ledger.size, ledger.consistency_proof(head.size), head.root, heads[-1].root)
     assert [entry["body"]["title"] for entry in outside(path)[1:]] == [title for batch in titles for title in batch]
 
 
+def _failed_writing(ledger, world):
+    def fail():
+        with ledger.writing(now=world.clock) as writer:
+            writers.append(writer)
+            writer.append(world.document("in vain"))
+            raise ZeroDivisionError
+
+    writers = []
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    return writers[0]
+
+
 def test_an_exception_inside_a_writing_undoes_it_all(ledger, world, path, outside):
-    with pytest.raises(ZeroDivisionError), ledger.writing(now=world.clock) as writer:
-        writer.append(world.document("one"))
-        raise ZeroDivisionError
+    _failed_writing(ledger, world)
     assert ledger.size == 1
     with ledger.writing(now=world.clock) as writer:
         assert writer.append(world.document("two")).seq == 1
@@ -83,11 +91,8 @@ def test_receipts_come_only_after_the_writing_ended_well(ledger, world):
             _ = writer.receipts
     with pytest.raises(UsageError, match="has ended"):
         writer.append(world.document("two"))
-    with pytest.raises(ZeroDivisionError), ledger.writing(now=world.clock) as failed:
-        failed.append(world.document("three"))
-        raise ZeroDivisionError
     with pytest.raises(UsageError, match="nothing is recorded"):
-        _ = failed.receipts
+        _ = _failed_writing(ledger, world).receipts
 
 
 def test_a_receipt_proves_its_entry(ledger, world):

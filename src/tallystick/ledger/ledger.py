@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tallystick.canonical import Value, decode, digest, encode
 from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, Tampered, UsageError
@@ -33,10 +33,8 @@ from tallystick.ledger.reading import Reader, references
 from tallystick.proof.keys import Signer
 from tallystick.proof.merkle import completed, consistency_proof, node_hash, root_of, verify_consistency
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint, sign_note
+from tallystick.proof.receipt import Receipt
 from tallystick.records import FIRST_PREV, Draft, Entry, Ref
-
-if TYPE_CHECKING:
-    from tallystick.proof.receipt import Receipt
 
 __all__ = ["Appended", "Ledger", "Writer", "extends"]
 

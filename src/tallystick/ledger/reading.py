@@ -11,17 +11,15 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tallystick.canonical import Value, commitment, decode, digest
 from tallystick.errors import Malformed, NotFound, Tampered
 from tallystick.ledger.database import PATIENCE, translated
 from tallystick.proof.merkle import consistency_proof, inclusion_proof
 from tallystick.proof.note import VerifierKey, open_checkpoint
+from tallystick.proof.receipt import Receipt
 from tallystick.records import KINDS, Entry, Ref
-
-if TYPE_CHECKING:
-    from tallystick.proof.receipt import Receipt
 
 __all__ = ["Reader", "Rows", "checked_part", "genesis_key", "references"]
 
@@ -229,8 +227,6 @@ class Reader(Rows):
 
     def receipt(self, entry: Entry) -> Receipt:
         """What its recorder takes home: the entry's bytes, and that they are under the newest checkpoint."""
-        from tallystick.proof.receipt import Receipt
-
         note = self.latest_checkpoint()
         size = open_checkpoint(note, self.key).size
         return Receipt(entry.raw, entry.seq, tuple(self.inclusion_proof(entry.seq, size)), note)
