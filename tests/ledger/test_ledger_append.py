@@ -232,9 +232,8 @@ def _tampered(path, *statements):
         "DELETE FROM checkpoints",
     ],
 )
-def test_a_tree_that_does_not_extend_the_last_checkpoint_is_never_signed(path, world, statement):
-    with world.create(path, entries=4):
-        pass
+def test_a_tree_that_does_not_extend_the_last_checkpoint_is_never_signed(copied, path, world, statement):
+    copied(entries=4)
     _tampered(path, statement)
     with Ledger.open(path, signer=world.signer()) as ledger:
         with pytest.raises(Tampered), ledger.writing(now=world.clock) as writer:

@@ -8,6 +8,7 @@ import pytest
 
 from tallystick.ledger.guards import APPEND_ONLY, TABLES, TRIGGERS
 from tallystick.ledger.ledger import Ledger
+from tallystick.records import Attachment, Personal
 
 ZEROS = f"x'{'00' * 32}'"
 TOO_LONG = f"x'{'00' * 65536}'"
@@ -55,11 +56,9 @@ BYPASSES = {
 
 
 @pytest.fixture
-def full(path, world):
+def full(copied, world):
     """A ledger with rows in every table, in one of which REPLACE would find something."""
-    from tallystick.records import Attachment, Personal
-
-    with world.create(path, entries=4) as ledger:
+    with Ledger.open(copied(entries=4), signer=world.signer()) as ledger:
         one = ledger.entry(1)
         with ledger.writing(now=world.clock) as writer:
             writer.append(

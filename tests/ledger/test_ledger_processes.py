@@ -1,4 +1,4 @@
-"""Several processes, killed processes, both journals, and what a command has to load. The trials run the same, longer."""
+"""Several processes, killed processes, both journals, and what has to be loaded. The trials run the same, longer."""
 
 import subprocess
 import sys
