@@ -63,6 +63,7 @@ def parts(path, world):
 
 def change(path, *statements, guards=True):
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA synchronous = OFF")
         for name in TRIGGERS:
             database.execute(f"DROP TRIGGER {name}")
         for statement in statements:
