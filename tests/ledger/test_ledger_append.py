@@ -1,5 +1,7 @@
 """Appending: order, atomicity, references, idempotency, erasable values, and a head that is never signed over."""
 
+import hashlib
+import random
 import sqlite3
 import threading
 import unicodedata
@@ -9,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.errors import InvalidInput, InvalidRecord, LedgerBusy, Tampered, UsageError
+from tallystick.ledger import database
+from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger
 from tallystick.proof.merkle import verify_consistency, verify_inclusion
 from tallystick.proof.note import open_checkpoint
@@ -194,17 +198,45 @@ def test_a_key_is_its_actors_own(append, world, ledger):
     assert ledger.size == 3
 
 
-def test_nothing_in_the_file_lets_an_erased_value_be_guessed(append, ledger, world, path):
+def _on_disk(path):
+    return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_no_digest_of_a_request_outlives_the_erasure_of_its_values(ledger, append, world, path):
+    """From one that did, a name could be guessed."""
     (item,) = append(_full(world))
     with ledger.writing(now=world.clock) as writer:
-        assert writer.erase(item.entry, "by")
-        assert writer.erase(item.entry, "secret")
-        assert not writer.erase(item.entry, "secret")
+        assert all(writer.erase(item.entry, name) for name in ("by", "secret"))
+        assert not writer.erase(item.entry, "by"), "it is gone"
+    assert hashlib.sha256(_full(world).intent()).digest() not in _on_disk(path)
     with pytest.raises(InvalidInput, match="erasable values"):
         append(_full(world))
-    ledger.close()
-    assert b"Jo Doe" not in path.read_bytes()
-    assert b"Jo Doe" not in b"".join(other.read_bytes() for other in path.parent.iterdir())
+
+
+@pytest.mark.parametrize("version", [(3, 40, 1), (3, 51, 3)])
+def test_nothing_of_erased_values_remains_on_the_disk(path, world, outside, monkeypatch, version):
+    """Values of many lengths, so that pages split and leave old copies in their free space."""
+    journal = database.choose_journal(version)
+    monkeypatch.setattr(database, "choose_journal", lambda: journal)
+    chance, kept, erased = random.Random(3), [], []
+    with world.create(path) as ledger:
+        for number in range(20):
+            with ledger.writing(now=world.clock) as writer:
+                for part in range(20):
+                    name = f"<{number}-{part}>" + "x" * chance.choice([0, 50, 300, 3000, 9000])
+                    entry = writer.append(world.document("", personal=(Personal("by", name),))).entry
+                    kept.append((name, entry))
+                for _ in range(10):
+                    name, entry = kept.pop(chance.randrange(len(kept)))
+                    erased.append(name[: name.index(">") + 1].encode())
+                    assert writer.erase(entry, "by")
+        ledger.scrub()
+        assert ledger.personal(kept[0][1], "by") == kept[0][0]
+        assert [name for name in erased if name in _on_disk(path)] == []
+        with ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("one more"))
+    assert fsck(path).ok
+    assert len(outside(path, every_checkpoint=False)) == 402
 
 
 # --------------------------------------------------------------------------- the head

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -227,9 +227,13 @@ class Reader(Rows):
 
     def receipt(self, entry: Entry) -> Receipt:
         """What its recorder takes home: the entry's bytes, and that they are under the newest checkpoint."""
+        return self.receipts_for([entry])[0]
+
+    def receipts_for(self, entries: Iterable[Entry]) -> list[Receipt]:
+        """Receipts under one checkpoint, the newest."""
         note = self.latest_checkpoint()
         size = open_checkpoint(note, self.key).size
-        return Receipt(entry.raw, entry.seq, tuple(self.inclusion_proof(entry.seq, size)), note)
+        return [Receipt(entry.raw, entry.seq, tuple(self.inclusion_proof(entry.seq, size)), note) for entry in entries]
 
     def inclusion_proof(self, seq: int, size: int | None = None) -> list[bytes]:
         """That entry ``seq`` is in the tree of ``size`` entries (all, if not said): from its sibling up."""
