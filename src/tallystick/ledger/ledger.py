@@ -24,19 +24,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tallystick.canonical import Value, decode, digest, encode
 from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, Tampered, UsageError
-from tallystick.ledger.database import PATIENCE, connect, laid_out, locked, transaction, translated
+from tallystick.ledger.database import PATIENCE, connect, laid_out, locked, rewrite, transaction, translated
 from tallystick.ledger.reading import Reader, references
 from tallystick.proof.keys import Signer
 from tallystick.proof.merkle import completed, consistency_proof, node_hash, root_of, verify_consistency
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint, sign_note
+from tallystick.proof.receipt import Receipt
 from tallystick.records import FIRST_PREV, Draft, Entry, Ref
-
-if TYPE_CHECKING:
-    from tallystick.proof.receipt import Receipt
 
 __all__ = ["Appended", "Ledger", "Writer", "extends"]
 
@@ -158,6 +156,33 @@ class Ledger(Reader):
             KeyUnavailable: the ledger was opened without its key.
             Tampered: the stored tree is not what the last checkpoint signed; nothing is added to it.
         """
+        signer = self._must_be_writable()
+        with self._alone(), translated(self.path, patience=self._patience):
+            with transaction(self._connection):
+                writer = Writer(
+                    self.path, self._connection, key=self.key, signer=signer, now=now, patience=self._patience
+                )
+                try:
+                    yield writer
+                    writer.sign()
+                finally:
+                    writer.finish()
+            writer.release()
+
+    def scrub(self) -> None:
+        """Rewrite the file, so that nothing of erased values remains in its free space. Nothing else changes.
+
+        Takes time and temporary space by the size of the ledger, while writers wait.
+
+        Raises:
+            LedgerBusy, KeyUnavailable: as :meth:`writing`.
+            Unavailable: not enough space; the ledger is as it was.
+        """
+        self._must_be_writable()
+        with self._alone(), translated(self.path, patience=self._patience):
+            rewrite(self._connection)
+
+    def _must_be_writable(self) -> Signer:
         if self._signer is None:
             raise KeyUnavailable(
                 "ledger was opened without its checkpoint key",
@@ -166,17 +191,7 @@ class Ledger(Reader):
             )
         if self._writing:
             raise UsageError("this ledger is being written to already", where=str(self.path))
-        with self._alone(), translated(self.path, patience=self._patience):
-            with transaction(self._connection):
-                writer = Writer(
-                    self.path, self._connection, key=self.key, signer=self._signer, now=now, patience=self._patience
-                )
-                try:
-                    yield writer
-                    writer.sign()
-                finally:
-                    writer.finish()
-            writer.release()
+        return self._signer
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -236,7 +251,7 @@ class Writer(Reader):
         """
         if not self._released:
             raise UsageError("nothing is recorded yet: receipts come after the with block", where=str(self.path))
-        return [self.receipt(item.entry) for item in self._appended]
+        return self.receipts_for(item.entry for item in self._appended)
 
     # ----------------------------------------------------------------- steps of an append
 
@@ -354,12 +369,15 @@ class Writer(Reader):
     # ----------------------------------------------------------------- erasing
 
     def erase(self, entry: Entry, name: str) -> bool:
-        """Erase one erasable value and its salt; the entry stays. Whether there was anything to erase."""
+        """Erase one erasable value and its salt; the entry stays. Whether there was anything to erase.
+
+        Call :meth:`Ledger.scrub` once all is erased that has to be.
+        """
         if not self._open:
             raise UsageError("the writing has ended", where=str(self.path))
         with translated(self.path, patience=self._patience):
             found = self._connection.execute("DELETE FROM side_values WHERE seq = ? AND name = ?", (entry.seq, name))
-            return found.rowcount > 0
+        return found.rowcount > 0
 
     # ----------------------------------------------------------------- the head
 
