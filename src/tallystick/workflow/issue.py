@@ -99,7 +99,7 @@ def report(
     )
     evidence = view.evidence(seen)
     at = datetime.fromisoformat(moment)
-    unsealed = render.pdf(seen, evidence, moment=at)
+    unsealed = render.pdf(seen, evidence, identifier=bytes.fromhex(digest(evidence)), moment=at)
     progress("sealing it")
     certificate = base64.b64decode(ring.seal.body["certificate"])
     pdf = seal.seal(unsealed, private_key=seal_key, certificate=certificate, moment=at)
