@@ -80,6 +80,29 @@ def test_an_exception_inside_a_writing_undoes_it_all(ledger, world, path, outsid
     assert len(outside(path)) == 2
 
 
+def test_an_append_that_failed_half_way_undoes_the_writing_even_if_nobody_minds(ledger, world, path, outside):
+    def go_on_regardless():
+        with ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("one"))
+            with pytest.raises(InvalidInput, match="too large"):
+                writer.append(world.document("two", attachments=(Attachment("big", "x/y", bytes(200_000)),)))
+
+    ledger._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
+    with pytest.raises(UsageError, match="half-way"):
+        go_on_regardless()
+    assert ledger.size == 1
+    assert len(outside(path)) == 1
+
+
+def test_a_draft_that_is_refused_leaves_the_writing_as_it_was(ledger, world, path, outside):
+    with ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("one"))
+        with pytest.raises(InvalidRecord):
+            writer.append(world.document("two", supersedes=Ref(9, "0" * 64)))
+        writer.append(world.document("three"))
+    assert [entry["body"].get("title") for entry in outside(path)] == [None, "one", "three"]
+
+
 def test_a_writer_reads_its_own_appends_and_others_do_not(ledger, world, path):
     with Ledger.open(path) as other, ledger.writing(now=world.clock) as writer:
         appended = writer.append(world.document("one"))

@@ -222,6 +222,8 @@ class Writer(Reader):
         self._now = now
         self._open = True
         self._released = False
+        self._half_done = False
+        """An append that failed between its inserts: the whole writing has to be undone, also if the caller went on."""
         self._appended: list[Appended] = []
         self._head = None if genesis else self._checked_head()
         self._next = self._head.size if self._head else 0
@@ -236,8 +238,7 @@ class Writer(Reader):
             InvalidRecord: the table of kinds does not allow it, or a reference leads nowhere.
             InvalidInput: its idempotency key was used for something else.
         """
-        if not self._open:
-            raise UsageError("the writing has ended", where=str(self.path))
+        self._must_be_open()
         appended = self._repetition(draft) or self._record(draft)
         self._appended.append(appended)
         return appended
@@ -253,6 +254,12 @@ class Writer(Reader):
             raise UsageError("nothing is recorded yet: receipts come after the with block", where=str(self.path))
         return self.receipts_for(item.entry for item in self._appended)
 
+    def _must_be_open(self) -> None:
+        if not self._open:
+            raise UsageError("the writing has ended", where=str(self.path))
+        if self._half_done:
+            raise UsageError("an append failed half-way, the writing can only be undone", where=str(self.path))
+
     # ----------------------------------------------------------------- steps of an append
 
     def _record(self, draft: Draft) -> Appended:
@@ -261,11 +268,13 @@ class Writer(Reader):
         entry = self._sealed(draft)
         leaf = entry.leaf
         targets = self._targets(entry)
+        self._half_done = True
         with translated(self.path, patience=self._patience):
             self._insert(entry, leaf)
             self._insert_parts(entry.seq, draft)
             self._connection.executemany("INSERT INTO links VALUES (?, ?)", [(entry.seq, target) for target in targets])
             self._insert_nodes(leaf)
+        self._half_done = False
         self._next += 1
         self._prev = leaf.hex()
         return Appended(entry.seq, leaf, entry)
@@ -373,8 +382,7 @@ class Writer(Reader):
 
         Call :meth:`Ledger.scrub` once all is erased that has to be.
         """
-        if not self._open:
-            raise UsageError("the writing has ended", where=str(self.path))
+        self._must_be_open()
         with translated(self.path, patience=self._patience):
             found = self._connection.execute("DELETE FROM side_values WHERE seq = ? AND name = ?", (entry.seq, name))
         return found.rowcount > 0
@@ -405,6 +413,7 @@ class Writer(Reader):
 
     def sign(self) -> None:
         """Sign the tree as it is now, if it grew, after proving to ourselves that it extends the last one signed."""
+        self._must_be_open()
         if self._next == (self._head.size if self._head else 0):
             return
         root = root_of(self._next, self.node)
