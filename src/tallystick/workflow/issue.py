@@ -79,7 +79,8 @@ def report(
     ring = KeyRing.of(book)
     if ring.seal is None:
         raise NotFound("the ledger has no report seal")
-    seal_key = signing.load_private(desk.keys / f"{signing.SEAL_KEY}.pem", passphrase=desk.passphrase)
+    path = desk.keys / f"{signing.SEAL_KEY}.pem"
+    seal_key = signing.for_documents(signing.load_private(path, passphrase=desk.passphrase), path)
     note = desk.ledger.latest_checkpoint()
     checkpoint = open_checkpoint(note, desk.ledger.key)
     anchored = None if anchor is None else _anchor(desk, anchor)
