@@ -52,7 +52,9 @@ def test_any_batches_make_a_ledger_that_holds_from_outside(tmp_path_factory, wor
         for entry in ledger.entries():
             verify_inclusion(entry.seq, ledger.size, entry.leaf, ledger.inclusion_proof(entry.seq), heads[-1].root)
         for head in heads:
-            verify_consistency(head.size, ledger.size, ledger.consistency_proof(head.size), head.root, heads[-1].root)
+            verify_consistency(
+                head.size, ledger.size, ledger.consistency_proof(head.size), head.root, heads[-1].root
+            )
     assert [entry["body"]["title"] for entry in outside(path)[1:]] == [title for batch in titles for title in batch]
 
 

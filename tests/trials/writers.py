@@ -1,6 +1,6 @@
 """Trial: several processes append to one ledger at once. No fork, gap, duplicate or loss; nobody starves.
 
-python tests/trials/writers.py --seed 1 --writers 8 --appends 500
+    python tests/trials/writers.py --seed 1 --writers 8 --appends 500
 """
 
 import argparse

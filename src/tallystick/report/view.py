@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tallystick.canonical import Value, b64, digest, encode
-from tallystick.errors import InvalidInput, NotFound
+from tallystick.errors import InvalidInput, NotFound, Tampered
 from tallystick.people.book import Book, references
 from tallystick.records import Entry
 from tallystick.report import sections, words
