@@ -8,6 +8,7 @@ from tallystick.errors import NotFound, Tampered
 from tallystick.people import duties, rules
 from tallystick.people.keys import KeyRing
 from tallystick.proof.keys import Signer
+from tallystick.records import Draft
 
 
 def test_a_passed_and_approved_model_may_be_promoted(world):
@@ -105,6 +106,19 @@ def test_the_newest_word_of_a_person_counts(world):
     world.approval(model, evaluation, decision, policy, verdict="refused")
     world.approval(model, evaluation, decision, policy)
     assert world.problems(model) == []
+
+
+def test_an_approval_that_was_taken_back_cannot_be_brought_back(world):
+    """Whoever can append could copy the officer's signed words once more; the nonce in them says they are old."""
+    model, policy, evaluation, decision = world.story()
+    approved = world.approval(model, evaluation, decision, policy)
+    world.approval(model, evaluation, decision, policy, verdict="refused")
+    copied = Draft(
+        "approval", approved.actor, world.time(), approved.body, subject=approved.subject, statement=approved.statement
+    )
+    again = world.put(copied)
+    assert world.ring.check(again)
+    assert "refused by" in world.problems(model)[0]
 
 
 def test_an_earlier_failure_must_be_explained(world):

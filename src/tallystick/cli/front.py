@@ -62,7 +62,7 @@ class Front:
     def print(self, value: Value, lines: Sequence[str]) -> None:
         """Print the JSON form or the lines for people, as asked."""
         if self.settings.format == "json":
-            click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+            click.echo(json.dumps(value, indent=2))
         else:
             for line in lines:
                 click.echo(_visible(line))

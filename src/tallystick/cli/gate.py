@@ -67,7 +67,7 @@ def run(
         )
     value = _value(found)
     if output is not None:
-        output.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        output.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     front.print(value, _lines(found))
     return EXIT.get(found.outcome.verdict, 3)
 

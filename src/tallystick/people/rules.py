@@ -22,6 +22,7 @@ from tallystick.errors import Malformed, NotFound, NotVerified
 from tallystick.people.book import Book
 from tallystick.people.duties import makers
 from tallystick.people.keys import KeyRing, entitled
+from tallystick.proof.envelope import read_unverified
 from tallystick.records import Entry, Ref
 
 __all__ = [
@@ -263,12 +264,27 @@ def _missing_approval(
 
 
 def newest_verdicts(book: Book, decision: Entry | None, *, before: int | None = None) -> list[Entry]:
-    """Each person's newest approval entry about a decision."""
+    """Each person's newest approval entry about a decision.
+
+    A statement counts where it first stood: whoever can append cannot bring back a word that its author took back.
+    """
     newest: dict[str, Entry] = {}
+    said: set[bytes] = set()
     for entry in _before(book.of_kind("approval"), before):
         if decision is not None and _names(entry, "decision", decision):
-            newest[entry.actor] = entry
+            payload = _payload(entry)
+            if payload not in said:
+                newest[entry.actor] = entry
+            said.add(payload)
     return list(newest.values())
+
+
+def _payload(entry: Entry) -> bytes:
+    """The bytes that were signed, whatever the spelling of their base64; they hold a nonce."""
+    try:
+        return read_unverified(entry.statement or {})[1]
+    except Malformed:
+        return entry.raw
 
 
 def _approval_flaws(
