@@ -220,21 +220,19 @@ def _not_nan(column: Any) -> Any:
 
 
 def _in_range(column: Any, rule: Column) -> Any:
+    """NaN compares as false with either end, and there is an end to compare with."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     numbers = _numbers(column)
     low, high = rule.range or (None, None)
     good = pc.is_valid(numbers)
-    if pa.types.is_floating(numbers.type):
-        is_nan = pc.fill_null(pc.is_nan(numbers), False)
-        good = pc.and_(good, pc.invert(is_nan))
     if low is not None:
         good = pc.and_(good, pc.fill_null(pc.greater_equal(numbers, low), False))
     if high is not None:
         good = pc.and_(good, pc.fill_null(pc.less_equal(numbers, high), False))
     if rule.nan == "allow" and pa.types.is_floating(numbers.type):
-        good = pc.or_(good, is_nan)
+        good = pc.or_(good, pc.fill_null(pc.is_nan(numbers), False))
     return _or_missing(column, good)
 
 
