@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.canonical import decode, digest
@@ -234,6 +234,7 @@ def test_plain_scalars_are_read_as_json_reads_them() -> None:
     ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_reader_fail_in_another_way(data: bytes) -> None:
     with contextlib.suppress(InvalidPolicy):
@@ -248,6 +249,7 @@ SHAPES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(SHAPES)
 def test_no_shape_makes_the_reader_fail_in_another_way(value: object) -> None:
     with pytest.raises(InvalidPolicy):
