@@ -45,7 +45,7 @@ def judge(policy: Make, evaluate: Evaluate, write: Write) -> Callable[..., dict[
         ("{dtype: uint8}", [0, 255], [256, -1], "dtype"),
         ("{dtype: float64}", ["1", "-.5", "1e3", "2."], ["x", "1,5", "--1"], "dtype"),
         ("{dtype: bool}", ["true", "False"], ["1", "yes"], "dtype"),
-        ("{dtype: date}", ["2026-11-21"], ["2026-13-01", "21.11.2026"], "dtype"),
+        ("{dtype: date}", ["2026-11-21"], ["2026-13-01", "2026-02-30", "21.11.2026"], "dtype"),
         ("{dtype: timestamp}", ["2026-11-21T10:00:00Z", "2026-11-21 10:00"], ["2026-11-21", "10:00"], "dtype"),
         ("{nullable: false}", ["a", " "], [""], "nullable"),
         ("{unique: true}", ["a", "b", "1"], ["a"], "unique"),
@@ -119,6 +119,15 @@ def test_a_missing_column_fails_each_of_its_checks(policy: Make, evaluate: Evalu
         "s/z.present": "fail",
     }
     assert outcome.checks[0].reason == "there is no column y"
+
+
+@pytest.mark.parametrize("name", ["c0", "c1", "f"])
+def test_a_missing_column_is_missing_whatever_its_name(
+    policy: Make, evaluate: Evaluate, write: Write, name: str
+) -> None:
+    """Within SQL columns are called c0, c1, ...: such a name in a policy must not find one of those."""
+    outcome = evaluate(policy(gate(f"{name}: {{nullable: false}}")), write(("x", "y"), [(1, 1)]))
+    assert outcome.checks[0].reason == f"there is no column {name}"
 
 
 def test_a_tolerance_counts_the_share_of_rows(judge: Callable[..., dict[str, CheckResult]]) -> None:

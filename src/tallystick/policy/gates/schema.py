@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallystick.policy.counts import label
@@ -156,6 +157,8 @@ def _of_type(column: Any, dtype: str, *, typed: bool) -> Any:
         return _all(column, good=True)
     if dtype in _SIZES:
         return _or_missing(column, _fits(column, dtype))
+    if dtype in ("date", "timestamp"):
+        return _or_missing(column, _in_calendar(column, _FORMS[dtype]))
     return _or_missing(column, _matches(column, _FORMS.get(dtype, _FLOAT)))
 
 
@@ -189,6 +192,25 @@ def _fits(column: Any, dtype: str) -> Any:
         bool(yes) and len(text) < 40 and low <= int(text) <= high for yes, text in zip(is_integer, texts, strict=True)
     ]
     return pa.array(good, pa.bool_()).take(encoded.indices)
+
+
+def _in_calendar(column: Any, form: str) -> Any:
+    """Whether text has the form of a time and names a day that there is."""
+    import pyarrow as pa
+
+    encoded = column.dictionary_encode()
+    well_formed = _matches(encoded.dictionary, form).to_pylist()
+    texts = encoded.dictionary.to_pylist()
+    good = [bool(yes) and _is_a_day(text[:10]) for yes, text in zip(well_formed, texts, strict=True)]
+    return pa.array(good, pa.bool_()).take(encoded.indices)
+
+
+def _is_a_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _numbers(column: Any) -> Any:
