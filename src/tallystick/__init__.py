@@ -1,6 +1,7 @@
 """tallystick: the governance ledger for machine-learning models.
 
-Records are captured into a ledger; policy gates judge them; people decide; a report says so; anyone can verify the proof.
+Records are captured into a ledger; policy gates judge them; people decide; a report says so; anyone can verify the
+proof.
 
 In a training script, three lines put a run on the books::
 
@@ -18,9 +19,9 @@ In a training script, three lines put a run on the books::
 The code's commit and the environment are recorded by themselves. A body that raises is recorded as a failed run. The
 ledger is the one that ``tallystick init`` made, found upward from the working folder.
 
-Everything else is a command: ``tallystick --help``. The floors of the house, from the top: ``cli``, ``workflow`` (the verbs),
-``signing``, ``report``, ``ledger | policy | capture``, ``people`` (who may do what), ``proof`` (what anyone can
-verify), ``records``, ``canonical``, ``errors``.
+Everything else is a command: ``tallystick --help``. The floors of the house, from the top: ``cli``, ``workflow`` (the
+verbs), ``signing``, ``report``, ``ledger | policy | capture``, ``people`` (who may do what), ``proof`` (what anyone
+can verify), ``records``, ``canonical``, ``errors``.
 """
 
 from __future__ import annotations

@@ -153,8 +153,9 @@ def tagged(value: object) -> Value:
     """Any Python value as a JSON value with a canonical form: parameter sets hold NaN, huge integers and objects.
 
     Floats that are not finite, or whole and beyond 2^53-1, become ``{"float": "nan"|"inf"|"-inf"|digits}``, large
-    integers ``{"int": "..."}``, bytes ``{"bytes": base64}``, mappings with other keys ``{"map": [[key, value], ...]}``, anything else ``{"repr": "..."}``
-    without memory addresses. Text is brought to NFC. NumPy scalars count as their Python values.
+    integers ``{"int": "..."}``, bytes ``{"bytes": base64}``, mappings with other keys ``{"map": [[key, value], ...]}``,
+    anything else ``{"repr": "..."}`` without memory addresses. Text is brought to NFC. NumPy scalars count as their
+    Python values.
     """
     return _tagged(value, 0)
 
@@ -180,7 +181,7 @@ def _tagged(value: object, depth: int) -> Value:
     if isinstance(value, Sequence):
         return [_tagged(item, depth + 1) for item in value]
     item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "shape", None) == ():
+    if callable(item) and not isinstance(value, type) and getattr(value, "shape", None) == ():
         return _tagged(item(), depth + 1)
     if isinstance(value, datetime):
         return value.isoformat()

@@ -14,14 +14,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
 from tallystick.canonical import Value, encode, tagged
 from tallystick.errors import InvalidData, InvalidRecord
 from tallystick.records import KINDS, Attachment, Personal, absent
 
-__all__ = ["SPILL", "Captured", "completed", "media_type", "near", "spilled"]
+__all__ = ["SPILL", "Captured", "completed", "exact", "media_type", "named", "near", "spilled"]
 
 SPILL: Final = 16 * 1024
 """Bytes of canonical JSON above which a value moves out of the body into an attachment."""
@@ -59,7 +59,7 @@ class Captured:
     attachments: tuple[Attachment, ...] = ()
     personal: tuple[Personal, ...] = ()
     subject: tuple[Mapping[str, Value], ...] = ()
-    """in-toto resource descriptors; ``sha256`` is what `sha256sum` prints for a file, the listing's digest for a folder."""
+    """in-toto resource descriptors; the digest is the plain SHA-256 of a file, of a folder that of its listing."""
     basis: str = "observed"
 
 
@@ -99,14 +99,26 @@ def media_type(name: str) -> str:
     return _MEDIA_TYPES.get(endings[-1] if endings else "", "application/octet-stream")
 
 
-def named(path: PurePath) -> str:
-    """The last part of a path as text that can stand in a record.
+def exact(value: float | int) -> float | int:
+    """A number that survives canonical bytes: RFC 8785 writes 1e18 as an integer, and one too large to be read back.
+
+    Such a number becomes the whole number that it is, which :func:`tagged` then writes as ``{"int": "..."}``.
+    """
+    large = isinstance(value, float) and 2**53 <= abs(value) < 1e21
+    return int(value) if large else value
+
+
+def named(path: PurePath | str) -> str:
+    """The last part of a path (of "." and "..", the folder that it means) as text that can stand in a record.
 
     Raises:
         InvalidData: the name is not UTF-8.
     """
+    name = PurePath(path).name
+    if name in ("", ".."):
+        name = Path(path).resolve().name
     try:
-        path.name.encode("utf-8")
+        name.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InvalidData("file name is not UTF-8", got=ascii(path.name), remedy="Rename the file.") from error
-    return str(tagged(path.name))
+        raise InvalidData("file name is not UTF-8", got=ascii(name), remedy="Rename the file.") from error
+    return str(tagged(name))

@@ -1,13 +1,13 @@
 """Describes a dataset: its bytes by digest, its columns, how many rows, a profile; never a row.
 
-* **Tables** are CSV (``.csv``, ``.tsv``, also with ``.gz``) and Parquet files, one file or a folder of them. The files of
-  a folder that are tables are read as one table if they have the same columns. Anything else is recorded by its
+* **Tables** are CSV (``.csv``, ``.tsv``, also with ``.gz``) and Parquet files, one file or a folder of them. The files
+  of a folder that are tables are read as one table if they have the same columns. Anything else is recorded by its
   fingerprint alone, with fields and rows "not tabular".
 * **CSV** is UTF-8 with a header line; the delimiter is the one of ``, ; tab |`` that splits the header most; quotes are
   doubled. Every line must have as many cells as the header: a ragged file is refused with its line. An empty cell is
   null. A column without a name is called ``column<n>``, n from 0.
-* **Types** are DuckDB's names (``BIGINT``, ``DOUBLE``, ``VARCHAR``, ``DATE``, ...). For CSV they are taken from the first
-  20,480 rows if all others agree, else from the whole file.
+* **Types** are DuckDB's names (``BIGINT``, ``DOUBLE``, ``VARCHAR``, ``DATE``, ...). For CSV they are taken from the
+  first 20,480 rows if all others agree, else from the whole file.
 * **The profile** can single people out, so it is an erasable attachment, and what stands there is restrained: a value
   is listed only if at least 10 rows have it, no value of a text column with more than 50 % distinct values, no figures
   of a column with fewer than 10 values, no figures of a whole-number column in which every value is another (such
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tallystick.canonical import Value, encode, tagged
-from tallystick.capture.captured import Captured, completed, media_type, named, near, spilled
+from tallystick.capture.captured import Captured, completed, exact, media_type, named, near, spilled
 from tallystick.capture.fingerprint import Fingerprint, Progress, fingerprint, unchanged
 from tallystick.errors import InvalidData
 from tallystick.records import Attachment, absent
@@ -69,7 +70,7 @@ def describe(
     *,
     declared: Mapping[str, Value],
     name: str,
-    version: str,
+    version: str | None = None,
     progress: Progress | None = None,
 ) -> Captured:
     """The record of a dataset, of kind ``dataset``.
@@ -79,7 +80,7 @@ def describe(
         declared: fields of the kind that only people know: role, licence, label, sampling, exclusions, ... ;
             ``sensitive_fields`` may name ``columns``, and ``label`` a ``column``: they must be in the data.
         name: what the dataset is called.
-        version: which version of it this is.
+        version: which version of it this is; the start of its fingerprint if None.
         progress: told how far reading for the fingerprint is.
 
     Raises:
@@ -87,7 +88,7 @@ def describe(
         InvalidData: empty, unreadable, ragged, changed while it was read, or without a column that was declared.
         InvalidRecord: something declared is no field of a dataset.
     """
-    observed: dict[str, Value] = {"name": name, "version": version}
+    observed: dict[str, Value] = {"name": name, "version": version or ""}
     completed("dataset", observed, declared)  # what is declared wrongly should not cost a reading
     with unchanged(path) as real:
         mark = fingerprint(real, progress=progress)
@@ -97,8 +98,8 @@ def describe(
         described, attachments = _described(table)
     columns = [column.name for column in table.columns] if table else None
     _check_columns(declared, columns)
-    shown = named(Path(path)) or named(real)
-    observed |= {"distribution": _distribution(shown, mark)} | described
+    shown = named(path)
+    observed |= {"version": version or mark.sha256[:12], "distribution": _distribution(shown, mark)} | described
     return Captured(
         body=completed("dataset", observed, declared),
         attachments=attachments,
@@ -142,7 +143,9 @@ def _check_columns(declared: Mapping[str, Value], columns: Sequence[str] | None)
         return
     for where, column in named_columns:
         if column not in columns:
-            raise InvalidData(f"declared column {column!r} is not in the data", where=where, **near(str(column), columns))
+            raise InvalidData(
+                f"declared column {column!r} is not in the data", where=where, **near(str(column), columns)
+            )
 
 
 # --------------------------------------------------------------------------- tables
@@ -249,7 +252,8 @@ def _source(path: Path, engine: DuckDBPyConnection, *, sample: int = 20_480) -> 
         return _Source("SELECT * FROM read_parquet(?)", (_literal(path),), tuple(str(row[0]) for row in found))
     dialect = _dialect(path)
     options = f"{dialect.options}, sample_size = {sample}"
-    return _Source(f"SELECT * FROM read_csv(?, {options})", (_literal(path), dialect.delimiter), dialect.names)
+    sql = f"SELECT * FROM read_csv(?, {options})"  # noqa: S608 - nothing in it comes from outside
+    return _Source(sql, (_literal(path), dialect.delimiter), dialect.names)
 
 
 def _literal(path: Path) -> str:
@@ -286,7 +290,9 @@ def _dialect(path: Path) -> _Dialect:
     gzipped = path.name.lower().endswith(".gz")
     line = _first_line(path, gzipped)
     tabs = ".tsv" in path.name.lower()
-    delimiter = "\t" if tabs else max(_DELIMITERS, key=lambda candidate: len(_cells(line, candidate, path)))
+    delimiter = (
+        "\t" if tabs else max(_DELIMITERS, key=lambda candidate: len(_cells(line, candidate, path, strict=False)))
+    )
     cells = _cells(line, delimiter, path)
     names = tuple(str(tagged(name)) or f"column{number}" for number, name in enumerate(cells))
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
@@ -315,9 +321,9 @@ def _first_line(path: Path, gzipped: bool) -> str:
         raise InvalidData("is not UTF-8", where=f"{path.name}:1") from error
 
 
-def _cells(line: str, delimiter: str, path: Path) -> list[str]:
+def _cells(line: str, delimiter: str, path: Path, *, strict: bool = True) -> list[str]:
     try:
-        return next(csv.reader([line], delimiter=delimiter, strict=True))
+        return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, strict=strict))
     except (csv.Error, StopIteration) as error:
         raise InvalidData("header line cannot be read", where=f"{path.name}:1", got=str(error)) from error
 
@@ -339,7 +345,7 @@ def _errors(paths: Sequence[Path], engine: DuckDBPyConnection) -> Iterator[None]
 
 
 def _explained(error: Exception, paths: Sequence[Path], engine: DuckDBPyConnection) -> InvalidData:
-    """DuckDB's error without the line of data that it quotes, with the file and line at fault where they can be found."""
+    """DuckDB's error without the line of data that it quotes, with the file and line at fault if they can be found."""
     for path in paths:
         text = _trial(path, engine)
         if text is not None:
@@ -354,11 +360,12 @@ def _trial(path: Path, engine: DuckDBPyConnection) -> str | None:
     else:
         dialect = _dialect(path)
         columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(dialect.names)))
-        sql = f"SELECT max(COLUMNS(*)) FROM read_csv(?, {dialect.options}, auto_detect = false, columns = {{{columns}}})"
+        options = f"{dialect.options}, auto_detect = false, columns = {{{columns}}}"
+        sql = f"SELECT max(COLUMNS(*)) FROM read_csv(?, {options})"  # noqa: S608 - nothing in it comes from outside
         parameters = [_literal(path), dialect.delimiter]
     try:
         engine.execute(sql, parameters).fetchall()
-    except Exception as error:  # noqa: BLE001 - any failure of the engine is the answer here
+    except Exception as error:
         return str(error)
     return None
 
@@ -367,7 +374,9 @@ def _said(text: str, path: Path) -> InvalidData:
     line, cells = _LINE.search(text), _CELLS.search(text)
     where = f"{path.name}:{line[1]}" if line else path.name
     if cells:
-        return InvalidData("line has another number of cells than the header", where=where, expected=cells[1], got=cells[2])
+        return InvalidData(
+            "line has another number of cells than the header", where=where, expected=cells[1], got=cells[2]
+        )
     for sign, what in _SIGNS.items():
         if sign in text:
             return InvalidData(what, where=where)
@@ -388,7 +397,8 @@ _SIGNS: Final = {
 
 
 def _scanned(engine: DuckDBPyConnection, source: _Source, names: Sequence[str]) -> _Table:
-    types = engine.execute(f"DESCRIBE SELECT * FROM {source.sql}", list(source.parameters)).fetchall()
+    sql = f"DESCRIBE SELECT * FROM {source.sql}"  # noqa: S608 - column numbers and parameters only
+    types = engine.execute(sql, list(source.parameters)).fetchall()
     columns = [_Column(name, str(row[1])) for name, row in zip(names, types, strict=True)]
     rows = 0
     for part in _parts(columns):
@@ -451,7 +461,8 @@ def _closer(c: str, column: _Column, exactly: bool) -> dict[str, str]:
 
 
 def _row(engine: DuckDBPyConnection, source: _Source, expressions: Sequence[str]) -> tuple[Any, ...]:
-    row = engine.execute(f"SELECT {', '.join(expressions)} FROM {source.sql}", list(source.parameters)).fetchall()[0]
+    sql = f"SELECT {', '.join(expressions)} FROM {source.sql}"  # noqa: S608 - column numbers and parameters only
+    row = engine.execute(sql, list(source.parameters)).fetchall()[0]
     return tuple(row)
 
 
@@ -501,11 +512,12 @@ def _numbers(found: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _number(value: Any) -> Value:
-    return tagged(float(value) if isinstance(value, Decimal) else value)
+    number = float(value) if isinstance(value, Decimal) else value
+    return tagged(exact(number) if isinstance(number, float) else number)
 
 
 def _rounded(value: float | None, digits: int) -> Value:
-    return None if value is None else tagged(float(f"{value:.{digits}g}"))
+    return None if value is None else tagged(exact(float(f"{value:.{digits}g}")))
 
 
 def _values(found: Mapping[str, Any], distinct: int) -> dict[str, Value]:
@@ -515,7 +527,10 @@ def _values(found: Mapping[str, Any], distinct: int) -> dict[str, Value]:
         return {"held_back": f"more than {_LOOKS_UNIQUE:.0%} of the values are distinct"}
     counted = [(str(tagged(_shown(value))), int(n)) for value, n in found["values"].items() if n >= SMALL_CELL]
     counted.sort(key=lambda item: (-item[1], item[0]))
-    about: dict[str, Value] = {"values": [list(item) for item in counted[:_LISTED]], "suppressed": distinct - len(counted)}
+    about: dict[str, Value] = {
+        "values": [list(item) for item in counted[:_LISTED]],
+        "suppressed": distinct - len(counted),
+    }
     return about | ({"not_listed": len(counted) - _LISTED} if len(counted) > _LISTED else {})
 
 

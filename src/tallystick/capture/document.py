@@ -43,7 +43,7 @@ def document(
         InvalidData: empty, too large, unreadable, or changed while it was read.
         InvalidRecord: something declared is no field of a document.
     """
-    name = named(Path(path))
+    name = named(path)
     data = read_whole(path, limit=MAX_DOCUMENT)
     if not data:
         raise InvalidData("document is empty", where=name)

@@ -26,7 +26,7 @@ _MAX_LOCK_FILE: Final = 64 * 1024 * 1024
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 
 
-def environment(*, lock_file: Path | None = None) -> Captured:
+def environment(*, lock_file: Path | str | None = None) -> Captured:
     """The record of this process's environment, of kind ``environment``.
 
     Args:
@@ -72,7 +72,7 @@ def _packages() -> list[Value]:
     return [{"name": tagged(name), "version": tagged(found[name])} for name in sorted(found)]
 
 
-def _lock_file(path: Path) -> dict[str, Value]:
+def _lock_file(path: Path | str) -> dict[str, Value]:
     return {"name": named(path), "sha256": digest(read_whole(path, limit=_MAX_LOCK_FILE))}
 
 

@@ -5,14 +5,14 @@ The format, complete enough to be written again in any language:
 * **A file** is cut into leaves of 8 MiB (8,388,608 bytes; the last one shorter). A leaf's hash is
   SHA-256(0x00 || leaf). The fingerprint is the root of RFC 6962, section 2.1, over the leaf hashes: two hashes join as
   SHA-256(0x01 || left || right), and a tree of n leaves splits at the largest power of two below n. An empty file is
-  one leaf of no bytes. For a file of up to 8 MiB the fingerprint is therefore SHA-256(0x00 || content). Beside it stands
-  the plain SHA-256 of the file, what `sha256sum` prints.
+  one leaf of no bytes. For a file of up to 8 MiB the fingerprint is therefore SHA-256(0x00 || content). Beside it
+  stands the plain SHA-256 of the file, what `sha256sum` prints.
 * **A folder** is the SHA-256 of the RFC 8785 JSON of its listing: an array with one object for each file and link
   below it, sorted by the bytes of the relative path (parts joined by "/"). A file is
-  ``{"path", "sha256", "size", "tree"}``, where ``tree`` is the fingerprint above. A symbolic link is ``{"link", "path"}``
-  with the text that it points to; it is never followed. A path or link text that is not UTF-8, or not in normal form
-  C, is ``{"bytes": base64}``. Folders have no line of their own (an empty folder leaves no trace), and neither
-  owners, permissions nor times are recorded.
+  ``{"path", "sha256", "size", "tree"}``, where ``tree`` is the fingerprint above. A symbolic link is
+  ``{"link", "path"}`` with the text that it points to; it is never followed. A path or link text that is not UTF-8, or
+  not in normal form C, is ``{"bytes": base64}``. Folders have no line of their own (an empty folder leaves no trace),
+  and neither owners, permissions nor times are recorded.
 * The two cannot be taken for each other: the bytes hashed last begin with 0x00 or 0x01 for a file, with "[" for a
   folder.
 
@@ -25,6 +25,7 @@ the bytes that were read.
 
 from __future__ import annotations
 
+import builtins
 import errno
 import hashlib
 import os
@@ -41,7 +42,7 @@ from tallystick.canonical import Value, b64, digest, encode
 from tallystick.errors import InvalidData, NotFound
 from tallystick.proof import merkle
 
-__all__ = ["LEAF", "Fingerprint", "Line", "Progress", "fingerprint", "lines", "read_whole", "unchanged"]
+__all__ = ["LEAF", "Fingerprint", "Line", "Progress", "fingerprint", "lines", "name_value", "read_whole", "unchanged"]
 
 LEAF: Final = 8 * 1024 * 1024
 """Bytes in a leaf."""
@@ -92,10 +93,10 @@ class Fingerprint:
 
     @property
     def digest(self) -> str:
-        """What others can check with common tools: `sha256sum` of the file, or of the folder's :meth:`listing_bytes`."""
+        """What common tools can check: the plain SHA-256 of the file, or of a folder's :meth:`listing_bytes`."""
         return self.listing[0].sha256 if self.encoding == "file" else self.sha256
 
-    def listing_bytes(self) -> bytes:
+    def listing_bytes(self) -> builtins.bytes:
         """The canonical listing; of a folder, the bytes whose SHA-256 is the fingerprint."""
         return encode([line.value() for line in self.listing])
 
@@ -222,7 +223,7 @@ class _Hasher:
         with _opened_file(name, parent, path) as (file, before):
             tree, plain, count = self._hash(file)
             _check_same(before, os.fstat(file), count, path)
-        return Line(_text(path), count, tree, plain)
+        return Line(name_value(path), count, tree, plain)
 
     def _hash(self, file: int) -> tuple[str, str, int]:
         plain = hashlib.sha256()
@@ -294,10 +295,10 @@ def _walk(folder: int, prefix: bytes, hasher: _Hasher, depth: int) -> Iterator[t
 def _link(name: bytes, parent: int, path: bytes) -> Line:
     with _mapped(path):
         target = os.readlink(name, dir_fd=parent)
-    return Line(_text(path), 0, "", "", link=_text(target))
+    return Line(name_value(path), 0, "", "", link=name_value(target))
 
 
-def _text(name: bytes) -> Value:
+def name_value(name: bytes) -> Value:
     """A name as text if it is UTF-8 in normal form C, else as ``{"bytes": base64}``."""
     try:
         text = name.decode("utf-8")
@@ -333,9 +334,9 @@ def _resolved(path: Path | str) -> Path:
 @contextmanager
 def _parent(real: Path) -> Iterator[int]:
     """The folder that holds a resolved path, reached part by part without following links."""
-    with _opened(real.anchor, None, b"/", _PASS_FOLDER) as root:
-        with _descended([os.fsencode(part) for part in real.parts[1:-1]], root) as parent:
-            yield parent
+    folders = [os.fsencode(part) for part in real.parts[1:-1]]
+    with _opened(real.anchor, None, b"/", _PASS_FOLDER) as root, _descended(folders, root) as parent:
+        yield parent
 
 
 @contextmanager

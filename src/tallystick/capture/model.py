@@ -55,7 +55,7 @@ def model_files(path: Path | str, *, name: str | None = None, progress: Progress
         InvalidData: empty, unreadable, or changed while it was read.
     """
     mark = fingerprint(path, progress=progress)
-    shown = named(Path(path)) or named(Path(path).resolve())
+    shown = named(path)
     if mark.bytes == 0:
         raise InvalidData("model is empty", where=shown)
     files: dict[str, Value] = {

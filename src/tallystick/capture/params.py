@@ -19,17 +19,18 @@ import json
 import math
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from tallystick.canonical import Value, digest, encode, tagged
-from tallystick.capture.captured import Captured, completed, spilled
+from tallystick.capture.captured import Captured, completed, exact, spilled
 from tallystick.capture.fingerprint import read_whole
-from tallystick.errors import InvalidData, InvalidRecord, TallystickError
+from tallystick.errors import InvalidData, TallystickError
 from tallystick.records import absent
 
-__all__ = ["params"]
+__all__ = ["mapping", "params"]
 
 _MAX_FILE: Final = 256 * 1024
 _MAX_DEPTH: Final = 24
@@ -70,6 +71,18 @@ def params(
     return Captured(completed("params", observed, {}), attachments, subject=(subject,))
 
 
+def mapping(path: Path | str) -> dict[str, Value]:
+    """What a person declares in a ``.json``, ``.yaml``, ``.yml`` or ``.toml`` file, as tagged values by name.
+
+    Raises:
+        NotFound, InvalidData: as :func:`params`.
+    """
+    plain = _plain(_from_file(Path(path)), 0)
+    if not isinstance(plain, Mapping) or not all(isinstance(name, str) for name in plain):
+        raise InvalidData("file is not a mapping of names to values", where=Path(path).name)
+    return {name: tagged(value) for name, value in plain.items()}
+
+
 def _unambiguous(values: Value) -> Value:
     """A parameter set that looks like a record's own sign, ``{"absent": ...}``, in a form that does not."""
     if isinstance(values, dict) and len(values) == 1 and set(values) <= _RESERVED:
@@ -104,19 +117,29 @@ def _read(source: object) -> object:
 
 
 def _plain(value: object, depth: int) -> object:
-    """Arrays as lists, dates as text, and no cycles; what :func:`tagged` leaves to its callers."""
+    """What :func:`tagged` leaves to its callers: arrays become lists, dates text; cycles are refused."""
     if depth > _MAX_DEPTH:
         raise InvalidData("parameters are nested too deeply", expected=f"up to {_MAX_DEPTH}")
     if isinstance(value, Mapping):
-        return {key: _plain(item, depth + 1) for key, item in value.items()}
+        return _plain_mapping(value, depth)
+    if isinstance(value, float):
+        return exact(value)
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     tolist = getattr(value, "tolist", None)
-    if callable(tolist) and getattr(value, "shape", ()) != ():
+    if callable(tolist) and not isinstance(value, type) and hasattr(value, "shape"):
         return _plain(tolist(), depth + 1)
     return value
+
+
+def _plain_mapping(value: Mapping[Any, Any], depth: int) -> dict[Any, object]:
+    names = [unicodedata.normalize("NFC", key) for key in value if isinstance(key, str)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidData(f"parameter {twice!r} stands twice, in two spellings of the same text")
+    return {key: _plain(item, depth + 1) for key, item in value.items()}
 
 
 # --------------------------------------------------------------------------- files
@@ -133,7 +156,9 @@ def _from_file(path: Path) -> object:
     except UnicodeDecodeError as error:
         raise InvalidData("is not UTF-8", where=path.name) from error
     except RecursionError as error:
-        raise InvalidData("parameters are nested too deeply", where=path.name, expected=f"up to {_MAX_DEPTH}") from error
+        raise InvalidData(
+            "parameters are nested too deeply", where=path.name, expected=f"up to {_MAX_DEPTH}"
+        ) from error
     except TallystickError:
         raise
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -88,20 +89,44 @@ def _value(found: Evaluated) -> dict[str, object]:
 
 
 def _lines(found: Evaluated) -> list[str]:
-    from tallystick.policy.judge import table
-
     name = f"{found.model.body['name']}@{found.model.body['version']}"
     policy = found.policy.body
-    rows = table(found.outcome)
     lines = [f"{name} under {policy['id']} {policy['version']} (entry {found.policy.seq})", ""]
-    lines += columns([("check", "verdict", "value", "threshold", "n"), *[row[:5] for row in rows]])
+    lines += columns([("check", "verdict", "value", "the policy", "n"), *_rows(found)])
     lines += [""]
     for check in found.outcome.checks:
         if check.verdict != "pass":
-            lines += [f"{check.verdict.upper()}  {check.id}: {check.reason}"]
-            lines += [f"      why this criterion: {check.because}"] if check.because else []
-            lines += [f"      look at: {check.advice}"] if check.advice else []
+            lines += _wrapped(f"{check.verdict.upper().replace('_', ' ')}  {check.id}: {check.reason}", "")
+        if check.verdict not in ("pass", "not_applicable"):
+            lines += _wrapped(f"why this criterion: {check.because}", "  ") if check.because else []
+            lines += _wrapped(f"look at: {check.advice}", "  ") if check.advice else []
     return [*lines, *_looks(found), "", _verdict(name, found)]
+
+
+def _rows(found: Evaluated) -> list[tuple[str, ...]]:
+    """A row for each check; what a schema gate found in order stands in one row."""
+    from tallystick.policy.judge import table
+
+    rows: list[tuple[str, ...]] = []
+    passed: dict[str, int] = {}
+    for check, row in zip(found.outcome.checks, table(found.outcome), strict=True):
+        if check.type == "schema" and check.verdict == "pass":
+            passed[check.gate] = passed.get(check.gate, 0) + 1
+        else:
+            rows.append((row[0], row[1], row[2], _limits(check.threshold), row[4]))
+    kept = f"{found.outcome.rows:,}"
+    return [(f"{gate}: {count} checks", "pass", "", "all hold", kept) for gate, count in passed.items()] + rows
+
+
+def _limits(threshold: Mapping[str, object]) -> str:
+    words = {"fail_if": "fails if", "warn_if": "warns if"}
+    return ", ".join(f"{words[key]} {threshold[key]}" for key in words if threshold.get(key))
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width=108, initial_indent=indent, subsequent_indent=indent + "  ")
 
 
 def _looks(found: Evaluated) -> list[str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tallystick.cli.front import Front, front, progress
+
+if TYPE_CHECKING:
+    from tallystick.workflow.health import Examined
 
 __all__ = ["ledger"]
 
@@ -37,30 +41,29 @@ def checkpoint(front: Front, output: Path | None) -> None:
 @click.option(
     "--anchor", type=click.Path(path_type=Path), help="A checkpoint kept elsewhere: must be a beginning of this."
 )
+@click.option(
+    "--key", metavar="KEY|FILE", help="The ledger's public key from a source you trust; else that in entry 0."
+)
 @front
-def fsck(front: Front, anchor: Path | None) -> int:
+def fsck(front: Front, anchor: Path | None, key: str | None) -> int:
     """Derive everything again from the stored bytes and compare. Exits 1 if anything differs; repairs nothing."""
     from tallystick.workflow import health
 
     progress("reading every entry, link, node and signature")
-    found = health.examine(front.ledger, anchor=anchor)
+    found = health.examine(front.ledger, anchor=anchor, key=key)
     value = {
         "entries": found.entries,
         "problems": [{"entry": p.seq, "what": p.what, "detail": p.detail} for p in found.problems],
-        "notes": list(found.notes),
+        "notes": [str(note) for note in found.notes],
         "compared_with": found.anchored,
     }
-    lines = [f"entry {p.seq if p.seq is not None else '-'}: {p.what}: {p.detail}" for p in found.problems]
+    lines = [str(problem) for problem in found.problems]
     lines += [f"note: {note}" for note in found.notes]
     front.print(value, [*lines, *_summary(found)])
     return 1 if found.problems else 0
 
 
-def _summary(found: object) -> list[str]:
-    from tallystick.workflow.health import Examined
-
-    if not isinstance(found, Examined):
-        raise TypeError(type(found).__name__)
+def _summary(found: Examined) -> list[str]:
     if found.problems:
         return [f"NOT SOUND: {len(found.problems)} problems in {found.entries} entries; the first is named first"]
     if found.anchored is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tallystick.people.book import Book
     from tallystick.records import Entry
 
-__all__ = ["history", "log", "show", "told"]
+__all__ = ["history", "log", "moment", "show", "told"]
 
 
 def told(entry: Entry) -> str:
@@ -148,7 +148,7 @@ def history(front: Front, model: str, stage: str, as_of: str | None) -> None:
     with front.desk(writing=False) as desk:
         book = desk.book()
         book.model(model)
-        tenures = rules.history(book, model, stage=stage, as_of=None if as_of is None else _moment(as_of))
+        tenures = rules.history(book, model, stage=stage, as_of=None if as_of is None else moment(as_of))
         rows = [("version", "since", "until", "promoted by", "entry")]
         value = []
         for tenure in tenures:
@@ -160,7 +160,8 @@ def history(front: Front, model: str, stage: str, as_of: str | None) -> None:
         front.print(value, columns(rows) if value else nothing)
 
 
-def _moment(text: str) -> str:
+def moment(text: str) -> str:
+    """A time given by hand as the ledger writes it; a date counts to its end."""
     from datetime import UTC, datetime
 
     from tallystick.canonical import time_text

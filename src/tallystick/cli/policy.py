@@ -24,8 +24,9 @@ def policy() -> None:
 def check(front: Front, file: Path) -> None:
     """Check a policy file and say in plain words what it demands. The ledger is not needed."""
     from tallystick.policy import document
+    from tallystick.workflow import evaluate
 
-    found = document.load(file)
+    found = evaluate.checked(file)
     facts = {"policy": f"{found.id} {found.version}", "stage": found.stage, "digest": found.digest}
     sentences = document.explain(found)
     front.print(

@@ -31,9 +31,9 @@ def _said(front: Front, done: Appended, what: str) -> None:
 def _mapping(path: Path | None) -> dict[str, Value]:
     if path is None:
         return {}
-    from tallystick.capture.params import read_mapping
+    from tallystick.capture.params import mapping
 
-    return dict(read_mapping(path))
+    return mapping(path)
 
 
 @click.command()

@@ -29,7 +29,7 @@ _FILE = click.Path(path_type=Path)
 def verify(
     file: Path, key: str | None, trust: Path | None, receipt: Path | None, anchor: Path | None, form: str
 ) -> int:
-    """Verify FILE: an evidence pack, a report, a receipt or a checkpoint. Offline, from the file and a public key alone.
+    """Verify FILE: an evidence pack, a report, a receipt or a checkpoint; offline, from it and a public key alone.
 
     Answers two questions: is it unaltered (integrity), and is anything missing (completeness). Keys inside a file never
     make that file trusted. Exits 0 if it holds, 1 if it does not, 3 if that cannot be said (no key, no receipt).
@@ -40,18 +40,19 @@ def verify(
 
     verdict = verbs.verify(file, key=key, trust=trust, receipt=receipt, anchor=anchor)
     if form == "json":
-        click.echo(json.dumps(verbs.as_json(verdict), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(verdict.value(), indent=2, ensure_ascii=False))
     else:
         for line in _lines(verdict):
             click.echo("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
-    return verbs.exit_code(verdict)
+    return verdict.exit_code
 
 
 def _lines(verdict: Verdict) -> list[str]:
     marks = {"ok": "ok", "failed": "FAILED", "unknown": "unknown"}
     rows = [(marks.get(check.outcome, check.outcome), check.name, check.detail) for check in verdict.checks]
     return [
-        f"key      {verdict.key}",
+        f"key           {verdict.key.name}",
+        f"fingerprint   {verdict.key.public.fingerprint}",
         "",
         *columns(rows),
         "",

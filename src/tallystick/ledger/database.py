@@ -7,7 +7,8 @@ Rules:
   handler polls, and starves some writers for seconds.
 * ``synchronous=FULL`` with the rollback journal in TRUNCATE mode, or WAL where SQLite is free of the WAL-reset bug.
   Both sync all before a commit returns (DELETE mode would leave the end of the journal to the folder's next sync).
-* ``secure_delete`` overwrites what is erased, and neither journal mode leaves a copy of it behind.
+* ``secure_delete`` overwrites what is erased. Pages that were split earlier, and the WAL, may hold older copies:
+  :func:`rewrite` leaves none.
 * Errors of the driver leave this room as ours: :func:`translated`.
 
 Everything here is SQLite's dialect; another database gets a module of its own beside this one.
@@ -49,6 +50,7 @@ __all__ = [
     "connect",
     "laid_out",
     "locked",
+    "rewrite",
     "transaction",
     "translated",
 ]
@@ -93,14 +95,8 @@ def connect(path: Path, *, writing: bool, patience: float = PATIENCE) -> sqlite3
         NewerFormat: laid out by a later version.
         LedgerBusy: another process holds the file.
     """
-    if not path.exists():
-        raise NotFound(
-            "there is no ledger here", where=str(path), remedy="Make one with `tallystick init`, or give --ledger."
-        )
-    if not path.is_file():
-        raise InvalidInput("not a tallystick ledger", where=str(path), expected="a file")
-    if writing and not os.access(path, os.W_OK):
-        raise Unavailable("ledger cannot be written by this user", where=str(path))
+    with _files(path):
+        _check_file(path, writing=writing)
     with translated(path, patience=patience):
         connection = _open(path, mode="rw" if os.access(path, os.W_OK) else "ro", patience=patience)
         try:
@@ -116,9 +112,23 @@ def connect(path: Path, *, writing: bool, patience: float = PATIENCE) -> sqlite3
         return connection
 
 
+def _check_file(path: Path, *, writing: bool) -> None:
+    if not path.exists():
+        raise NotFound(
+            "there is no ledger here", where=str(path), remedy="Make one with `tallystick init`, or give --ledger."
+        )
+    if not path.is_file():
+        raise InvalidInput("not a tallystick ledger", where=str(path), expected="a file")
+    if not os.access(path, os.R_OK):
+        raise Unavailable("ledger cannot be read by this user", where=str(path))
+    if writing and not os.access(path, os.W_OK):
+        raise Unavailable("ledger cannot be written by this user", where=str(path))
+
+
 def _open(path: Path, *, mode: str, patience: float) -> sqlite3.Connection:
     uri = f"file:{urllib.parse.quote(os.fspath(path.absolute()))}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=patience)
+    connection.text_factory = _text
     for setting in (
         "trusted_schema = OFF",
         "foreign_keys = ON",
@@ -136,6 +146,11 @@ def _open(path: Path, *, mode: str, patience: float) -> sqlite3.Connection:
         # Of this connection only, and without effect on a file in WAL mode.
         _set_journal(connection, "truncate")
     return connection
+
+
+def _text(raw: bytes) -> str:
+    """Text of a column; bytes that are not UTF-8 differ from everything instead of stopping the reading."""
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def _set_journal(connection: sqlite3.Connection, mode: str) -> str:
@@ -187,8 +202,8 @@ def laid_out(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         Refused: something of that name is there, before or when the block ends.
     """
-    _refuse_existing(path)
     with translated(path), _files(path):
+        _refuse_existing(path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
         os.close(handle)
@@ -259,6 +274,18 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def rewrite(connection: sqlite3.Connection) -> None:
+    """Write the whole file anew, without what lies in its free space, and empty the WAL."""
+    connection.set_authorizer(None)
+    try:
+        connection.execute("PRAGMA temp_store = FILE")  # VACUUM builds the new file in temporary storage
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.set_authorizer(authorizer(writing=True))
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, patience: float) -> Iterator[None]:
     """Hold ``<path>.lock``, and so be the only one who writes. The kernel frees it when a process dies.
@@ -268,7 +295,8 @@ def locked(path: Path, *, patience: float) -> Iterator[None]:
     """
     with _files(path):
         handle = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, path.stat().st_mode & 0o666)
-    if not _acquired(handle, patience):
+        acquired = _acquired(handle, patience)
+    if not acquired:
         raise _busy(path, patience)
     try:
         yield
@@ -300,10 +328,12 @@ def _acquired(handle: int, patience: float) -> bool:
         os.close(handle)
 
     threading.Thread(target=wait, name="ledger-lock", daemon=True).start()
-    arrived.wait(patience)
-    with settled:
-        if not outcome:
-            outcome.append("given up")
+    try:
+        arrived.wait(patience)
+    finally:
+        with settled:
+            if not outcome:
+                outcome.append("given up")
     return outcome == ["held"]
 
 
@@ -325,6 +355,12 @@ def translated(path: Path, *, patience: float = PATIENCE) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translation(error, path, patience) from error
+    except UnicodeDecodeError as error:  # the driver failed to read SQLite's own message about a broken layout
+        raise _damaged(path, repr(error.object)[:120]) from error
+
+
+def _damaged(path: Path, got: str) -> Malformed:
+    return Malformed("ledger file is damaged", where=str(path), got=got, remedy="See `tallystick ledger fsck`.")
 
 
 @contextlib.contextmanager
@@ -343,7 +379,7 @@ def _translation(error: sqlite3.Error, path: Path, patience: float) -> Tallystic
     if primary == sqlite3.SQLITE_NOTADB:
         return InvalidInput("not a tallystick ledger", where=where, got="a file that is not SQLite")
     if primary == sqlite3.SQLITE_CORRUPT:
-        return Malformed("ledger file is damaged", where=where, got=got, remedy="See `tallystick ledger fsck`.")
+        return _damaged(path, got)
     if primary == sqlite3.SQLITE_CONSTRAINT:
         return Tampered("ledger holds a row that stands in the way", where=where, got=got)
     if primary == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.DataError):

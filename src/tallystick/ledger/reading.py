@@ -9,47 +9,83 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tallystick.canonical import Value, commitment, decode, digest
 from tallystick.errors import Malformed, NotFound, Tampered
 from tallystick.ledger.database import PATIENCE, translated
 from tallystick.proof.merkle import consistency_proof, inclusion_proof
 from tallystick.proof.note import VerifierKey, open_checkpoint
+from tallystick.proof.receipt import Receipt
 from tallystick.records import KINDS, Entry, Ref
 
-if TYPE_CHECKING:
-    from tallystick.proof.receipt import Receipt
-
-__all__ = ["Reader", "checked_part", "references"]
+__all__ = ["Reader", "Rows", "checked_part", "genesis_key", "references"]
 
 _PAGE = 256
 """Rows fetched at a time: a reader holds no lock while its caller works, and memory stays flat."""
 
 
-class Reader:
-    """What can be read of a ledger. A connection belongs to the thread, and the process, that opened it."""
+class Rows:
+    """Queries on one connection, errors translated; the few that the tree and the references need, by name."""
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, *, key: VerifierKey | None = None, patience: float = PATIENCE
-    ) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, patience: float = PATIENCE) -> None:
         self.path = path
         self._connection = connection
         self._patience = patience
-        self.key: VerifierKey = key or _genesis_key(self.entry(0))
-        """The key of its checkpoints, as entry 0 has it: true only if the file is. Verifiers bring their own."""
-        self.origin: str = self.key.name
-        """The ledger's name, `<name>/<uuid>`: what its checkpoints begin with."""
-
-    # ----------------------------------------------------------------- entries
 
     @property
     def size(self) -> int:
         """How many entries there are."""
         (last,) = self._one("SELECT max(seq) FROM entries")
         return 0 if last is None else last + 1
+
+    def node(self, level: int, index: int) -> bytes:
+        """The hash of a perfect subtree, level 0 being the leaves: what :mod:`tallystick.proof.merkle` asks for.
+
+        Raises:
+            Tampered: it is not there.
+        """
+        if level == 0:
+            row = self._one("SELECT leaf FROM entries WHERE seq = ?", index)
+        else:
+            row = self._one("SELECT hash FROM nodes WHERE level = ? AND position = ?", level, index)
+        if row is None:
+            raise Tampered("a hash of the tree is missing", where=str(self.path), got=f"level {level}, number {index}")
+        found: bytes = row[0]
+        return found
+
+    def leads(self, ref: Ref) -> bool:
+        """Whether there is an entry of that number with that leaf hash."""
+        row = self._one("SELECT leaf FROM entries WHERE seq = ?", ref.seq)
+        return row is not None and bytes(row[0]).hex() == ref.leaf
+
+    def _one(self, query: str, *values: object) -> Any:
+        with translated(self.path, patience=self._patience):
+            return self._connection.execute(query, values).fetchone()
+
+    def _all(self, query: str, *values: object) -> list[Any]:
+        with translated(self.path, patience=self._patience):
+            return self._connection.execute(query, values).fetchall()
+
+    def _numbers(self, query: str, *values: object) -> list[int]:
+        return [number for (number,) in self._all(query, *values)]
+
+
+class Reader(Rows):
+    """What can be read of a ledger. A connection belongs to the thread, and the process, that opened it."""
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, *, key: VerifierKey | None = None, patience: float = PATIENCE
+    ) -> None:
+        super().__init__(path, connection, patience=patience)
+        self.key: VerifierKey = key or genesis_key(self.entry(0))
+        """The key of its checkpoints, as entry 0 has it: true only if the file is. Verifiers bring their own."""
+        self.origin: str = self.key.name
+        """The ledger's name, `<name>/<uuid>`: what its checkpoints begin with."""
+
+    # ----------------------------------------------------------------- entries
 
     def entry(self, seq: int) -> Entry:
         """One entry.
@@ -86,9 +122,9 @@ class Reader:
         if actor is not None:
             where += " AND actor = ?"
             wanted.append(actor)
-        query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT {_PAGE}"  # noqa: S608 - no value in it
+        query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608 - no value stands in it
         stop = self.size if stop is None else min(stop, self.size)
-        while page := self._all(query, start, stop, *wanted):
+        while page := self._all(query, start, stop, *wanted, _PAGE):
             for seq, raw in page:
                 yield _parsed(seq, raw)
             start = page[-1][0] + 1
@@ -139,11 +175,6 @@ class Reader:
 
     # ----------------------------------------------------------------- references
 
-    def leads(self, ref: Ref) -> bool:
-        """Whether there is an entry of that number with that leaf hash."""
-        row = self._one("SELECT leaf FROM entries WHERE seq = ?", ref.seq)
-        return row is not None and row[0].hex() == ref.leaf
-
     def referring(self, seq: int) -> list[int]:
         """The entries that refer to this one, in order."""
         return self._numbers("SELECT seq FROM links WHERE target_seq = ? ORDER BY seq", seq)
@@ -189,18 +220,20 @@ class Reader:
     def checkpoints(self) -> Iterator[bytes]:
         """Every signed note, smallest tree first."""
         size = 0
-        query = f"SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT {_PAGE}"  # noqa: S608
-        while page := self._all(query, size):
+        query = "SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?"
+        while page := self._all(query, size, _PAGE):
             yield from (note for _, note in page)
             size = page[-1][0]
 
     def receipt(self, entry: Entry) -> Receipt:
         """What its recorder takes home: the entry's bytes, and that they are under the newest checkpoint."""
-        from tallystick.proof.receipt import Receipt
+        return self.receipts_for([entry])[0]
 
+    def receipts_for(self, entries: Iterable[Entry]) -> list[Receipt]:
+        """Receipts under one checkpoint, the newest."""
         note = self.latest_checkpoint()
         size = open_checkpoint(note, self.key).size
-        return Receipt(entry.raw, entry.seq, tuple(self.inclusion_proof(entry.seq, size)), note)
+        return [Receipt(entry.raw, entry.seq, tuple(self.inclusion_proof(entry.seq, size)), note) for entry in entries]
 
     def inclusion_proof(self, seq: int, size: int | None = None) -> list[bytes]:
         """That entry ``seq`` is in the tree of ``size`` entries (all, if not said): from its sibling up."""
@@ -210,21 +243,6 @@ class Reader:
         """That the tree of ``new`` entries (all, if not said) begins with the tree of ``old``."""
         return consistency_proof(old, self._tree(new), self.node)
 
-    def node(self, level: int, index: int) -> bytes:
-        """The hash of a perfect subtree, level 0 being the leaves: what :mod:`tallystick.proof.merkle` asks for.
-
-        Raises:
-            Tampered: it is not there.
-        """
-        if level == 0:
-            row = self._one("SELECT leaf FROM entries WHERE seq = ?", index)
-        else:
-            row = self._one("SELECT hash FROM nodes WHERE level = ? AND position = ?", level, index)
-        if row is None:
-            raise Tampered("a hash of the tree is missing", where=str(self.path), got=f"level {level}, number {index}")
-        found: bytes = row[0]
-        return found
-
     def _tree(self, size: int | None) -> int:
         whole = self.size
         if size is None:
@@ -232,19 +250,6 @@ class Reader:
         if size > whole:
             raise NotFound(f"there are no {size} entries", where=str(self.path), got=f"{whole}")
         return size
-
-    # ----------------------------------------------------------------- the driver
-
-    def _one(self, query: str, *values: object) -> Any:
-        with translated(self.path, patience=self._patience):
-            return self._connection.execute(query, values).fetchone()
-
-    def _all(self, query: str, *values: object) -> list[Any]:
-        with translated(self.path, patience=self._patience):
-            return self._connection.execute(query, values).fetchall()
-
-    def _numbers(self, query: str, *values: object) -> list[int]:
-        return [number for (number,) in self._all(query, *values)]
 
 
 def _parsed(seq: int, raw: bytes) -> Entry:
@@ -257,7 +262,12 @@ def _parsed(seq: int, raw: bytes) -> Entry:
     return entry
 
 
-def _genesis_key(genesis: Entry) -> VerifierKey:
+def genesis_key(genesis: Entry) -> VerifierKey:
+    """The checkpoint key that entry 0 names.
+
+    Raises:
+        Malformed: it names none, or that of another origin.
+    """
     key = genesis.body.get("checkpoint_key") if genesis.kind == "ledger" else None
     if not isinstance(key, str):
         raise Malformed(

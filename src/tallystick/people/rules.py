@@ -198,12 +198,12 @@ def approval_problems(book: Book, ring: KeyRing, *, model: Entry, actor: str) ->
     if person is None:
         return [f"{actor} has no key on this ledger"]
     problems = []
-    if not entitled(person.roles, "approve"):
-        problems.append(f"{actor} is {', '.join(person.roles) or 'without a role'}: only a risk-officer approves")
     made = makers(book, model).get(actor, ())
     if made:
         more = f" and {len(made) - 1} more" if len(made) > 1 else ""
         problems.append(f"you made it: {actor} {made[-1]}{more}")
+    if not entitled(person.roles, "approve"):
+        problems.append(f"{actor} is {', '.join(person.roles) or 'without a role'}: only a risk-officer approves")
     return problems
 
 
@@ -329,10 +329,10 @@ def history(book: Book, name: str, *, stage: str = "production", as_of: str | No
         model = book.find(entry.body.get("model"))
         if model is not None and model.body.get("name") == name and entry.body.get("stage") == stage:
             promotions.append((model, entry))
-    ends = [str(entry.body["effective_from"]) for _, entry in promotions[1:]]
+    starts = [str(entry.body["effective_from"]) for _, entry in promotions]
     tenures = [
-        Tenure(model, entry, str(entry.body["effective_from"]), until)
-        for (model, entry), until in zip(promotions, [*ends, None], strict=True)
+        Tenure(model, entry, since, until)
+        for (model, entry), since, until in zip(promotions, starts, [*starts[1:], None], strict=False)
     ]
     if as_of is None:
         return tenures

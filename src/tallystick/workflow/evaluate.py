@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tallystick.policy.document import Policy
     from tallystick.policy.judge import Outcome
 
-__all__ = ["Evaluated", "chosen_policy", "evaluate", "explanations", "publish", "published"]
+__all__ = ["Evaluated", "checked", "chosen_policy", "evaluate", "explanations", "publish", "published"]
 
 _VERIFIER: Final = {"id": "urn:x-tallystick:verifier:gates"}
 
@@ -45,9 +45,7 @@ def publish(desk: Desk, path: Path, *, by: str, author: str | None = None) -> Ap
     Raises:
         Refused: not entitled, the author approves their own draft, or this version was published with other content.
     """
-    from tallystick.policy import document
-
-    policy = document.load(path)
+    policy = checked(path)
     signer = desk.signer(by)
     with desk.writing() as writer:
         book = desk.book(writer)
@@ -66,6 +64,18 @@ def publish(desk: Desk, path: Path, *, by: str, author: str | None = None) -> Ap
         if earlier:
             draft = replace(draft, supersedes=earlier[-1].ref)
         return writer.append(desk.sign(draft, by=[signer], stage=policy.stage))
+
+
+def checked(path: Path) -> Policy:
+    """A policy file, with the clauses it names looked up in the control catalogue.
+
+    Raises:
+        InvalidPolicy: with every problem, at line and column.
+    """
+    from tallystick.policy import controls, document
+    from tallystick.resources import shipped
+
+    return document.load(path, controls=controls.load(shipped("policies") / "controls.yaml"))
 
 
 def _publisher(ring: KeyRing, desk: Desk, by: str, author: str | None) -> str:

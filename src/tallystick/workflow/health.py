@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick import signing
-from tallystick.errors import NotFound, TallystickError, Tampered
+from tallystick.errors import NotFound, NotVerified, TallystickError
 from tallystick.ledger import fsck as checks
 from tallystick.ledger.ledger import Ledger, extends
+from tallystick.people.book import Book, references
+from tallystick.people.keys import KeyRing
+from tallystick.proof.note import VerifierKey
+from tallystick.records import KINDS, Entry, Ref
 from tallystick.settings import Settings
+from tallystick.workflow.verify import trusted_keys
 
 __all__ = ["Examined", "Line", "examine", "look"]
 
@@ -33,37 +38,78 @@ class Examined:
 
     entries: int
     problems: tuple[checks.Problem, ...]
-    notes: tuple[str, ...]
+    notes: tuple[checks.Problem, ...]
     anchored: int | None
     """Size of the checkpoint from elsewhere that the ledger was found to extend."""
 
 
-def examine(path: Path, *, anchor: Path | None = None) -> Examined:
-    """Derive a ledger again from its stored bytes; compare it with a checkpoint kept elsewhere, if there is one."""
+def examine(path: Path, *, anchor: Path | None = None, key: str | None = None) -> Examined:
+    """Derive a ledger again from its stored bytes: chain, tree, columns, checkpoints, then what people signed.
+
+    A signature about an entry binds its leaf hash, and so everything before it: a history rewritten with the ledger's
+    key alone breaks there. What no person has signed since, only a checkpoint from elsewhere protects.
+
+    Args:
+        anchor: a checkpoint that was kept elsewhere, to compare with.
+        key: a verifier key or a file of such keys, from a source that is trusted; else the key in entry 0 is used.
+    """
     if not path.exists():
         raise NotFound("no ledger here", where=str(path))
+    found = checks.fsck(path, key=None if key is None else _key(path, key))
+    problems = list(found.problems)
+    size = None
+    if found.ok:
+        with Ledger.open(path, read_only=True) as ledger:
+            problems += _unsigned(ledger)
+            if anchor is not None:
+                size = _anchored(ledger, anchor, problems)
+    return Examined(found.size, tuple(problems), found.notes, size)
+
+
+def _key(path: Path, text: str) -> VerifierKey:
+    """Of the keys given, the one of this ledger; if none is, the first, so that the answer says what fails."""
+    keys = trusted_keys(text, None)
     with Ledger.open(path, read_only=True) as ledger:
-        found = checks.fsck(ledger)
-        problems = [p for p in found if not p.note]
-        notes = tuple(f"entry {p.seq}: {p.what}: {p.detail}" for p in found if p.note)
-        size = None
-        if anchor is not None:
-            try:
-                size = _anchored(ledger, anchor)
-            except Tampered as error:
-                problems.append(checks.Problem(None, "not the ledger of this checkpoint", str(error)))
-        return Examined(ledger.size, tuple(problems), notes, size)
+        return next((key for key in keys if key.name == ledger.origin), keys[0])
 
 
-def _anchored(ledger: Ledger, anchor: Path) -> int:
+def _unsigned(ledger: Ledger) -> Iterator[checks.Problem]:
+    """Entries whose kind demands a signature and whose signature does not hold."""
+    signed = tuple(kind.name for kind in KINDS.values() if kind.signed)
+    book = Book(ledger.entries(kind=("ledger", *signed)), origin=ledger.origin, parts=ledger.part)
+    try:
+        ring = KeyRing.of(book)
+    except TallystickError as error:
+        yield checks.Problem(None, "keys of people do not hold", str(error))
+        return
+    for entry in book.of_kind(*(name for name in signed if name != "key")):
+        try:
+            said = ring.check(entry)
+        except NotVerified as error:
+            yield checks.Problem(entry.seq, f"signature of this {entry.kind} does not hold", str(error))
+            continue
+        if said.speaks_of is not None and not ledger.leads(_ref(entry, said.speaks_of)):
+            yield checks.Problem(entry.seq, f"this {entry.kind} was signed about an entry that is not in the ledger")
+
+
+def _ref(entry: Entry, leaf: str) -> Ref:
+    named = next((ref for ref in references(entry) if ref.leaf == leaf), None)
+    return named or Ref(entry.seq, leaf)
+
+
+def _anchored(ledger: Ledger, anchor: Path, problems: list[checks.Problem]) -> int | None:
     from tallystick.proof.note import open_checkpoint
 
     try:
         note = anchor.read_bytes()
     except OSError as error:
         raise NotFound("checkpoint cannot be read", where=str(anchor), got=error.strerror) from error
-    extends(ledger, note)
-    return open_checkpoint(note, ledger.key).size
+    try:
+        extends(ledger, note)
+        return open_checkpoint(note, ledger.key).size
+    except NotVerified as error:
+        problems.append(checks.Problem(None, "this is not the ledger of the checkpoint that was kept", str(error)))
+        return None
 
 
 def look(settings: Settings, path: Path | None) -> list[Line]:
@@ -82,11 +128,13 @@ def _ledger(path: Path) -> Iterator[Line]:
         facts = checks.doctor_facts(path)
         with Ledger.open(path, read_only=True) as ledger:
             yield Line(True, "origin", ledger.origin)
-            yield Line(True, "entries", str(ledger.size))
-        for name, fact in facts.items():
-            yield Line(not str(fact).startswith("CARE"), name, str(fact).removeprefix("CARE: "))
     except TallystickError as error:
         yield Line(False, "ledger", str(error))
+        return
+    yield Line(True, "entries", f"{facts.entries} in {facts.bytes} bytes")
+    yield Line(True, "journal", f"{facts.journal}, synchronous {facts.synchronous}: {facts.journal_reason}")
+    for warning in facts.warnings:
+        yield Line(False, "ledger file", warning)
 
 
 def _keys(folder: Path) -> Iterator[Line]:

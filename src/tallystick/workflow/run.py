@@ -27,6 +27,7 @@ from tallystick.workflow.desk import Desk, fitted
 
 if TYPE_CHECKING:
     from tallystick.capture.captured import Captured
+    from tallystick.ledger.ledger import Writer
 
 __all__ = ["ModelVersion", "Run"]
 
@@ -149,11 +150,7 @@ class Run:
         finally:
             self._desk.ledger.close()
 
-    def _append_products(self, writer: object) -> None:
-        from tallystick.ledger.ledger import Writer
-
-        if not isinstance(writer, Writer):
-            raise TypeError(type(writer).__name__)
+    def _append_products(self, writer: Writer) -> None:
         at = self._desk.clock()
         for made in self._models:
             book = self._desk.book(writer)

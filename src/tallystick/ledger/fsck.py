@@ -1,0 +1,603 @@
+"""Everything in a ledger file, derived again from the entries' bytes and compared. Nothing is ever repaired.
+
+Looked at: the file (SQLite's own check), its tables and triggers, each entry's bytes, its place, its link to the entry
+before, every index column, the tree, every signed checkpoint, attachments, side values, references.
+
+* It streams: memory stays flat, but for the digests of attachments. Others may go on appending; what is judged is
+  the ledger as it was when the reading began.
+* The first bad entry is named right where one entry was changed, removed, moved or added. Where an entry does not
+  follow the one before, its neighbours and the tree tell which of the two was changed. A stretch that was rewritten
+  and linked anew contradicts nothing but a signature: it is named by the first entry not under a good checkpoint.
+* A ledger cut at its end, or rewritten by the holder of its key, is whole in itself: only a checkpoint that was kept
+  elsewhere shows it (:func:`tallystick.ledger.ledger.extends`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tallystick.canonical import digest, leaf_hash
+from tallystick.errors import Malformed, NewerFormat, NotVerified
+from tallystick.ledger.database import PATIENCE, choose_journal, connect
+from tallystick.ledger.guards import TABLES, TRIGGERS
+from tallystick.ledger.reading import Reader, Rows, checked_part, genesis_key, references
+from tallystick.proof.merkle import node_hash, root_of
+from tallystick.proof.note import VerifierKey, open_checkpoint
+from tallystick.records import FIRST_PREV, Entry
+
+__all__ = ["Examined", "Facts", "Problem", "doctor_facts", "fsck"]
+
+_PAGE: Final = 256
+_MOST: Final = 1000
+"""Problems, and notes, that are listed; a ruined file has as many as entries."""
+_SPAN: Final = "CASE WHEN level > 40 THEN 1 << 62 ELSE (position + 1) << level END"
+"""How many entries there must be for a node to be complete."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that does not hold (or, among the notes, that is worth knowing)."""
+
+    seq: int | None
+    """The entry it is about; None if it is about the file, an index or a checkpoint."""
+    what: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        place = "ledger" if self.seq is None else f"entry {self.seq}"
+        return f"{place}: {self.what}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What fsck found."""
+
+    size: int
+    """Entries looked at."""
+    checkpoints: int
+    problems: tuple[Problem, ...]
+    """By entry, those about no entry last."""
+    notes: tuple[Problem, ...]
+    """No problems: erased values, the clock stepping back, a key that nobody vouched for."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    @property
+    def first_bad(self) -> int | None:
+        """The first entry with a problem."""
+        return next((item.seq for item in self.problems if item.seq is not None), None)
+
+
+def fsck(source: Reader | str | Path, *, key: VerifierKey | None = None, patience: float = PATIENCE) -> Examined:
+    """Derive the whole ledger again and compare.
+
+    Args:
+        source: a ledger, or a file that may be too broken to open as one.
+        key: the checkpoint key from a source that is trusted; without it the one in entry 0 is used, and noted.
+
+    Raises:
+        NotFound, InvalidInput, NewerFormat, LedgerBusy: there was no ledger to look at.
+    """
+    path = source.path if isinstance(source, Reader) else Path(os.path.realpath(source))
+    with contextlib.closing(connect(path, writing=False, patience=patience)) as connection:
+        return _Examination(path, connection, key=key, patience=patience).run()
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of entries as it is stored, with what its bytes say."""
+
+    seq: int
+    columns: Mapping[str, Any]
+    raw: bytes
+    leaf: bytes
+    entry: Entry | None
+    why_not: str
+    links: frozenset[int]
+
+    @property
+    def prev(self) -> bytes | None:
+        return None if self.entry is None else bytes.fromhex(self.entry.prev)
+
+    def follows(self, other: _Row) -> bool:
+        return self.seq == other.seq + 1 and self.prev == other.leaf
+
+
+class _Examination(Rows):
+    """One run over one ledger."""
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, *, key: VerifierKey | None, patience: float = PATIENCE
+    ) -> None:
+        super().__init__(path, connection, patience=patience)
+        self._key = key
+        self._vouched = key is not None
+        self._problems: list[Problem] = []
+        self._notes: list[Problem] = []
+        self._left_out = 0
+        self._stop = 0
+        self._tree = _Tree()
+        self._whole = True
+        """Whether the tree is known so far: a missing stretch of two entries or more ends that."""
+        self._clock = ""
+        self._checkpoints = 0
+        self._heads = self._signed_heads()
+        self._head: _Head | None = None
+        """The checkpoint that the tree has not reached yet."""
+        self._signed = 0
+        """The size of the checkpoint before it."""
+        self._proven = 0
+        """How many entries are under a checkpoint that is good."""
+        self._doubted: list[str] = []
+        """Checkpoints that are not good, since the last one that was."""
+        self._links_seen = 0
+        self._side_seen = 0
+        self._altered: set[bytes] = set()
+        self._named: set[bytes] = set()
+
+    def run(self) -> Examined:
+        try:
+            if self._check_layout():
+                self._check_file()
+                self._check_all()
+        except Malformed as error:  # the driver gave up on a page
+            self._say(None, error.what, error.got or "")
+        if self._left_out:
+            self._say_note(None, f"{self._left_out} more problems are not listed")
+        ordered = sorted(self._problems, key=lambda item: (item.seq is None, item.seq or 0))
+        return Examined(self._tree.size, self._checkpoints, tuple(ordered), tuple(self._notes))
+
+    def _say(self, seq: int | None, what: str, detail: str = "") -> None:
+        if len(self._problems) < _MOST:
+            self._problems.append(Problem(seq, what, detail))
+        else:
+            self._left_out += 1
+
+    def _say_note(self, seq: int | None, what: str, detail: str = "") -> None:
+        if len(self._notes) < _MOST:
+            self._notes.append(Problem(seq, what, detail))
+
+    def _is_bad(self, seq: int, stop: int | None = None) -> bool:
+        """Whether something was said about an entry, or any of a range."""
+        stop = seq + 1 if stop is None else stop
+        return any(item.seq is not None and seq <= item.seq < stop for item in self._problems)
+
+    # ----------------------------------------------------------------- file and layout
+
+    def _check_layout(self) -> bool:
+        """Tables, indexes and triggers as they were laid out. False if there is nothing to go on with."""
+        from tallystick.ledger.tables import layout  # SQLModel: on use only
+
+        expected = {name: _squeezed(sql) for name, sql in (layout() | TRIGGERS).items()}
+        found = _schema(self)
+        for name in sorted(expected.keys() | found.keys()):
+            if name not in found:
+                self._say(None, f"{name} is missing from the file's layout")
+            elif name not in expected:
+                self._say(None, f"{name} does not belong in the file", found[name][:80])
+            elif found[name] != expected[name]:
+                self._say(None, f"{name} is laid out differently", found[name][:200])
+        return found.keys() >= set(TABLES)
+
+    def _check_file(self) -> None:
+        for (line,) in self._all("PRAGMA integrity_check"):
+            if line != "ok":
+                self._say(None, "SQLite finds the file damaged", str(line)[:200])
+
+    # ----------------------------------------------------------------- the walk
+
+    def _check_all(self) -> None:
+        self._stop = self.size
+        (attachments,) = self._one("SELECT coalesce(max(rowid), 0) FROM attachments")
+        self._find_key()
+        self._find_altered(attachments)
+        self._next_head()
+        for row, after, beyond in _windows(self._rows()):
+            self._fill_gap(row)
+            self._check_row(row)
+            self._grow(self._settled_leaf(row, after, beyond))
+        if self._head is not None:
+            self._say(self._tree.size, "entry is missing", f"a checkpoint of {self._head.size} entries was signed")
+        self._settle_heads()
+        self._check_counts(attachments)
+
+    def _find_key(self) -> None:
+        """The key to judge checkpoints by, and whether entry 0 agrees."""
+        try:
+            row = self._one("SELECT bytes FROM entries WHERE seq = 0")
+            named = genesis_key(Entry.parse(row[0])) if row else None
+        except (NotVerified, NewerFormat, TypeError) as error:
+            self._say(0, "entry 0 does not say which ledger this is", str(error))
+            named = None
+        if self._key is None:
+            self._key = named
+            self._say_note(None, "checkpoints were judged by the key in the file itself", str(named or "there is none"))
+        elif named is not None and named != self._key:
+            self._say(0, "entry 0 names another checkpoint key", str(named))
+
+    def _rows(self) -> Iterator[_Row]:
+        start = -(2**63)
+        while page := self._all(
+            "SELECT seq, leaf, prev, kind, actor, recorded_at, idempotency_key, bytes FROM entries"
+            " WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
+            start,
+            self._stop,
+            _PAGE,
+        ):
+            last = page[-1][0]
+            links = defaultdict(set)
+            for seq, target in self._all(
+                "SELECT seq, target_seq FROM links WHERE seq >= ? AND seq <= ?", page[0][0], last
+            ):
+                links[seq].add(target)
+            for columns in page:
+                yield _row(columns, frozenset(links.get(columns[0], ())))
+            start = last + 1
+
+    def _fill_gap(self, row: _Row) -> None:
+        """Entries that are not there. One alone is known by its leaf hash, from the entry after it."""
+        expected = self._tree.size
+        if row.seq < expected:
+            self._say(row.seq, "entry has a number that there is not")
+        elif row.seq > expected:
+            several = f"entries {expected} to {row.seq - 1}" if row.seq > expected + 1 else ""
+            self._say(expected, "entry is missing", several)
+            if row.seq == expected + 1 and row.prev is not None:
+                self._grow(row.prev)
+            else:
+                self._whole = False
+                self._tree.size = row.seq
+
+    def _settled_leaf(self, row: _Row, after: _Row | None, beyond: _Row | None) -> bytes:
+        """The leaf hash that belongs in the tree here: the row's, or, if it was changed, the one its successor knew."""
+        if after is None or after.seq != row.seq + 1 or after.prev is None or after.prev == row.leaf:
+            return row.leaf
+        if self._stands(after, beyond, row):
+            if not self._is_bad(row.seq):
+                self._say(row.seq, "entry is not the one that the next entry follows", f"leaf {row.leaf.hex()[:16]}")
+            return after.prev
+        self._say(after.seq, "entry does not follow the one before it", f"prev {after.prev.hex()[:16]}")
+        return row.leaf
+
+    def _stands(self, row: _Row, after: _Row | None, before: _Row) -> bool:
+        """Whether a row that does not follow the one before it is itself as it was."""
+        assert row.prev is not None  # noqa: S101 - for the type checker
+        if after is not None and after.prev is not None:
+            return after.follows(row)
+        signed = self._one("SELECT root FROM checkpoints WHERE size = ?", row.seq + 1) if self._whole else None
+        if signed is not None:
+            tree = self._tree.copy()
+            tree.add(row.prev)
+            tree.add(row.leaf)
+            return bool(tree.root() == signed[0])
+        return bool(before.columns["leaf"] == row.prev)
+
+    def _grow(self, leaf: bytes) -> None:
+        self._check_nodes(self._tree.add(leaf))
+        while self._head is not None and self._head.size <= self._tree.size:
+            self._check_head(self._head)
+            self._next_head()
+
+    def _check_nodes(self, completed: list[tuple[int, int, bytes]]) -> None:
+        for level, position, computed in completed if self._whole else ():
+            stored = self._one("SELECT hash FROM nodes WHERE level = ? AND position = ?", level, position)
+            if stored is None or stored[0] != computed:
+                state = "is missing" if stored is None else "differs from the entries"
+                self._say(None, f"stored hash of the tree {state}", f"level {level}, number {position}")
+
+    # ----------------------------------------------------------------- one entry
+
+    def _check_row(self, row: _Row) -> None:
+        if row.columns["leaf"] != row.leaf:
+            self._say(row.seq, "bytes are not those of the leaf hash stored beside them", f"leaf {row.leaf.hex()[:16]}")
+        entry = row.entry
+        if entry is None:
+            self._say(row.seq, "bytes are not an entry", row.why_not)
+            return
+        if entry.seq != row.seq:
+            self._say(row.seq, "entry stands in another's place", f"its bytes say {entry.seq}")
+        for name, said in (
+            ("prev", bytes.fromhex(entry.prev)),
+            ("kind", entry.kind),
+            ("actor", entry.actor),
+            ("recorded_at", entry.recorded_at),
+            ("idempotency_key", entry.idempotency_key),
+        ):
+            if row.columns[name] != said:
+                self._say(row.seq, f"column {name} differs from the bytes", repr(row.columns[name])[:60])
+        if (entry.kind == "ledger") != (row.seq == 0):
+            self._say(row.seq, "a ledger entry is always and only entry 0", entry.kind)
+        if row.seq == 0 and entry.prev != FIRST_PREV:
+            self._say(0, "the first entry follows another")
+        self._check_clock(entry)
+        self._check_references(row, entry)
+        self._check_parts(entry)
+
+    def _check_clock(self, entry: Entry) -> None:
+        if entry.recorded_at < self._clock:
+            self._say_note(entry.seq, "the ledger's clock stepped back", f"{self._clock} to {entry.recorded_at}")
+        self._clock = entry.recorded_at
+
+    def _check_references(self, row: _Row, entry: Entry) -> None:
+        demanded, all_ = references(entry)
+        for ref in sorted(demanded, key=lambda ref: ref.seq):
+            if not (ref.seq < row.seq and self.leads(ref)):
+                self._say(row.seq, "entry refers to one that is not there", f"entry {ref.seq}, leaf {ref.leaf[:16]}")
+        expected = {ref.seq for ref in all_ if ref.seq < row.seq and self.leads(ref)}
+        if row.links != expected:
+            wrong = sorted(row.links ^ expected)
+            self._say(row.seq, "index of references differs from the bytes", ", ".join(map(str, wrong[:10])))
+        self._links_seen += len(row.links)
+
+    def _check_parts(self, entry: Entry) -> None:
+        stored: dict[str, tuple[bytes, bytes]] = {}
+        erasable = [line for line in (*entry.attachments, *entry.personal) if "hmac_sha256" in line]
+        if erasable:
+            found = self._all("SELECT name, salt, bytes FROM side_values WHERE seq = ?", entry.seq)
+            stored = {name: (salt, data) for name, salt, data in found}
+        for line in erasable:
+            self._check_side(entry, line, stored.get(line["name"]))
+        for line in entry.attachments:
+            if "sha256" in line:
+                self._check_attachment(entry, line)
+
+    def _check_side(self, entry: Entry, line: Mapping[str, Any], stored: tuple[bytes, bytes] | None) -> None:
+        if stored is None:
+            self._say_note(entry.seq, "value was erased", line["name"])
+            return
+        self._side_seen += 1
+        try:
+            checked_part(entry, line, *stored)
+        except NotVerified:
+            self._say(entry.seq, "side value is not the one the entry commits to", line["name"])
+
+    def _check_attachment(self, entry: Entry, line: Mapping[str, Any]) -> None:
+        sha256 = bytes.fromhex(line["sha256"])
+        self._named.add(sha256)
+        row = self._one("SELECT size FROM attachments WHERE sha256 = ?", sha256)
+        if row is None:
+            self._say(entry.seq, "attachment is missing", line["name"])
+        elif sha256 in self._altered:
+            self._say(entry.seq, "attachment was altered", line["name"])
+        elif row[0] != line["size"]:
+            self._say(entry.seq, "attachment is of another size than the entry says", line["name"])
+
+    def _find_altered(self, last: int) -> None:
+        """Each attachment's digest, once, however many entries name it."""
+        done = 0
+        while done < last:
+            row = self._one("SELECT rowid, sha256, bytes FROM attachments WHERE rowid > ? ORDER BY rowid LIMIT 1", done)
+            if row is None:
+                break
+            done, sha256, data = row
+            if digest(data) != sha256.hex():
+                self._altered.add(sha256)
+
+    # ----------------------------------------------------------------- checkpoints
+
+    def _next_head(self) -> None:
+        self._head = next(self._heads, None)
+
+    def _signed_heads(self) -> Iterator[_Head]:
+        size = 0
+        while page := self._all(
+            "SELECT size, previous, root, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?",
+            size,
+            _PAGE,
+        ):
+            for row in page:
+                size = row[0]
+                if size > self._stop and self._appended_since(size):
+                    return
+                yield _Head(*row)
+
+    def _appended_since(self, size: int) -> bool:
+        """Whether a checkpoint beyond the end is of entries that came while we read."""
+        return self.size >= size
+
+    def _check_head(self, head: _Head) -> None:
+        before, self._signed = self._signed, head.size
+        self._checkpoints += 1
+        if head.previous != before:
+            self._say(None, f"checkpoint of size {head.size} does not follow the one before", f"{before} expected")
+        why = self._doubt(head)
+        if why:
+            if len(self._doubted) < _MOST:
+                self._doubted.append(f"checkpoint of size {head.size} {why}")
+        elif self._key is not None and self._whole:
+            self._vindicate()
+            self._proven = head.size
+
+    def _doubt(self, head: _Head) -> str:
+        """Why a checkpoint is not good; empty if it is."""
+        root = head.root
+        if self._key is not None:
+            try:
+                signed = open_checkpoint(head.note, self._key)
+            except NotVerified as error:
+                return f"does not verify: {error.what}"
+            if (signed.size, signed.root) != (head.size, head.root):
+                return "is stored under another size or root than was signed"
+            root = signed.root
+        if self._whole and self._tree.size == head.size and self._tree.root() != root:
+            return "was signed for another tree"
+        return ""
+
+    def _vindicate(self) -> None:
+        """A good checkpoint stands for all entries before it: what was doubted was the checkpoint, not they."""
+        for doubt in self._doubted:
+            self._say(None, doubt)
+        self._doubted.clear()
+
+    def _settle_heads(self) -> None:
+        """Doubts that no later checkpoint lifted, and entries under none."""
+        size, proven = self._tree.size, self._proven
+        for number, doubt in enumerate(self._doubted):
+            explained = number > 0 or self._is_bad(proven, size)
+            self._say(None if explained else proven, doubt, "" if explained else "no good checkpoint from here on")
+        if self._head is None and self._signed < size and not self._is_bad(self._signed, size):
+            self._say(self._signed, "entry stands under no checkpoint")
+
+    # ----------------------------------------------------------------- what belongs to no entry
+
+    def _check_counts(self, attachments: int) -> None:
+        """Rows that no entry accounts for: among the entries looked at by number, beyond the end at all."""
+        size, end = self._stop, "(SELECT coalesce(max(seq), -1) + 1 FROM entries)"
+        hashes = sum(size >> level for level in range(1, size.bit_length()))
+        for what, table, looked_at, beyond, expected in (
+            ("stored hashes that belong to no tree", "nodes", f"{_SPAN} <= ?", f"{_SPAN} > {end}", hashes),
+            ("references of no entry", "links", "seq < ?", f"seq >= {end}", self._links_seen),
+            ("side values that no entry commits to", "side_values", "seq < ?", f"seq >= {end}", self._side_seen),
+        ):
+            count = f"SELECT count(*) FROM {table} WHERE {looked_at} OR {beyond}"  # noqa: S608 - constants
+            self._say_left(what, self._one(count, size)[0] - expected)
+        (stored,) = self._one("SELECT count(*) FROM attachments WHERE rowid <= ?", attachments)
+        self._say_left("attachments that no entry names", stored - len(self._named))
+
+    def _say_left(self, what: str, count: int) -> None:
+        if count > 0:
+            self._say(None, what, str(count))
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A row of checkpoints."""
+
+    size: int
+    previous: int
+    root: bytes
+    note: bytes
+
+
+class _Tree:
+    """The perfect subtrees of a growing RFC 6962 tree: log2(size) hashes."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: dict[int, bytes] = {}
+
+    def add(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Add a leaf; the (level, position, hash) of what it completes."""
+        completed = []
+        level, current = 0, leaf
+        while level in self._peaks:
+            current = node_hash(self._peaks.pop(level), current)
+            level += 1
+            completed.append((level, self.size >> level, current))
+        self._peaks[level] = current
+        self.size += 1
+        return completed
+
+    def root(self) -> bytes:
+        return root_of(self.size, lambda level, _: self._peaks[level])
+
+    def copy(self) -> _Tree:
+        other = _Tree()
+        other.size, other._peaks = self.size, dict(self._peaks)
+        return other
+
+
+_COLUMNS = ("leaf", "prev", "kind", "actor", "recorded_at", "idempotency_key")
+
+
+def _row(columns: tuple[Any, ...], links: frozenset[int]) -> _Row:
+    raw = columns[-1] if isinstance(columns[-1], bytes) else b""
+    entry, why_not = None, ""
+    try:
+        entry = Entry.parse(raw)
+    except (Malformed, NewerFormat) as error:
+        why_not = str(error)[:200]
+    return _Row(columns[0], dict(zip(_COLUMNS, columns[1:-1], strict=True)), raw, leaf_hash(raw), entry, why_not, links)
+
+
+def _windows(rows: Iterator[_Row]) -> Iterator[tuple[_Row, _Row | None, _Row | None]]:
+    """Each row with the two after it."""
+    row, after = next(rows, None), next(rows, None)
+    while row is not None:
+        beyond = next(rows, None)
+        yield row, after, beyond
+        row, after = after, beyond
+
+
+def _squeezed(sql: str) -> str:
+    return " ".join(sql.split())
+
+
+def _schema(rows: Rows) -> dict[str, str]:
+    """Name to statement of all that was laid out; what SQLite made for itself is left out."""
+    found = rows._all("SELECT name, sql FROM sqlite_master")
+    return {name: _squeezed(sql or "") for name, sql in found if not name.startswith("sqlite_")}
+
+
+# --------------------------------------------------------------------------- for doctor
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How a ledger file is kept: cheap to find out, for `doctor`."""
+
+    path: Path
+    bytes: int
+    entries: int
+    sqlite: str
+    journal: str
+    """The journal mode that holds for this file."""
+    journal_reason: str
+    """Why a new ledger would get the mode it gets."""
+    synchronous: str
+    file_mode: str
+    """Permissions in octal."""
+    folder_mode: str
+    guards_intact: bool
+    """Whether the triggers are there, letter by letter."""
+    warnings: tuple[str, ...]
+
+
+def doctor_facts(path: str | Path) -> Facts:
+    """How the ledger file is kept.
+
+    Raises:
+        NotFound, InvalidInput, NewerFormat, LedgerBusy: there is no ledger to look at.
+    """
+    target = Path(os.path.realpath(path))
+    with contextlib.closing(connect(target, writing=False)) as connection:
+        rows = Rows(target, connection)
+        guards = {name: sql for name, sql in _schema(rows).items() if name in TRIGGERS}
+        (journal,) = rows._one("PRAGMA journal_mode")
+        (synchronous,) = rows._one("PRAGMA synchronous")
+        entries = rows.size
+    file_mode, folder_mode = (stat.S_IMODE(item.stat().st_mode) for item in (target, target.parent))
+    intact = guards == TRIGGERS
+    warnings = []
+    if file_mode & 0o077:
+        warnings.append("others may read or write the ledger file")
+    if folder_mode & 0o022:
+        warnings.append("others may write in the ledger's folder")
+    if not intact:
+        warnings.append("triggers that keep entries from being changed are missing or altered")
+    choice = choose_journal()
+    if journal == "wal" != choice.mode:
+        warnings.append("the file is in WAL mode, which this SQLite may corrupt; the next write leaves it")
+    return Facts(
+        path=target,
+        bytes=target.stat().st_size,
+        entries=entries,
+        sqlite=sqlite3.sqlite_version,
+        journal=journal,
+        journal_reason=choice.reason,
+        synchronous={0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}.get(synchronous, str(synchronous)),
+        file_mode=f"{file_mode:04o}",
+        folder_mode=f"{folder_mode:04o}",
+        guards_intact=intact,
+        warnings=tuple(warnings),
+    )

@@ -1,0 +1,353 @@
+"""A policy file, read and checked: what will be judged, fixed before any data are seen.
+
+A policy is YAML in the language of :mod:`tallystick.policy.language`. Reading gathers every problem with its line and
+column and raises once. A policy that checks nothing, or that could never refuse anything, is refused.
+
+The digest covers the document *as written*, in canonical form: layout and comments do not change it, any change of a
+key or value does. Defaults are part of the version of the language and so do not enter.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import typing
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tallystick import canonical
+from tallystick.errors import InvalidPolicy, NotFound
+from tallystick.policy import strict_yaml
+from tallystick.policy.counts import label
+from tallystick.policy.language import (
+    BenchmarkGate,
+    BenchmarkMetric,
+    BiasGate,
+    BiasMetric,
+    Document,
+    Gate,
+    SchemaGate,
+    check_ids,
+)
+from tallystick.policy.results import Limits
+
+__all__ = ["Policy", "explain", "json_schema", "load", "parse"]
+
+_SHOWN = 5
+_TYPES = ("schema", "bias", "benchmark")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy that has been read. Its digest says which."""
+
+    id: str
+    version: str
+    owner: str
+    stage: str
+    controls: tuple[str, ...]
+    effective_from: str | None
+    """A date, YYYY-MM-DD, or None for at once."""
+    because: str
+    confidence: float
+    gates: tuple[Gate, ...]
+    document: Document = field(repr=False)
+    source: bytes = field(repr=False)
+    """The YAML, byte for byte."""
+    canonical: bytes = field(repr=False)
+    """RFC 8785 bytes of the document as written."""
+    plan: tuple[str, ...]
+    """The ids of all checks, in order. Data can neither add one nor take one away."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical bytes."""
+        return canonical.digest(self.canonical)
+
+    @property
+    def favourable(self) -> str:
+        """The label of the favourable outcome; empty where no gate needs one."""
+        return "" if self.document.inputs is None else label(self.document.inputs.columns.favourable) or ""
+
+    @property
+    def gate_of(self) -> dict[str, tuple[str, str]]:
+        """Gate id and type of each planned check."""
+        return {check: (gate.id, gate.type) for gate in self.gates for check in check_ids(gate)}
+
+
+def load(path: Path, *, controls: Collection[str] | None = None) -> Policy:
+    """Read a policy file.
+
+    Args:
+        path: of the YAML file.
+        controls: the ids of the control catalogue; given, every control of the policy must be among them.
+
+    Raises:
+        NotFound: no such file.
+        InvalidPolicy: anything is wrong with it; see :func:`parse`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(strict_yaml.MAX_SIZE + 1)
+    except FileNotFoundError as error:
+        raise NotFound("there is no such policy file", where=str(path)) from error
+    except OSError as error:
+        raise InvalidPolicy("the policy file cannot be read", where=str(path), got=error.strerror) from error
+    return parse(data, name=str(path), controls=controls)
+
+
+def parse(data: bytes, *, name: str, controls: Collection[str] | None = None) -> Policy:
+    """Read a policy from its bytes.
+
+    Args:
+        data: YAML.
+        name: of the file, for messages.
+        controls: as for :func:`load`.
+
+    Raises:
+        InvalidPolicy: ``where`` is file:line:column of the first problem; the message lists up to five.
+    """
+    parsed = strict_yaml.parse(data, name=name)
+    if not isinstance(parsed.value, dict):
+        raise InvalidPolicy("a policy is a mapping of keys to values", where=f"{name}:1:1")
+    document, problems = _validated(parsed)
+    problems += _across(parsed.value, controls)
+    if problems or document is None:
+        raise _gathered(parsed, problems, name)
+    return _policy(document, parsed.value, data)
+
+
+def _policy(document: Document, value: canonical.Value, source: bytes) -> Policy:
+    return Policy(
+        id=document.metadata.id,
+        version=document.metadata.version,
+        owner=document.metadata.owner,
+        stage=document.applies_to.stage,
+        controls=tuple(document.metadata.controls),
+        effective_from=document.metadata.effective_from,
+        because=document.metadata.because or "",
+        confidence=document.defaults.confidence,
+        gates=tuple(document.gates),
+        document=document,
+        source=source,
+        canonical=canonical.encode(value),
+        plan=tuple(check for gate in document.gates for check in check_ids(gate)),
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of policy files, for editors."""
+    schema = Document.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "tallystick policy", **schema}
+
+
+# --------------------------------------------------------------------------- problems, with their places
+
+
+@dataclass(frozen=True)
+class _Problem:
+    path: strict_yaml.Path
+    what: str
+    remedy: str = ""
+    meant: strict_yaml.Path = ()
+    """The way to a key that is missing, or that an unknown key probably means."""
+    unknown: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.remedy})" if self.remedy else self.what
+
+
+def _gathered(parsed: strict_yaml.Parsed, problems: list[_Problem], name: str) -> InvalidPolicy:
+    ordered = sorted(problems, key=lambda problem: parsed.place(problem.path))
+    line, column = parsed.place(ordered[0].path)
+    others = [f"line {parsed.place(p.path)[0]}: {p}" for p in ordered[1:_SHOWN]]
+    what = "; ".join([ordered[0].what, *others])
+    if len(ordered) > _SHOWN:
+        what += f"; and {len(ordered) - _SHOWN} more"
+    remedy = f"{ordered[0].remedy[0].upper()}{ordered[0].remedy[1:]}" if ordered[0].remedy else None
+    return InvalidPolicy(what, where=f"{name}:{line}:{column}", remedy=remedy)
+
+
+def _validated(parsed: strict_yaml.Parsed) -> tuple[Document | None, list[_Problem]]:
+    try:
+        return Document.model_validate_json(json.dumps(parsed.value)), []
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        problems = [_problem(dict(detail), parsed.value) for detail in details]
+        misspelt = {problem.meant for problem in problems if problem.meant and problem.unknown}
+        return None, [problem for problem in problems if problem.unknown or problem.meant not in misspelt]
+
+
+def _problem(detail: dict[str, Any], value: canonical.Value) -> _Problem:
+    path = _path(detail["loc"], value)
+    kind = detail["type"]
+    if kind == "policy":
+        return _Problem((*path, *_keys(detail["ctx"]["keys"])), detail["ctx"]["message"])
+    if kind == "extra_forbidden":
+        return _unknown_key(path, value)
+    if kind == "missing":
+        meant = (*path, detail["loc"][-1])
+        return _Problem(path, f"{_dotted(meant)} is missing", meant=meant)
+    if kind.startswith("union_tag"):
+        return _unknown_type(path, value)
+    if kind == "literal_error":
+        return _unknown_word(path, value, detail["ctx"]["expected"])
+    return _Problem(path, f"{_dotted(path)}: {_plain(detail['msg'])}")
+
+
+def _keys(keys: tuple[str, ...]) -> Iterator[str | int]:
+    for key in keys:
+        yield int(key) if key.isdigit() else key
+
+
+def _path(loc: tuple[str | int, ...], value: canonical.Value) -> strict_yaml.Path:
+    """The way through the document: pydantic's location without the names of types that it puts in between."""
+    path: list[str | int] = []
+    for step in loc:
+        in_mapping = isinstance(value, dict) and step in value
+        in_sequence = isinstance(value, list) and isinstance(step, int) and step < len(value)
+        if in_mapping or in_sequence:
+            value = value[step]
+            path.append(step)
+    return tuple(path)
+
+
+def _dotted(path: strict_yaml.Path) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".") or "the policy"
+
+
+def _plain(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _close(word: object, known: Collection[str]) -> list[str]:
+    return difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+
+
+def _near(word: object, known: Collection[str]) -> str:
+    close = _close(word, known)
+    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(list(known)[:12])
+
+
+def _unknown_key(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
+    model = _model_at(path[:-1], value)
+    known = () if model is None else tuple(model.model_fields)
+    near = _close(path[-1], known)
+    meant = (*path[:-1], *near)
+    return _Problem(path, f"unknown key {str(path[-1])[:60]!r}", _near(path[-1], known), meant=meant, unknown=True)
+
+
+def _unknown_type(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
+    gate = _at(path, value)
+    if not isinstance(gate, dict) or "type" not in gate:
+        return _Problem(path, f"{_dotted(path)} has no type", "known are " + ", ".join(_TYPES))
+    return _Problem((*path, "type"), f"unknown gate type {str(gate['type'])[:40]!r}", _near(gate["type"], _TYPES))
+
+
+def _unknown_word(path: strict_yaml.Path, value: canonical.Value, expected: str) -> _Problem:
+    known = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+    return _Problem(
+        path, f"{_dotted(path)}: unknown word {str(_at(path, value))[:40]!r}", _near(_at(path, value), known)
+    )
+
+
+def _at(path: strict_yaml.Path, value: canonical.Value) -> canonical.Value:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _model_at(path: strict_yaml.Path, value: canonical.Value) -> type[BaseModel] | None:
+    """The model that describes a part of the document: the keys that may stand there."""
+    models: list[type[BaseModel]] = [Document]
+    for step in path:
+        value = value[step]
+        fields = [m.model_fields[step] for m in models if isinstance(step, str) and step in m.model_fields]
+        if fields:
+            models = [model for found in fields for model in _models_in(found.annotation)]
+        if isinstance(value, dict) and len(models) > 1:
+            models = [m for m in models if value.get("type") in typing.get_args(m.model_fields["type"].annotation)]
+    return models[0] if models else None
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from _models_in(part)
+
+
+def _across(value: Mapping[str, canonical.Value], controls: Collection[str] | None) -> list[_Problem]:
+    """Problems between parts, looked for in the document as written, so that they are found beside any other."""
+    problems = []
+    seen: set[str] = set()
+    gates = value.get("gates")
+    for position, gate in enumerate(gates if isinstance(gates, list) else []):
+        name = gate.get("id") if isinstance(gate, dict) else None
+        if isinstance(name, str) and name in seen:
+            problems.append(_Problem(("gates", position, "id"), f"gate id {name[:60]!r} stands twice"))
+        seen |= {name} if isinstance(name, str) else set()
+    metadata = value.get("metadata")
+    named = metadata.get("controls") if isinstance(metadata, dict) else None
+    for position, control in enumerate(named if isinstance(named, list) else []):
+        if controls is not None and control not in controls:
+            path = ("metadata", "controls", position)
+            problems.append(
+                _Problem(path, f"no control {str(control)[:40]!r} in the catalogue", _near(control, controls))
+            )
+    return problems
+
+
+# --------------------------------------------------------------------------- in plain words
+
+
+def explain(policy: Policy) -> list[str]:
+    """Each check of the plan as a sentence, in the order of the plan."""
+    sentences = {}
+    for gate in policy.gates:
+        if isinstance(gate, BiasGate):
+            sentences.update({check: _explain_bias(gate, columns, m) for check, columns, m in gate.checks()})
+        elif isinstance(gate, BenchmarkGate):
+            sentences.update({check: _explain_benchmark(gate, metric) for check, metric in gate.checks()})
+        else:
+            sentences.update(dict(_explain_schema(gate)))
+    return [f"{check}: {sentences[check]}" for check in policy.plan]
+
+
+def _because(*reasons: str | None) -> str:
+    reason = next((text for text in reasons if text), None)
+    return f" Because: {reason.strip()}" if reason else ""
+
+
+def _limits(limits: Limits) -> str:
+    deciding = " The whole interval must agree." if limits.decision == "confident" else ""
+    return f"{limits.words[0].upper()}{limits.words[1:]}.{deciding}"
+
+
+def _explain_bias(gate: BiasGate, columns: tuple[str, ...], metric: BiasMetric) -> str:
+    small = f"Groups of fewer than {gate.min_group.n} people are left out, in the open"
+    if gate.min_group.on_small == "error":
+        small = f"A group of fewer than {gate.min_group.n} people is an error"
+    who = " and ".join(columns)
+    asked = f"{metric.name.replace('_', ' ')} by {who}: {metric.metric.means}"
+    return f"{asked}. {_limits(gate.limits(metric))} {small}.{_because(metric.because, gate.because)}"
+
+
+def _explain_benchmark(gate: BenchmarkGate, metric: BenchmarkMetric) -> str:
+    optional = " It does not apply where the data have no score." if metric.optional else ""
+    return f"{metric.metric.words}. {_limits(gate.limits(metric))}{optional}{_because(metric.because, gate.because)}"
+
+
+def _explain_schema(gate: SchemaGate) -> Iterator[tuple[str, str]]:
+    if gate.rows is not None and gate.rows_check is not None:
+        yield gate.rows_check, f"there are at least {gate.rows.min:,} rows.{_because(gate.rows.because, gate.because)}"
+    for check, name, kind in gate.checks():
+        column = gate.columns[name]
+        tolerated = f"{name}.{kind}" in gate.tolerate
+        limits = f" Of the share of rows that miss this, {gate.limits(name, kind).words}." if tolerated else ""
+        everywhere = "" if kind == "present" or tolerated else ", in every row"
+        yield check, f"{column.demand(name, kind)}{everywhere}.{limits}{_because(column.because, gate.because)}"

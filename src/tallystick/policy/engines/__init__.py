@@ -1,0 +1,1 @@
+"""Engines read data files. They return counts and columns, and judge nothing."""

@@ -1,0 +1,331 @@
+"""DuckDB reads the data file: one scan to integer counts, and single columns where a gate needs rows.
+
+Rules:
+
+* A file is CSV (``.csv``, ``.csv.gz``: comma, double quotes, a header, UTF-8) or Parquet (``.parquet``). Nothing about
+  the dialect is guessed: a sniffer once turned a file with a stray third column into a table without rows.
+* Column names are compared exactly, outside of SQL (inside it ``"Sex"`` would also find ``sex``). Within SQL columns
+  are called c0, c1, ... by position, so no text of a user or of a file ever becomes SQL; the path is a parameter.
+* The connection may open this one file, nothing else, and loads no extension.
+* Only counts are aggregated: sums of floating-point numbers differ from run to run with several threads.
+* A message never shows a value of a row.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tallystick.errors import InvalidData, NotFound
+from tallystick.policy.counts import Cell, Counts, Scores, Table, label
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow
+
+__all__ = ["MAX_CELLS", "Source", "engine", "open_source"]
+
+MAX_CELLS = 50_000
+"""More different combinations than this are no groups, but identifiers or scores."""
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "allow_community_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+_CSV = (
+    "read_csv(?, columns={{{columns}}}, auto_detect=false, header=true, delim=',', quote='\"', escape='\"', "
+    "compression='{compression}', null_padding=false, ignore_errors=false, strict_mode=true, hive_partitioning=false)"
+)
+_PARQUET = "read_parquet(?, hive_partitioning=false)"
+
+
+def engine() -> str:
+    """The engine and its version, as an evaluation records it."""
+    return f"duckdb {version('duckdb')}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data file that can be counted. Made by :func:`open_source`."""
+
+    path: Path
+    columns: tuple[str, ...]
+    """The names in the file, in its order."""
+    relation: str
+    """SQL that stands for the file; its columns are c0, c1, ..."""
+    typed: bool
+    """True for Parquet; a CSV file holds text only."""
+    threads: int | None = None
+
+    def has(self, column: str) -> bool:
+        return column in self.columns
+
+    def count(self, tables: Sequence[Sequence[str]], *, true: str, predicted: str) -> Counts:
+        """Count rows by true and predicted outcome, for the values of each tuple of columns, in one scan.
+
+        A missing group value (NULL, empty, NaN) is a group of its own, never dropped.
+
+        Raises:
+            InvalidData: a column is missing; an outcome is missing or NaN in some row; there are no rows; or there
+                are so many combinations that a column cannot be a group or an outcome.
+        """
+        names = [true, predicted, *dict.fromkeys(name for table in tables for name in table)]
+        self._require(names)
+        with self._connection() as connection:
+            rows = connection.execute(self._group_by(tables, true, predicted), [_literal(self.path)]).fetchall()
+        if len(rows) > MAX_CELLS:
+            raise InvalidData(
+                "there are too many combinations of groups and outcomes to count",
+                where=self.path.name,
+                expected=f"up to {MAX_CELLS}",
+                remedy=f"Of {', '.join(names)} one holds identifiers or scores; name another or put it in bands.",
+            )
+        return self._counts(rows, tables, true, predicted)
+
+    def _group_by(self, tables: Sequence[Sequence[str]], true: str, predicted: str) -> str:
+        grouped = list(dict.fromkeys(name for table in tables for name in table))
+        place = {name: f"g{i}" for i, name in enumerate(grouped)}
+        chosen = [f"CAST({self._sql(name)} AS VARCHAR) AS {place[name]}" for name in grouped]
+        chosen += [f"CAST({self._sql(true)} AS VARCHAR) AS t", f"CAST({self._sql(predicted)} AS VARCHAR) AS p"]
+        each = {frozenset(table): table for table in tables}.values()
+        sets = ", ".join("(" + ", ".join([*(place[name] for name in table), "t", "p"]) + ")" for table in each)
+        shown = [*place.values(), "t", "p"]
+        flags = ", ".join(f"GROUPING({name})" for name in place.values())
+        return (
+            f"SELECT {', '.join(shown)}, count(*){', ' + flags if flags else ''} "  # noqa: S608  (positions only)
+            f"FROM (SELECT {', '.join(chosen)} FROM {self.relation}) "
+            f"GROUP BY GROUPING SETS ({sets}) LIMIT {MAX_CELLS + 1}"
+        )
+
+    def _counts(self, rows: list[Any], tables: Sequence[Sequence[str]], true: str, predicted: str) -> Counts:
+        grouped = list(dict.fromkeys(name for table in tables for name in table))
+        width = len(grouped)
+        cells: dict[tuple[str, ...], list[Cell]] = {tuple(table): [] for table in tables}
+        missing = {"true": 0, "predicted": 0}
+        first = set(next(iter(cells)))
+        for row in rows:
+            values = dict(zip(grouped, row[:width], strict=True))
+            by = {name for name, flag in zip(grouped, row[width + 3 :], strict=True) if flag == 0}
+            outcomes, n = (label(row[width]), label(row[width + 1])), row[width + 2]
+            if by == first:
+                missing["true"] += n * (outcomes[0] is None)
+                missing["predicted"] += n * (outcomes[1] is None)
+            for table in cells:
+                if set(table) == by:
+                    group = tuple(_group_value(values[name]) for name in table)
+                    cells[table].append((group, outcomes[0] or "", outcomes[1] or "", n))
+        self._refuse_missing({true: missing["true"], predicted: missing["predicted"]})
+        found = tuple(Table.of(columns, items) for columns, items in cells.items())
+        if found[0].rows == 0:
+            raise InvalidData("the data file has no rows", where=self.path.name)
+        return Counts(found[0].rows, found)
+
+    def _refuse_missing(self, missing: dict[str, int]) -> None:
+        for name, n in missing.items():
+            if n:
+                raise InvalidData(
+                    f"{n:,} {'row has' if n == 1 else 'rows have'} no outcome",
+                    where=f"{self.path.name}, column {name}",
+                    expected="a true and a predicted outcome in every row, not NaN",
+                    remedy="Find out why they are missing; a verdict over the rest would hide them.",
+                )
+
+    def table(self, columns: Sequence[str]) -> pyarrow.Table:
+        """These columns with all rows, in the order of the file: typed as in Parquet, text from CSV.
+
+        Raises:
+            InvalidData: a column is missing.
+        """
+        self._require(columns)
+        chosen = ", ".join(self._sql(name) for name in columns) or "1 AS c0"
+        with self._connection() as connection:
+            relation = connection.sql(f"SELECT {chosen} FROM {self.relation}", params=[_literal(self.path)])  # noqa: S608
+            found = relation.to_arrow_table()
+        return found.rename_columns(list(columns) or ["c0"])
+
+    def scores(self, *, true: str, score: str, favourable: str) -> Scores:
+        """Of each row whether its true outcome is the favourable one, and its score, in the order of the file.
+
+        Raises:
+            InvalidData: a column is missing, or a score is missing, no number, NaN or infinite.
+        """
+        import numpy as np
+
+        found = self.table([true, score])
+        truth = found[true].combine_chunks().dictionary_encode()
+        good = np.array([label(value) == favourable for value in truth.dictionary.to_pylist()], dtype=np.int64)
+        numbers = _numbers(found[score].combine_chunks())
+        wrong = int((~np.isfinite(numbers)).sum())
+        if wrong:
+            raise InvalidData(
+                f"{wrong:,} {'row has' if wrong == 1 else 'rows have'} no score",
+                where=f"{self.path.name}, column {score}",
+                expected="a finite number in every row",
+                remedy="Find out why they are missing; a verdict over the rest would hide them.",
+            )
+        return Scores(good[truth.indices.to_numpy()], numbers)
+
+    def _sql(self, name: str) -> str:
+        return f"c{self.columns.index(name)}"
+
+    def _require(self, names: Sequence[str]) -> None:
+        for name in names:
+            if self.columns.count(name) != 1:
+                raise self._no_column(name)
+
+    def _no_column(self, name: str) -> InvalidData:
+        if name in self.columns:
+            return InvalidData(f"column {name!r} stands twice in the header", where=self.path.name)
+        near = difflib.get_close_matches(name.lower(), [column.lower() for column in self.columns], n=1)
+        like = [column for column in self.columns if near and column.lower() == near[0]]
+        return InvalidData(
+            f"there is no column {name!r}",
+            where=self.path.name,
+            got=", ".join(self.columns[:20]) + (", ..." if len(self.columns) > 20 else ""),
+            remedy=f"Did you mean {like[0]!r}?" if like else "Correct the name in the policy, or hand in other data.",
+        )
+
+    @contextmanager
+    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with _connection(self.path, self.threads) as connection:
+            yield connection
+
+
+def _group_value(value: str | None) -> str | None:
+    """Group values keep their spelling; only what is no value at all becomes None."""
+    if value is None or not value.strip() or value.lower() == "nan":
+        return None
+    return unicodedata.normalize("NFC", value)
+
+
+def _numbers(column: Any) -> Any:
+    """A column as an array of doubles; what is no number becomes NaN."""
+    import numpy as np
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.float64()).fill_null(float("nan")).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return np.array([_number(text) for text in column.to_pylist()], dtype=np.float64)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text is not None else float("nan")
+    except ValueError:
+        return float("nan")
+
+
+def _literal(path: Path) -> str:
+    """The path as a pattern that matches this one file: the engine takes every path for a pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
+
+
+@contextmanager
+def _connection(path: Path, threads: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    import duckdb
+
+    config = _CONFIG | ({"threads": threads} if threads else {})
+    connection = duckdb.connect(":memory:", config=config)
+    try:
+        quoted = [name.replace("'", "''") for name in (str(path), _literal(path))]
+        connection.execute(f"SET allowed_paths=['{quoted[0]}', '{quoted[1]}']")
+        connection.execute("SET enable_external_access=false")
+        connection.execute("SET lock_configuration=true")
+        yield connection
+    except duckdb.Error as error:
+        raise _unreadable(path, str(error)) from error
+    finally:
+        connection.close()
+
+
+def _unreadable(path: Path, message: str) -> InvalidData:
+    """The engine's own text quotes rows of the file, so only the line and the kind of flaw are taken from it."""
+    line = re.search(r"on Line: (\d+)", message)
+    flaws = {
+        "Expected Number of Columns": "a row has another number of columns than the header",
+        "unterminated quote": "a quoted value is not closed",
+        "not utf-8": "the text is not UTF-8",
+        "magic bytes": "it is not a Parquet file",
+        "state machine reached an invalid state": "line ends are mixed or quotes stand in wrong places",
+    }
+    flaw = next((words for part, words in flaws.items() if part in message), message.splitlines()[0][:60])
+    return InvalidData(
+        f"the data file cannot be read: {flaw}",
+        where=f"{path.name}:{line.group(1)}" if line else path.name,
+        remedy="Write it again as UTF-8 CSV with a header, or as Parquet.",
+    )
+
+
+def open_source(path: Path, *, threads: int | None = None) -> Source:
+    """Look at a data file: its form and its columns.
+
+    Args:
+        path: a local CSV or Parquet file.
+        threads: for the engine; results do not depend on it.
+
+    Raises:
+        NotFound: no such file.
+        InvalidData: not a file, of another form, or unreadable.
+    """
+    if not path.exists():
+        raise NotFound("there is no such data file", where=str(path))
+    if not path.is_file():
+        raise InvalidData("the data is not a regular file", where=str(path))
+    path = path.resolve()
+    for ending, open_as in _FORMS.items():
+        if path.name.lower().endswith(ending):
+            return open_as(path, threads)
+    raise InvalidData("the form of the data file is not known", where=path.name, expected=", ".join(_FORMS))
+
+
+def _open_csv(path: Path, threads: int | None) -> Source:
+    packed = path.name.lower().endswith(".gz")
+    try:
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+            lines = (line.decode("utf-8-sig" if i == 0 else "utf-8") for i, line in enumerate(file))
+            header = next(csv.reader(lines, strict=True), [])
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidData("the header of the data file cannot be read", where=path.name, got=str(error)[:80]) from error
+    if not header:
+        raise InvalidData("the data file is empty", where=path.name, expected="a header with the names of the columns")
+    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
+    relation = _CSV.format(columns=columns, compression="gzip" if packed else "none")
+    return Source(path, tuple(header), relation, typed=False, threads=threads)
+
+
+def _open_parquet(path: Path, threads: int | None) -> Source:
+    with _connection(path, threads) as connection:
+        rows = connection.execute("SELECT name, num_children FROM parquet_schema(?)", [_literal(path)]).fetchall()
+    columns = tuple(_top_level(rows))
+    alias = ", ".join(f"c{i}" for i in range(len(columns)))
+    return Source(path, columns, f"{_PARQUET} AS f({alias})", typed=True, threads=threads)
+
+
+def _top_level(rows: list[Any]) -> Iterator[str]:
+    """The names of the columns themselves, from a schema in which the parts of nested columns follow them."""
+    position = 1
+    while position < len(rows):
+        yield rows[position][0]
+        pending = 1
+        while pending:
+            pending += (rows[position][1] or 0) - 1
+            position += 1
+
+
+_FORMS: dict[str, Callable[[Path, int | None], Source]] = {
+    ".csv": _open_csv,
+    ".csv.gz": _open_csv,
+    ".parquet": _open_parquet,
+}

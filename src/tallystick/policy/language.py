@@ -1,0 +1,530 @@
+"""The language of policies, version ``tallystick/v1``: which keys there are, what they mean, what each gate checks.
+
+Every key that is accepted is carried out; a key that is not listed here is an error. Defaults are part of v1 and do not
+change: the digest of a policy covers the document as written, so its meaning must not move beneath it.
+
+The plan of a gate is a pure function of the gate: data can neither add a check nor take one away.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from tallystick.policy.counts import label
+from tallystick.policy.metrics import BENCHMARKS, GROUP_METRICS, Benchmark, GroupMetric
+from tallystick.policy.results import Limits
+from tallystick.policy.threshold import Threshold
+
+__all__ = [
+    "BenchmarkGate",
+    "BenchmarkMetric",
+    "BiasGate",
+    "BiasMetric",
+    "Column",
+    "Document",
+    "Gate",
+    "SchemaGate",
+    "check_ids",
+]
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=False)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$", max_length=100)]
+GateId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=100)]
+Semver = Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$")]
+Outcome = str | int | bool
+"""A value of an outcome column. Fractions are no outcomes."""
+
+
+def _invalid(message: str, *keys: str) -> PydanticCustomError:
+    """An error whose place is the key under the part that is being validated."""
+    return PydanticCustomError("policy", "{message}", {"message": message, "keys": keys})
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _Reasoned(_Part):
+    because: Text | None = Field(default=None, description="Why the policy asks for this; printed beside every result.")
+    advice: Text | None = Field(
+        default=None, description="What to look at when the check does not pass; printed with it."
+    )
+
+
+def _threshold(text: str | None, *, percent: bool = False) -> Threshold | None:
+    return None if text is None else Threshold.parse(text, percent=percent)
+
+
+class _Thresholds(_Reasoned):
+    fail_if: str | None = Field(default=None, description="Fails when the value is beyond, for example '< 0.80'.")
+    warn_if: str | None = Field(
+        default=None, description="Warns when the value is beyond; must be reached before fail_if."
+    )
+
+    @field_validator("fail_if", "warn_if")
+    @classmethod
+    def _readable(cls, text: str | None) -> str | None:
+        try:
+            _threshold(text, percent=True)
+        except ValueError as error:
+            raise _invalid(str(error)) from None
+        return text
+
+    def _check(self, low: float, high: float, *, wants_high: bool, percent: bool = False) -> None:
+        """Refuse thresholds that decide nothing, look the wrong way, or stand in the wrong order."""
+        if self.fail_if is None and self.warn_if is None:
+            raise _invalid("there is neither fail_if nor warn_if, so this checks nothing")
+        for key in ("fail_if", "warn_if"):
+            text = getattr(self, key)
+            if text is not None:
+                _check_one(text, key, low, high, wants_high=wants_high, percent=percent)
+        self._check_order()
+
+    def _check_order(self) -> None:
+        fail, warn = _threshold(self.fail_if, percent=True), _threshold(self.warn_if, percent=True)
+        if fail is None or warn is None:
+            return
+        covered = warn.limit <= fail.limit if fail.wants_high else warn.limit >= fail.limit
+        if covered and not (warn.limit == fail.limit and len(warn.op) > len(fail.op)):
+            raise _invalid(f"warn_if {self.warn_if!r} is never reached before fail_if {self.fail_if!r}", "warn_if")
+
+
+def _check_one(text: str, key: str, low: float, high: float, *, wants_high: bool, percent: bool) -> None:
+    try:
+        threshold = Threshold.parse(text, percent=percent)
+    except ValueError as error:
+        raise _invalid(str(error), key) from None
+    if threshold.wants_high != wants_high:
+        right = "'<' or '<='" if wants_high else "'>' or '>='"
+        better = "higher" if wants_high else "lower"
+        raise _invalid(f"threshold {text!r} looks the wrong way: {better} is better here, so use {right}", key)
+    problem = threshold.problem(low, high)
+    if problem is not None:
+        raise _invalid(problem, key)
+
+
+# --------------------------------------------------------------------------- bias
+
+
+def _as_attribute(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Attribute = Annotated[
+    list[Name],
+    BeforeValidator(_as_attribute, json_schema_input_type=Name | list[Name]),
+    Field(min_length=1, max_length=4),
+]
+"""One column, or several for their intersections."""
+
+
+class MinGroup(_Part):
+    """Which groups are large enough to speak of."""
+
+    n: int = Field(default=100, ge=1, description="Least number of people in a group.")
+    positives: int = Field(
+        default=30,
+        ge=1,
+        description="Least number of people that a conditional rate stands on, such as those with TPR's y=1.",
+    )
+    on_small: Literal["not_evaluable", "error"] = Field(
+        default="not_evaluable",
+        description="not_evaluable: leave small groups out, in the open; error: refuse to judge.",
+    )
+    max_excluded_share: float = Field(
+        default=0.02,
+        ge=0,
+        lt=1,
+        description="If more of all people than this are in groups left out, nothing is judged.",
+    )
+
+
+class BootstrapInterval(_Part):
+    """How intervals are made."""
+
+    method: Literal["multinomial_bootstrap"] = "multinomial_bootstrap"
+    n: int = Field(default=10_000, ge=1_000, le=100_000, description="Replicates.")
+    seed: Literal["from_digest"] = "from_digest"
+
+
+class BiasMetric(_Thresholds):
+    """One comparison between groups."""
+
+    name: Literal[tuple(GROUP_METRICS)]  # type: ignore[valid-type]  # the table of metrics is the list of names
+    favourable: Outcome | None = Field(default=None, description="Another favourable outcome than that of the inputs.")
+
+    @property
+    def metric(self) -> GroupMetric:
+        return GROUP_METRICS[self.name]
+
+    @model_validator(mode="after")
+    def _decides(self) -> BiasMetric:
+        low, high = self.metric.bounds
+        self._check(low, high, wants_high=self.metric.higher_is_better)
+        return self
+
+
+class BiasGate(_Reasoned):
+    """Compares how groups of people are treated."""
+
+    id: GateId
+    type: Literal["bias"]
+    sensitive: list[Attribute] = Field(min_length=1, max_length=20, description="Columns, or lists of columns.")
+    missing_group: Literal["as_group", "error"] = Field(
+        default="as_group", description="People without a group value form a group of their own, or are an error."
+    )
+    min_group: MinGroup = MinGroup()
+    require_groups: dict[Name, Annotated[list[Outcome], Field(min_length=1)]] = Field(
+        default_factory=dict, description="Groups that must be there: a missing one is an error."
+    )
+    metrics: list[BiasMetric] = Field(min_length=1)
+    decision: Literal["point", "confident"] = "point"
+    interval: BootstrapInterval = BootstrapInterval()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BiasGate:
+        known = {column for attribute in self.sensitive for column in attribute}
+        for column in self.require_groups:
+            if [column] not in self.sensitive:
+                what = "is only listed within an intersection" if column in known else "is not among 'sensitive'"
+                raise _invalid(
+                    f"required groups of {column!r} are never looked at: it {what}", "require_groups", column
+                )
+        for position, attribute in enumerate(self.sensitive):
+            if len(set(attribute)) < len(attribute):
+                raise _invalid("an intersection names a column twice", "sensitive", str(position))
+        return self
+
+    def checks(self) -> Iterator[tuple[str, tuple[str, ...], BiasMetric]]:
+        """Check id, columns and metric of every check, in the order of the policy."""
+        for attribute in self.sensitive:
+            for metric in self.metrics:
+                yield f"{self.id}/{'+'.join(attribute)}/{metric.name}", tuple(attribute), metric
+
+    def limits(self, metric: BiasMetric) -> Limits:
+        return Limits(_threshold(metric.fail_if), _threshold(metric.warn_if), self.decision)
+
+
+# --------------------------------------------------------------------------- benchmark
+
+
+class BenchmarkMetric(_Thresholds):
+    """One measure of quality."""
+
+    name: Literal[tuple(BENCHMARKS)]  # type: ignore[valid-type]  # the table of metrics is the list of names
+    optional: bool = Field(
+        default=False,
+        description="For metrics of the score: does not apply to data without a score column, and says so.",
+    )
+
+    @property
+    def metric(self) -> Benchmark:
+        return BENCHMARKS[self.name]
+
+    @model_validator(mode="after")
+    def _decides(self) -> BenchmarkMetric:
+        low, high = self.metric.bounds
+        self._check(low, high, wants_high=self.metric.higher_is_better)
+        if self.optional and not self.metric.needs_score:
+            raise _invalid(f"{self.name} needs no score, so it always applies and cannot be optional", "optional")
+        return self
+
+
+class BenchmarkGate(_Reasoned):
+    """Measures quality over everyone."""
+
+    id: GateId
+    type: Literal["benchmark"]
+    metrics: list[BenchmarkMetric] = Field(min_length=1)
+    decision: Literal["point", "confident"] = "point"
+
+    @model_validator(mode="after")
+    def _has_intervals(self) -> BenchmarkGate:
+        for position, metric in enumerate(self.metrics):
+            if self.decision == "confident" and not metric.metric.has_interval:
+                raise _invalid(
+                    f"{metric.name} has no interval, so decision cannot be confident", "metrics", str(position)
+                )
+        return self
+
+    def checks(self) -> Iterator[tuple[str, BenchmarkMetric]]:
+        """Check id and metric of every check, in the order of the policy."""
+        for metric in self.metrics:
+            yield f"{self.id}/{metric.name}", metric
+
+    def limits(self, metric: BenchmarkMetric) -> Limits:
+        return Limits(_threshold(metric.fail_if), _threshold(metric.warn_if), self.decision)
+
+
+# --------------------------------------------------------------------------- schema
+
+Dtype = Literal[
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
+    "string", "bool", "date", "timestamp",
+]  # fmt: skip
+Allowed = str | int | float | bool
+Bound = int | float | None
+
+_NOT_LINEAR = re.compile(r"\(\?(=|!|<=|<!|P=|>|\()|\\[1-9]|\\[kgK]|[*+?}]\+")
+"""Look-around, back-references, possessive and atomic groups: not in RE2, which takes linear time on any text."""
+
+
+class Column(_Reasoned):
+    """What one column must be."""
+
+    dtype: Dtype | None = Field(default=None, description="The type in Parquet; in CSV, that every value reads as it.")
+    nullable: bool = Field(default=False, description="Whether values may be missing.")
+    unique: bool = Field(default=False, description="Whether every value must stand once only.")
+    range: Annotated[list[Bound], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="Least and largest number, both allowed; null for no limit on that side."
+    )
+    isin: Annotated[list[Allowed], Field(min_length=1)] | None = Field(default=None, description="All allowed values.")
+    regex: Text | None = Field(default=None, description="RE2 expression that the whole value must match.")
+    nan: Literal["forbid", "allow"] = Field(default="forbid", description="Whether numbers may be NaN.")
+
+    @field_validator("range")
+    @classmethod
+    def _ordered(cls, value: list[Bound] | None) -> list[Bound] | None:
+        if value is None:
+            return None
+        low, high = value
+        if low is None and high is None:
+            raise _invalid("range has no limit on either side, so it checks nothing")
+        if low is not None and high is not None and low > high:
+            raise _invalid(f"range begins at {low:g} and ends before, at {high:g}")
+        return value
+
+    @field_validator("regex")
+    @classmethod
+    def _linear(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if _NOT_LINEAR.search(value):
+            raise _invalid("regex uses look-around, a back-reference or a possessive group, which RE2 does not have")
+        try:
+            re.compile(value)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise _invalid(f"regex cannot be read: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Column:
+        numeric = self.dtype is None or self.dtype.startswith(("int", "uint", "float"))
+        if self.range is not None and not numeric:
+            raise _invalid(f"a range needs numbers, not {self.dtype}", "range")
+        if self.regex is not None and self.dtype not in (None, "string"):
+            raise _invalid(f"a regex needs text, not {self.dtype}", "regex")
+        if self.nan == "allow" and not self._can_be_nan:
+            raise _invalid("only a column with a float dtype or a range can hold NaN", "nan")
+        return self
+
+    @property
+    def _can_be_nan(self) -> bool:
+        return (self.dtype or "").startswith("float") or (self.range is not None and self.dtype is None)
+
+    def kinds(self) -> Iterator[str]:
+        """The names of the checks of this column, in a fixed order: ``present`` only where nothing else is asked.
+
+        A column that is missing fails every one of its checks.
+        """
+        if self.dtype is None and self.nullable and not any((self.unique, self.range, self.isin, self.regex)):
+            yield "present"
+        if self.dtype is not None:
+            yield "dtype"
+        if not self.nullable:
+            yield "nullable"
+        if self._can_be_nan and self.nan == "forbid":
+            yield "nan"
+        for kind in ("unique", "range", "isin", "regex"):
+            if getattr(self, kind) not in (None, False):
+                yield kind
+
+    def demand(self, name: str, kind: str) -> str:
+        """What a check of this column asks for, as a clause."""
+        low, high = self.range or (None, None)
+        limits = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
+        return {
+            "present": f"there is a column {name}",
+            "dtype": f"{name} is of type {self.dtype}",
+            "nullable": f"{name} is never missing",
+            "nan": f"{name} is never NaN",
+            "unique": f"no value of {name} stands twice",
+            "range": f"{name} is " + " and ".join(text for text in limits if text),
+            "isin": f"{name} is one of {', '.join(str(item) for item in self.isin or [])}",
+            "regex": f"{name} matches {self.regex}",
+        }[kind]
+
+
+class Rows(_Reasoned):
+    """How many rows there must be."""
+
+    min: int = Field(ge=1)
+
+
+class Tolerance(_Thresholds):
+    """How large a share of rows may miss one check of one column: percentages or fractions."""
+
+    @model_validator(mode="after")
+    def _decides(self) -> Tolerance:
+        self._check(0.0, 1.0, wants_high=False, percent=True)
+        return self
+
+
+_STRICT = Limits(Threshold.parse("> 0"), None)
+
+
+class SchemaGate(_Reasoned):
+    """Checks the form of the data: columns, types, values, number of rows."""
+
+    id: GateId
+    type: Literal["schema"]
+    columns: dict[Name, Column] = Field(default_factory=dict)
+    rows: Rows | None = None
+    tolerate: dict[str, Tolerance] = Field(
+        default_factory=dict, description="By 'column.check': the share of rows that may miss it. Without: none."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SchemaGate:
+        if not self.columns and self.rows is None:
+            raise _invalid("the gate has neither columns nor rows, so it checks nothing")
+        tolerable = [
+            f"{c}.{kind}" for c, column in self.columns.items() for kind in column.kinds() if kind != "present"
+        ]
+        for key in self.tolerate:
+            if key not in tolerable:
+                listed = ", ".join(tolerable[:8]) or "none"
+                raise _invalid(f"no check {key!r} of this gate can be tolerated; there are {listed}", "tolerate", key)
+        return self
+
+    def checks(self) -> Iterator[tuple[str, str, str]]:
+        """Check id, column and kind of every check of a column, in the order of the policy."""
+        for name, column in self.columns.items():
+            for kind in column.kinds():
+                yield f"{self.id}/{name}.{kind}", name, kind
+
+    @property
+    def rows_check(self) -> str | None:
+        """The id of the check on the number of rows."""
+        return None if self.rows is None else f"{self.id}/rows"
+
+    def limits(self, column: str, kind: str) -> Limits:
+        tolerance = self.tolerate.get(f"{column}.{kind}")
+        if tolerance is None:
+            return _STRICT
+        return Limits(_threshold(tolerance.fail_if, percent=True), _threshold(tolerance.warn_if, percent=True))
+
+
+# --------------------------------------------------------------------------- document
+
+Gate = SchemaGate | BiasGate | BenchmarkGate
+
+
+def check_ids(gate: Gate) -> tuple[str, ...]:
+    """The ids of every check that a gate plans."""
+    planned = tuple(check[0] for check in gate.checks())
+    if isinstance(gate, SchemaGate) and gate.rows_check is not None:
+        planned = (gate.rows_check, *planned)
+    return planned
+
+
+class Metadata(_Part):
+    """What the policy is called and who answers for it."""
+
+    id: Id
+    version: Semver = Field(description="Semantic version, for example 1.0.0.")
+    owner: Name = Field(description="A group, never a person or an address.")
+    controls: list[Name] = Field(default_factory=list, description="Controls of the catalogue that it is evidence for.")
+    effective_from: (
+        Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")] | None
+    ) = None
+    because: Text | None = Field(default=None, description="Why there is this policy.")
+
+    @field_validator("owner")
+    @classmethod
+    def _a_group(cls, value: str) -> str:
+        if "@" in value:
+            raise _invalid("the owner is an address; name a group")
+        return value
+
+
+class AppliesTo(_Part):
+    """What the policy is for."""
+
+    stage: GateId = Field(description="The stage that a model enters when it passes, for example production.")
+
+
+class Columns(_Part):
+    """Which columns of the data hold what."""
+
+    y_true: Name
+    y_pred: Name
+    score: Name | None = None
+    favourable: Outcome = Field(description="The value of the outcome that is good for the person judged.")
+
+    @field_validator("favourable")
+    @classmethod
+    def _a_label(cls, value: Outcome) -> Outcome:
+        if label(value) is None:
+            raise _invalid("the favourable outcome is empty or not a value")
+        return value
+
+
+class Inputs(_Part):
+    """What the gates read."""
+
+    columns: Columns
+
+
+class Defaults(_Part):
+    """What holds for every gate."""
+
+    confidence: float = Field(default=0.95, ge=0.5, le=0.999, description="Of every interval.")
+
+
+class Document(_Part):
+    """A policy file."""
+
+    apiVersion: Literal["tallystick/v1"]
+    kind: Literal["Policy"]
+    metadata: Metadata
+    applies_to: AppliesTo
+    inputs: Inputs | None = Field(default=None, description="Needed by bias and benchmark gates.")
+    defaults: Defaults = Defaults()
+    gates: list[Annotated[Gate, Field(discriminator="type")]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Document:
+        for position, gate in enumerate(self.gates):
+            self._check_inputs(gate, position)
+        twice = [name for name, n in Counter(c for gate in self.gates for c in check_ids(gate)).items() if n > 1]
+        if twice and len({gate.id for gate in self.gates}) == len(self.gates):
+            raise _invalid(f"two checks have the id {twice[0]!r}", "gates")
+        if not self._can_refuse():
+            raise _invalid("no check has fail_if, so the policy could never refuse anything", "gates")
+        return self
+
+    def _can_refuse(self) -> bool:
+        return any(
+            isinstance(gate, SchemaGate) or any(metric.fail_if is not None for metric in gate.metrics)
+            for gate in self.gates
+        )
+
+    def _check_inputs(self, gate: Gate, position: int) -> None:
+        if isinstance(gate, SchemaGate):
+            return
+        if self.inputs is None:
+            raise _invalid(
+                f"gate {gate.id!r} needs inputs.columns with y_true, y_pred and favourable", "gates", str(position)
+            )
+        if isinstance(gate, BenchmarkGate) and self.inputs.columns.score is None:
+            for metric in gate.metrics:
+                if metric.metric.needs_score:
+                    raise _invalid(f"{metric.name} needs inputs.columns.score", "gates", str(position))

@@ -1,0 +1,127 @@
+"""What a set of entries says about what is missing from it.
+
+These are facts, not errors: a pack under a filter leaves entries out by intent. Whoever gives a verdict weighs them.
+What was never recorded leaves no trace, here or anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tallystick.canonical import Value
+from tallystick.proof.note import VerifierKey
+from tallystick.records import Entry, Ref
+
+__all__ = ["AttemptGap", "Completeness", "Dangling", "completeness", "references"]
+
+
+@dataclass(frozen=True)
+class Dangling:
+    """A reference that leads to no entry at hand."""
+
+    seq: int
+    """The entry that refers."""
+    ref: Ref
+    elsewhere: bool
+    """Whether another entry stands at that index: the reference is then wrong, not merely cut off."""
+
+
+@dataclass(frozen=True)
+class AttemptGap:
+    """Evaluations of a use case that are counted but not at hand: attempts ``first`` to ``last``."""
+
+    usecase: Ref
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """Facts about what is there and what is not."""
+
+    whole: bool
+    """Whether the entries are all leaves of the tree, from the first to the last."""
+    dangling: tuple[Dangling, ...]
+    gaps: tuple[AttemptGap, ...]
+    uncounted: tuple[int, ...]
+    """Evaluations, by seq, whose use case or attempt number cannot be read."""
+    genesis: str | None
+    """What is wrong with entry 0 (missing, another kind, origin or checkpoint key); None if nothing is."""
+
+
+def completeness(entries: Sequence[Entry], *, size: int, key: VerifierKey) -> Completeness:
+    """The facts about entries in order of ``seq``, out of a ledger of that size whose key this is."""
+    gaps, uncounted = _attempts(entries)
+    return Completeness(
+        whole=[entry.seq for entry in entries] == list(range(size)),
+        dangling=tuple(_dangling(entries)),
+        gaps=gaps,
+        uncounted=uncounted,
+        genesis=_genesis_problem(entries, key),
+    )
+
+
+def references(entry: Entry) -> list[Ref]:
+    """The entries that an entry names: all of ``{"seq": n, "leaf": hex}`` in its body, and what it supersedes."""
+    found = list(_in_value(entry.body))
+    if entry.supersedes is not None:
+        found.append(entry.supersedes)
+    return found
+
+
+def _in_value(value: Value) -> Iterator[Ref]:
+    if isinstance(value, Mapping):
+        if set(value) == {"seq", "leaf"} and isinstance(value["seq"], int) and isinstance(value["leaf"], str):
+            yield Ref(value["seq"], value["leaf"])
+        else:
+            for item in value.values():
+                yield from _in_value(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _in_value(item)
+
+
+def _dangling(entries: Sequence[Entry]) -> Iterator[Dangling]:
+    leaves = {entry.seq: entry.ref for entry in entries}
+    for entry in entries:
+        for ref in references(entry):
+            if leaves.get(ref.seq) != ref:
+                yield Dangling(entry.seq, ref, elsewhere=ref.seq in leaves)
+
+
+def _attempts(entries: Sequence[Entry]) -> tuple[tuple[AttemptGap, ...], tuple[int, ...]]:
+    numbers: dict[Ref, set[int]] = {}
+    uncounted = []
+    for entry in entries:
+        if entry.kind != "evaluation":
+            continue
+        attempt, usecase = entry.body.get("attempt"), list(_in_value(entry.body.get("usecase")))
+        number = attempt.get("usecase") if isinstance(attempt, Mapping) else None
+        if isinstance(number, int) and not isinstance(number, bool) and number > 0 and len(usecase) == 1:
+            numbers.setdefault(usecase[0], set()).add(number)
+        else:
+            uncounted.append(entry.seq)
+    return tuple(gap for usecase, found in numbers.items() for gap in _gaps(usecase, found)), tuple(uncounted)
+
+
+def _gaps(usecase: Ref, numbers: set[int]) -> Iterator[AttemptGap]:
+    """Ranges, so that a hostile number costs nothing."""
+    expected = 1
+    for number in sorted(numbers):
+        if number > expected:
+            yield AttemptGap(usecase, expected, number - 1)
+        expected = number + 1
+
+
+def _genesis_problem(entries: Sequence[Entry], key: VerifierKey) -> str | None:
+    if not entries or entries[0].seq != 0:
+        return "entry 0 is not there"
+    genesis = entries[0]
+    if genesis.kind != "ledger":
+        return f"entry 0 is of kind {genesis.kind!r}, not 'ledger'"
+    if genesis.body.get("origin") != key.name:
+        return "entry 0 names another origin"
+    if genesis.body.get("checkpoint_key") != str(key):
+        return "entry 0 names another checkpoint key"
+    return None

@@ -1,0 +1,277 @@
+"""Issue what leaves the house: the signed audit report with its receipt, and the evidence pack.
+
+A file cannot contain the entry that records it. So the report is sealed first, its digest recorded as an entry signed
+by the ledger's own key, and the receipt for that entry ties file and ledger together. The PDF is kept beside the entry,
+erasable, so that a later pack can carry it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tallystick import signing
+from tallystick.canonical import Value, digest
+from tallystick.errors import NotFound, Refused
+from tallystick.ledger.ledger import Appended, extends
+from tallystick.people.book import Book, references
+from tallystick.people.duties import lineage
+from tallystick.people.keys import KeyRing
+from tallystick.proof.note import Checkpoint, open_checkpoint
+from tallystick.proof.pack import Contents, Item, build
+from tallystick.records import LEDGER_ACTOR, Attachment, Draft, Entry, Personal
+from tallystick.resources import shipped
+from tallystick.workflow.desk import Desk
+
+if TYPE_CHECKING:
+    from tallystick.policy.controls import Control
+
+__all__ = ["Issued", "Packed", "pack", "report"]
+
+PDF: Final = "audit.pdf"
+_DISCLOSED: Final = frozenset({"counts.json", "name"})
+"""Erasable values that a pack carries: what recomputes a check, and who signed. Profiles and addresses stay."""
+_MOST_CONSISTENCY: Final = 256
+"""Newest checkpoints from which a pack carries a consistency proof, for readers who kept one of them."""
+
+
+# --------------------------------------------------------------------------- the report
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A report as it was issued."""
+
+    entry: Entry
+    pdf: bytes
+    html: str
+    receipt: bytes
+    un_anchored: int
+
+
+def report(
+    desk: Desk,
+    model: tuple[str, int | None],
+    *,
+    as_of: str | None = None,
+    anchor: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Issued:
+    """Write and seal the audit report of a model version, and record its issue.
+
+    Args:
+        as_of: a time or a date; what was recorded later is left out.
+        anchor: a checkpoint kept elsewhere: the report says how many entries it does not cover.
+
+    Raises:
+        NotFound: no such model, or the report seal is missing.
+        MissingProgram: Pango is not installed.
+        Tampered: the anchor is not a beginning of this ledger.
+    """
+    from tallystick.report import render, seal, view
+
+    book = desk.book()
+    entry = book.model(*model)
+    ring = KeyRing.of(book)
+    if ring.seal is None:
+        raise NotFound("the ledger has no report seal")
+    seal_key = signing.load_private(desk.keys / f"{signing.SEAL_KEY}.pem", passphrase=desk.passphrase)
+    note = desk.ledger.latest_checkpoint()
+    checkpoint = open_checkpoint(note, desk.ledger.key)
+    anchored = None if anchor is None else _anchor(desk, anchor)
+    un_anchored = checkpoint.size - (anchored.size if anchored else 0)
+    moment = desk.clock()
+    progress("writing the report")
+    seen = view.build(
+        book,
+        entry,
+        as_of=as_of or moment,
+        checkpoint={"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()},
+        key_fingerprint=desk.ledger.key.public.fingerprint,
+        vkey=str(desk.ledger.key),
+        anchor=_anchor_words(anchored),
+        un_anchored=un_anchored,
+        catalogue=_catalogue(),
+    )
+    evidence = view.evidence(seen)
+    at = datetime.fromisoformat(moment)
+    unsealed = render.pdf(seen, evidence, identifier=bytes.fromhex(digest(evidence)), moment=at)
+    progress("sealing it")
+    certificate = base64.b64decode(ring.seal.body["certificate"])
+    pdf = seal.seal(unsealed, private_key=seal_key, certificate=certificate, moment=at)
+    body: dict[str, Value] = {
+        "file": {"name": PDF, "sha256": digest(pdf), "size": len(pdf), "mediaType": "application/pdf"},
+        "evidence": {"name": "evidence.json", "sha256": digest(evidence), "size": len(evidence)},
+        "template": {"name": "audit", "sha256": render.template_digest()},
+        "as_of": as_of or moment,
+        "scope": {"model": entry.ref.value(), "name": entry.body["name"], "version": entry.body["version"]},
+        "checkpoint": {"size": checkpoint.size, "root": checkpoint.root.hex()},
+        "anchor": str(_anchor_words(anchored)["text"]),
+        "signer": {"key": ring.seal.ref.value(), "certificate_sha256": digest(certificate)},
+    }
+    done = _recorded(desk, body, pdf)
+    return Issued(done.entry, pdf, render.html(seen), desk.ledger.receipt(done.entry).to_bytes(), un_anchored)
+
+
+def _recorded(desk: Desk, body: dict[str, Value], pdf: bytes) -> Appended:
+    draft = Draft(
+        "report",
+        LEDGER_ACTOR,
+        desk.clock(),
+        body,
+        subject=({"name": PDF, "digest": {"sha256": body["file"]["sha256"]}},),
+        attachments=(Attachment.erasable(PDF, "application/pdf", pdf),),
+    )
+    signer = desk.signer(signing.LEDGER_KEY)
+    with desk.writing() as writer:
+        return writer.append(desk.sign(draft, by=[signer]))
+
+
+def _anchor(desk: Desk, path: Path) -> Checkpoint:
+    try:
+        note = path.read_bytes()
+    except OSError as error:
+        raise NotFound("checkpoint cannot be read", where=str(path), got=error.strerror) from error
+    extends(desk.ledger, note)
+    return open_checkpoint(note, desk.ledger.key)
+
+
+def _anchor_words(anchored: Checkpoint | None) -> dict[str, Value]:
+    if anchored is None:
+        return {"text": "none: no checkpoint held outside was compared", "size": None}
+    return {"text": f"a checkpoint of {anchored.size} entries, kept outside the ledger", "size": anchored.size}
+
+
+# --------------------------------------------------------------------------- the pack
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An evidence pack."""
+
+    data: bytes
+    entries: int
+    of: int
+    report: bool
+    withheld: tuple[str, ...]
+
+
+def pack(desk: Desk, model: tuple[str, int | None], *, everything: bool = False) -> Packed:
+    """Put together what proves a model version's story: entries, proofs, policies, keys, report, a signed manifest.
+
+    Args:
+        everything: all entries of the ledger, so that completeness is proven by the tree; else those about the model
+            and its use case, so that completeness is what the signed manifest states.
+
+    Raises:
+        NotFound: no such model.
+    """
+    book = desk.book()
+    entry = book.model(*model)
+    note = desk.ledger.latest_checkpoint()
+    checkpoint = open_checkpoint(note, desk.ledger.key)
+    chosen = [e for e in (book.entries if everything else _about(book, entry)) if e.seq < checkpoint.size]
+    filter: dict[str, Value] = {"name": "all"} if everything else _filter(entry)
+    issued = _newest_report(book, entry)
+    withheld: list[str] = []
+    contents = Contents(
+        origin=desk.origin,
+        checkpoint=note,
+        items=tuple(_item(desk, e, checkpoint.size, withheld) for e in chosen),
+        filter=filter,
+        made_at=desk.clock(),
+        people=tuple(person.key for person in KeyRing.of(book).persons.values()),
+        report=_report_files(desk, book, issued),
+        consistency=_consistency(desk, checkpoint.size),
+    )
+    data = build(contents, desk.signer(signing.LEDGER_KEY))
+    return Packed(data, len(chosen), checkpoint.size, bool(contents.report), tuple(withheld))
+
+
+def _filter(model: Entry) -> dict[str, Value]:
+    return {"name": "model", "model": model.ref.value(), "usecase": model.body["usecase"]}
+
+
+def _about(book: Book, model: Entry) -> list[Entry]:
+    """Everything about a model and its use case, and whatever that refers to; all keys and policies besides."""
+    found = {entry.seq: entry for entry in book.of_kind("ledger", "key", "role", "policy")}
+    usecase = book.find(model.body["usecase"])
+    siblings = [e for e in book.of_kind("model") if usecase is not None and e.body["usecase"] == model.body["usecase"]]
+    for version in siblings or [model]:
+        for entry in (*lineage(book, version), *_consequences(book, version)):
+            found[entry.seq] = entry
+    return _closed(book, found.values())
+
+
+def _consequences(book: Book, model: Entry) -> Iterable[Entry]:
+    """What was said of a model later, and what was said of that; other models are left to the use case."""
+    waiting = [model]
+    while waiting:
+        entry = waiting.pop()
+        yield entry
+        waiting += [later for later in book.referring(entry) if later.kind not in ("run", "model", "dataset")]
+
+
+def _closed(book: Book, entries: Iterable[Entry]) -> list[Entry]:
+    """The entries with all that they refer to, again and again."""
+    found: dict[int, Entry] = {}
+    waiting = list(entries)
+    while waiting:
+        entry = waiting.pop()
+        if entry.seq not in found:
+            found[entry.seq] = entry
+            waiting += [book.get(ref) for ref in references(entry)]
+    return [found[seq] for seq in sorted(found)]
+
+
+def _item(desk: Desk, entry: Entry, size: int, withheld: list[str]) -> Item:
+    attachments, personal = [], []
+    salts = {name: (salt, data) for name, salt, data in desk.ledger.side(entry)}
+    for line in entry.attachments:
+        name, media = str(line["name"]), str(line["mediaType"])
+        if "sha256" in line:
+            data = desk.ledger.part(entry, name)
+            if data is None:
+                raise Refused("an attachment is missing: this ledger is damaged", where=f"{name} of entry {entry.seq}")
+            attachments.append(Attachment(name, media, data))
+        elif name in _DISCLOSED and name in salts:
+            attachments.append(Attachment(name, media, salts[name][1], salts[name][0]))
+        else:
+            withheld.append(f"{name} of entry {entry.seq}")
+    for line in entry.personal:
+        name = str(line["name"])
+        text = desk.ledger.personal(entry, name) if name in _DISCLOSED else None
+        if text is None:
+            withheld.append(f"{name} of entry {entry.seq}")
+        else:
+            personal.append(Personal(name, text, salts[name][0]))
+    hashes = tuple(desk.ledger.inclusion_proof(entry.seq, size))
+    return Item(entry.raw, hashes, tuple(attachments), tuple(personal))
+
+
+def _consistency(desk: Desk, size: int) -> dict[int, list[bytes]]:
+    sizes = [open_checkpoint(note, desk.ledger.key).size for note in desk.ledger.checkpoints()]
+    earlier = [old for old in sizes if 0 < old < size][-_MOST_CONSISTENCY:]
+    return {old: desk.ledger.consistency_proof(old, size) for old in earlier}
+
+
+def _newest_report(book: Book, model: Entry) -> Entry | None:
+    reports = [e for e in book.of_kind("report") if e.body["scope"].get("model") == model.ref.value()]
+    return reports[-1] if reports else None
+
+
+def _report_files(desk: Desk, book: Book, issued: Entry | None) -> dict[str, bytes]:
+    pdf = None if issued is None else book.part(issued, PDF)
+    if issued is None or pdf is None:
+        return {}
+    return {PDF: pdf, "receipt.tlog-proof": desk.ledger.receipt(issued).to_bytes()}
+
+
+def _catalogue() -> Mapping[str, Control]:
+    from tallystick.policy import controls
+
+    return controls.load(shipped("policies") / "controls.yaml")

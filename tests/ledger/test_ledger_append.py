@@ -1,0 +1,330 @@
+"""Appending: order, atomicity, references, idempotency, erasable values, and a head that is never signed over."""
+
+import hashlib
+import random
+import sqlite3
+import threading
+import unicodedata
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tallystick.errors import InvalidInput, InvalidRecord, LedgerBusy, Tampered, UsageError
+from tallystick.ledger import database
+from tallystick.ledger.fsck import fsck
+from tallystick.ledger.ledger import Ledger
+from tallystick.proof.merkle import verify_consistency, verify_inclusion
+from tallystick.proof.note import open_checkpoint
+from tallystick.records import Attachment, Personal, Ref
+
+
+def test_entries_stand_in_the_order_of_their_appending(append, world, path, outside):
+    appended = append(world.document("one"), world.document("two")) + append(world.document("three"))
+    assert [item.seq for item in appended] == [1, 2, 3]
+    entries = outside(path)
+    assert [entry["body"]["title"] for entry in entries[1:]] == ["one", "two", "three"]
+
+
+def test_one_writing_makes_one_checkpoint(ledger, append, world, path, outside):
+    append(world.document("one"), world.document("two"))
+    append(world.document("three"))
+    sizes = [open_checkpoint(note, ledger.key).size for note in ledger.checkpoints()]
+    assert sizes == [1, 3, 4]
+    outside(path)
+
+
+def test_a_writing_without_appends_signs_nothing(ledger, world):
+    before = ledger.latest_checkpoint()
+    with ledger.writing(now=world.clock):
+        pass
+    assert ledger.latest_checkpoint() == before
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), max_size=5), max_size=6))
+def test_any_batches_make_a_ledger_that_holds_from_outside(tmp_path_factory, world, outside, batches):
+    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    titles = [[unicodedata.normalize("NFC", title) for title in batch] for batch in batches]
+    with world.create(path) as ledger:
+        for batch in titles:
+            with ledger.writing(now=world.clock) as writer:
+                for title in batch:
+                    writer.append(world.document(title))
+        heads = [open_checkpoint(note, ledger.key) for note in ledger.checkpoints()]
+        for entry in ledger.entries():
+            verify_inclusion(entry.seq, ledger.size, entry.leaf, ledger.inclusion_proof(entry.seq), heads[-1].root)
+        for head in heads:
+            verify_consistency(head.size, ledger.size, ledger.consistency_proof(head.size), head.root, heads[-1].root)
+    assert [entry["body"]["title"] for entry in outside(path)[1:]] == [title for batch in titles for title in batch]
+
+
+def _failed_writing(ledger, world):
+    def fail():
+        with ledger.writing(now=world.clock) as writer:
+            writers.append(writer)
+            writer.append(world.document("in vain"))
+            raise ZeroDivisionError
+
+    writers = []
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    return writers[0]
+
+
+def test_an_exception_inside_a_writing_undoes_it_all(ledger, world, path, outside):
+    _failed_writing(ledger, world)
+    assert ledger.size == 1
+    with ledger.writing(now=world.clock) as writer:
+        assert writer.append(world.document("two")).seq == 1
+    assert len(outside(path)) == 2
+
+
+def test_an_append_that_failed_half_way_undoes_the_writing_even_if_nobody_minds(ledger, world, path, outside):
+    def go_on_regardless():
+        with ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("one"))
+            with pytest.raises(InvalidInput, match="too large"):
+                writer.append(world.document("two", attachments=(Attachment("big", "x/y", bytes(200_000)),)))
+
+    ledger._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
+    with pytest.raises(UsageError, match="half-way"):
+        go_on_regardless()
+    assert ledger.size == 1
+    assert len(outside(path)) == 1
+
+
+def test_a_draft_that_is_refused_leaves_the_writing_as_it_was(ledger, world, path, outside):
+    with ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("one"))
+        with pytest.raises(InvalidRecord):
+            writer.append(world.document("two", supersedes=Ref(9, "0" * 64)))
+        writer.append(world.document("three"))
+    assert [entry["body"].get("title") for entry in outside(path)] == [None, "one", "three"]
+
+
+def test_a_writer_reads_its_own_appends_and_others_do_not(ledger, world, path):
+    with Ledger.open(path) as other, ledger.writing(now=world.clock) as writer:
+        appended = writer.append(world.document("one"))
+        assert writer.entry(1) == appended.entry
+        assert (writer.size, other.size) == (2, 1)
+        assert [entry.body["title"] for entry in writer.entries(kind="document")] == ["one"]
+
+
+def test_receipts_come_only_after_the_writing_ended_well(ledger, world):
+    with ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("one"))
+        with pytest.raises(UsageError, match="after the with block"):
+            _ = writer.receipts
+    with pytest.raises(UsageError, match="has ended"):
+        writer.append(world.document("two"))
+    with pytest.raises(UsageError, match="nothing is recorded"):
+        _ = _failed_writing(ledger, world).receipts
+
+
+def test_a_receipt_proves_its_entry(ledger, world):
+    with ledger.writing(now=world.clock) as writer:
+        appended = [writer.append(world.document(title)) for title in ("one", "two", "three")]
+    for receipt, item in zip(writer.receipts, appended, strict=True):
+        entry, checkpoint = receipt.verify(ledger.key)
+        assert entry == item.entry
+        assert checkpoint.size == 4
+
+
+def test_a_ledger_entry_is_only_the_first(append, world, ledger):
+    with pytest.raises(InvalidRecord, match="always and only entry 0"):
+        append(world.genesis())
+    assert ledger.size == 1
+
+
+def test_a_step_back_of_the_clock_is_recorded_as_it_is(append, world, path, outside):
+    append(world.document("later"), now="2026-03-01T00:00:00.000000Z")
+    append(world.document("earlier"), now="2026-02-01T00:00:00.000000Z")
+    assert [entry["recorded_at"][:7] for entry in outside(path)[1:]] == ["2026-03", "2026-02"]
+
+
+def test_a_time_in_another_form_is_refused(append, world, ledger):
+    with pytest.raises(InvalidInput, match="clock"):
+        append(world.document("one"), now="2026-03-01 00:00")
+    assert ledger.size == 1
+
+
+def test_what_could_not_be_read_back_is_not_recorded(append, world, ledger):
+    with pytest.raises(InvalidRecord, match="read back"):
+        append(world.document("one", idempotency_key=5))
+    assert ledger.size == 1
+
+
+# --------------------------------------------------------------------------- references
+
+
+def test_references_that_lead_nowhere_are_refused(append, world, ledger):
+    (one,) = append(world.document("one"))
+    for ref in (Ref(1, "0" * 64), Ref(7, one.leaf.hex()), Ref(0, one.leaf.hex())):
+        with pytest.raises(InvalidRecord, match="refers to an entry that is not there"):
+            append(world.document("two", supersedes=ref))
+    assert ledger.size == 2
+
+
+def test_a_draft_can_refer_to_one_of_the_same_writing(ledger, world, path, outside):
+    with ledger.writing(now=world.clock) as writer:
+        one = writer.append(world.document("one"))
+        writer.append(world.document("two", supersedes=one.ref))
+    assert ledger.referring(1) == [2]
+    assert outside(path)[2]["supersedes"] == one.ref.value()
+
+
+# --------------------------------------------------------------------------- idempotency
+
+
+def _full(world, **changes):
+    """A request with everything that can be in one; salts are new each time, as in a retry."""
+    fields = {"title": "one", "plain": b"plain", "secret": b"secret", "name": "Jo Doe"} | changes
+    return world.document(
+        fields["title"],
+        idempotency_key="key",
+        attachments=(
+            Attachment("plain", "text/plain", fields["plain"]),
+            Attachment.erasable("secret", "text/plain", fields["secret"]),
+        ),
+        personal=(Personal("by", fields["name"]),),
+    )
+
+
+def test_a_retry_gets_the_first_entry_back(append, world, ledger, path, outside):
+    (first,) = append(_full(world))
+    (again,) = append(_full(world))
+    assert (first.repeated, again.repeated) == (False, True)
+    assert (again.seq, again.entry) == (first.seq, first.entry)
+    assert len(outside(path)) == 2
+
+
+def test_a_retry_inside_one_writing_gets_the_first_entry_back(append, world, path, outside):
+    first, again = append(_full(world), _full(world))
+    assert again.repeated
+    assert again.leaf == first.leaf
+    assert len(outside(path)) == 2
+
+
+@pytest.mark.parametrize("change", [{"title": "two"}, {"plain": b"p"}, {"secret": b"s"}, {"name": "Flo Doe"}])
+def test_a_used_key_with_other_content_is_refused(append, world, ledger, change):
+    append(_full(world))
+    with pytest.raises(InvalidInput, match="stands for something else"):
+        append(_full(world, **change))
+    assert ledger.size == 2
+
+
+def test_a_key_is_its_actors_own(append, world, ledger):
+    append(world.document("one", idempotency_key="key"))
+    (other,) = append(world.document("two", idempotency_key="key", actor="other"))
+    assert not other.repeated
+    assert ledger.size == 3
+
+
+def _on_disk(path):
+    return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_no_digest_of_a_request_outlives_the_erasure_of_its_values(ledger, append, world, path):
+    """From one that did, a name could be guessed."""
+    (item,) = append(_full(world))
+    with ledger.writing(now=world.clock) as writer:
+        assert all(writer.erase(item.entry, name) for name in ("by", "secret"))
+        assert not writer.erase(item.entry, "by"), "it is gone"
+    assert hashlib.sha256(_full(world).intent()).digest() not in _on_disk(path)
+    with pytest.raises(InvalidInput, match="erasable values"):
+        append(_full(world))
+
+
+@pytest.mark.parametrize("version", [(3, 40, 1), (3, 51, 3)])
+def test_nothing_of_erased_values_remains_on_the_disk(path, world, outside, monkeypatch, version):
+    """Values of many lengths, so that pages split and leave old copies in their free space."""
+    journal = database.choose_journal(version)
+    monkeypatch.setattr(database, "choose_journal", lambda: journal)
+    chance, kept, erased = random.Random(3), [], []
+    with world.create(path) as ledger:
+        for number in range(20):
+            with ledger.writing(now=world.clock) as writer:
+                for part in range(20):
+                    name = f"<{number}-{part}>" + "x" * chance.choice([0, 50, 300, 3000, 9000])
+                    entry = writer.append(world.document("", personal=(Personal("by", name),))).entry
+                    kept.append((name, entry))
+                for _ in range(10):
+                    name, entry = kept.pop(chance.randrange(len(kept)))
+                    erased.append(name[: name.index(">") + 1].encode())
+                    assert writer.erase(entry, "by")
+        ledger.scrub()
+        assert ledger.personal(kept[0][1], "by") == kept[0][0]
+        assert [name for name in erased if name in _on_disk(path)] == []
+        with ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("one more"))
+    assert fsck(path).ok
+    assert len(outside(path, every_checkpoint=False)) == 402
+
+
+# --------------------------------------------------------------------------- the head
+
+
+def _tampered(path, *statements):
+    with sqlite3.connect(path, isolation_level=None) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            database.execute(statement)
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entries SET leaf = zeroblob(32) WHERE seq = 4",
+        "UPDATE nodes SET hash = zeroblob(32) WHERE level = 2",
+        "UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size = 4) WHERE size = 5",
+        "UPDATE checkpoints SET note = CAST(replace(note, 'trial', 'trail') AS BLOB) WHERE size = 5",
+        "DELETE FROM checkpoints WHERE size = 5",
+        "DELETE FROM entries WHERE seq = 4",
+        "DELETE FROM nodes",
+        "DELETE FROM checkpoints",
+    ],
+)
+def test_a_tree_that_does_not_extend_the_last_checkpoint_is_never_signed(copied, path, world, statement):
+    copied(entries=4)
+    _tampered(path, statement)
+    with Ledger.open(path, signer=world.signer()) as ledger:
+        with pytest.raises(Tampered), ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("one more"))
+        assert len(list(ledger.checkpoints())) <= 5
+
+
+def test_a_writer_that_waits_too_long_says_for_how_long(path, world):
+    with (
+        world.create(path) as ledger,
+        Ledger.open(path, signer=world.signer(), patience=0.05) as hasty,
+        ledger.writing(now=world.clock) as writer,
+    ):
+        writer.append(world.document("one"))
+        with pytest.raises(LedgerBusy, match=r"0\.05 s"), hasty.writing(now=world.clock):
+            pass
+    with Ledger.open(path, signer=world.signer(), patience=5) as later, later.writing(now=world.clock) as writer:
+        assert writer.append(world.document("two")).seq == 2
+
+
+def test_a_lock_that_comes_after_giving_up_is_given_back(path, world):
+    with world.create(path) as ledger, Ledger.open(path, signer=world.signer(), patience=0.05) as hasty:
+        with ledger.writing(now=world.clock):
+            for _ in range(3):
+                with pytest.raises(LedgerBusy), hasty.writing(now=world.clock):
+                    pass
+        for thread in threading.enumerate():
+            if thread.name == "ledger-lock":
+                thread.join(10)
+        with hasty.writing(now=world.clock) as writer:
+            writer.append(world.document("one"))
+    assert "ledger-lock" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_two_writings_at_once_with_one_ledger_are_refused(ledger, world):
+    with ledger.writing(now=world.clock), pytest.raises(UsageError), ledger.writing(now=world.clock):
+        pass
+    with ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("one"))

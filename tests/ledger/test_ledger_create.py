@@ -1,0 +1,148 @@
+"""Making a ledger, and opening one."""
+
+import sqlite3
+import stat
+
+import pytest
+
+from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, NewerFormat, NotFound, Refused
+from tallystick.ledger.database import choose_journal
+from tallystick.ledger.ledger import Ledger
+from tallystick.records import Draft
+
+
+def test_a_new_ledger_holds_its_genesis_under_a_checkpoint(path, world, outside):
+    with world.create(path) as ledger:
+        assert (ledger.size, ledger.origin) == (1, world.ORIGIN)
+        assert ledger.key.public == world.signer().public
+        assert ledger.entry(0).kind == "ledger"
+    assert len(outside(path)) == 1
+
+
+def test_a_new_ledger_can_begin_with_several_entries(path, world, outside):
+    first = [world.genesis(), world.document("house rules")]
+    Ledger.create(path, origin=world.ORIGIN, signer=world.signer(), first=first, now=world.TIME).close()
+    entries = outside(path)
+    assert [entry["kind"] for entry in entries] == ["ledger", "document"]
+    assert {entry["recorded_at"] for entry in entries} == {world.TIME}
+
+
+def test_a_new_ledger_is_for_its_owner_only(tmp_path, world):
+    path = tmp_path / "folder" / "ledger.db"
+    world.create(path, entries=1).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE((path.parent / "ledger.db.lock").stat().st_mode) == 0o600
+
+
+def test_an_existing_file_is_never_overwritten(path, world):
+    path.write_bytes(b"something dear")
+    with pytest.raises(Refused, match="never overwritten"):
+        world.create(path)
+    assert path.read_bytes() == b"something dear"
+
+
+def test_a_ledger_that_appears_meanwhile_is_never_overwritten(path, world, monkeypatch):
+    class Slow(Draft):
+        def seal(self, **place):
+            path.write_bytes(b"the other one was faster")
+            return super().seal(**place)
+
+    genesis = world.genesis()
+    slow = Slow(genesis.kind, genesis.actor, genesis.claimed_at, genesis.body)
+    with pytest.raises(Refused):
+        Ledger.create(path, origin=world.ORIGIN, signer=world.signer(), first=[slow], now=world.TIME)
+    assert path.read_bytes() == b"the other one was faster"
+    assert [item.name for item in path.parent.iterdir()] == ["ledger.db"]
+
+
+@pytest.mark.parametrize("flaw", ["no entry", "another kind", "another origin", "another key", "a bad second entry"])
+def test_a_creation_that_fails_leaves_nothing(path, world, flaw):
+    first = {
+        "no entry": [],
+        "another kind": [world.document("first")],
+        "another origin": [world.genesis(origin="other.example/" + world.ORIGIN[-36:])],
+        "another key": [world.genesis(world.signer(8))],
+        "a bad second entry": [world.genesis(), world.genesis()],
+    }[flaw]
+    with pytest.raises(InvalidRecord):
+        Ledger.create(path, origin=world.ORIGIN, signer=world.signer(), first=first, now=world.TIME)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_opening_a_missing_ledger_does_not_make_one(path):
+    with pytest.raises(NotFound, match="tallystick init"):
+        Ledger.open(path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_name_with_signs_that_addresses_use_is_only_a_name(tmp_path, world, outside):
+    path = tmp_path / "50% off?mode=ro#x.db"
+    world.create(path, entries=1).close()
+    assert len(outside(path.rename(tmp_path / "plain.db"))) == 2
+
+
+def test_a_file_that_is_not_sqlite_is_not_a_ledger(path):
+    path.write_bytes(b"not a database " * 100)
+    with pytest.raises(InvalidInput, match="not a tallystick ledger"):
+        Ledger.open(path)
+
+
+@pytest.mark.parametrize("content", ["empty", "tables of others"])
+def test_another_sqlite_file_is_not_a_ledger(path, content):
+    database = sqlite3.connect(path)
+    if content != "empty":
+        database.execute("CREATE TABLE entries (seq INTEGER)")
+    database.close()
+    path.touch()
+    with pytest.raises(InvalidInput, match="not a tallystick ledger"):
+        Ledger.open(path)
+
+
+def test_a_folder_is_not_a_ledger(tmp_path):
+    with pytest.raises(InvalidInput, match="not a tallystick ledger"):
+        Ledger.open(tmp_path)
+
+
+@pytest.mark.parametrize(("version", "error"), [(2, NewerFormat), (0, Malformed)])
+def test_a_ledger_of_another_layout_is_not_opened(path, world, version, error):
+    world.create(path).close()
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {version}")
+    database.close()
+    with pytest.raises(error, match=f"layout {version}"):
+        Ledger.open(path)
+
+
+def test_a_ledger_is_not_opened_with_the_key_of_another(path, world):
+    world.create(path).close()
+    with pytest.raises(KeyUnavailable, match="does not sign this ledger"):
+        Ledger.open(path, signer=world.signer(8))
+
+
+def test_without_a_key_a_ledger_can_be_read_and_not_written(path, world):
+    world.create(path).close()
+    for opened in (Ledger.open(path), Ledger.open(path, signer=world.signer(), read_only=True)):
+        with opened as ledger:
+            assert ledger.entry(0).seq == 0
+            with pytest.raises(KeyUnavailable), ledger.writing(now=world.clock):
+                pass
+
+
+def test_a_link_to_a_ledger_is_the_same_ledger(path, world, outside):
+    world.create(path).close()
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    with Ledger.open(link, signer=world.signer()) as ledger, ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("through the link"))
+    assert len(outside(path)) == 2
+    assert not path.with_name("link.db.lock").exists(), "both names share one lock"
+
+
+@pytest.mark.parametrize(
+    ("version", "mode"),
+    [((3, 40, 1), "truncate"), ((3, 51, 2), "truncate"), ((3, 51, 3), "wal"), ((3, 52, 0), "wal"), ((4, 0, 0), "wal")],
+)
+def test_the_journal_mode_avoids_the_wal_reset_bug(version, mode):
+    assert choose_journal(version).mode == mode
+    assert ".".join(map(str, version)) in choose_journal(version).reason

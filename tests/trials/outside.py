@@ -1,0 +1,74 @@
+"""A ledger checked from outside: the file format as documented, with nothing of tallystick.
+
+Plain sqlite3, hashlib and json; Ed25519 by cryptography. The root is the recursion of RFC 6962, section 2.1, as it
+stands there. Anything that does not hold is an AssertionError that says so.
+"""
+
+import base64
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+def root(leaves):
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    return hashlib.sha256(b"\x01" + root(leaves[:split]) + root(leaves[split:])).digest()
+
+
+def opened(note, vkey):
+    """(origin, size, root) of a signed checkpoint."""
+    name, key_id, encoded = vkey.split("+", 2)
+    blob = base64.b64decode(encoded, validate=True)
+    assert blob[0] == 1, "an Ed25519 key"
+    assert hashlib.sha256(name.encode() + b"\n" + blob).hexdigest()[:8] == key_id, "key id"
+    text, _, signatures = note.decode().rpartition("\n\n")
+    text += "\n"
+    dash, signer, signature = signatures.rstrip("\n").split(" ")
+    assert (dash, signer) == ("\u2014", name), "signature line"
+    signature = base64.b64decode(signature, validate=True)
+    assert signature[:4].hex() == key_id, "key id in the signature"
+    Ed25519PublicKey.from_public_bytes(blob[1:]).verify(signature[4:], text.encode())
+    origin, size, hashed = text.rstrip("\n").split("\n")
+    return origin, int(size), base64.b64decode(hashed, validate=True)
+
+
+def check(path, *, vkey=None, every_checkpoint=True):
+    """The entries of a ledger file, as JSON objects, after checking chain, tree and signatures."""
+    with closing(sqlite3.connect(f"file:{Path(path).as_posix()}?mode=rw", uri=True)) as db:
+        rows = db.execute("SELECT seq, leaf, prev, bytes FROM entries ORDER BY seq").fetchall()
+        notes = db.execute("SELECT size, previous, root, note FROM checkpoints ORDER BY size").fetchall()
+        nodes = db.execute("SELECT level, position, hash FROM nodes").fetchall()
+        attached = dict(db.execute("SELECT sha256, bytes FROM attachments").fetchall())
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    leaves = [hashlib.sha256(b"\x00" + raw).digest() for *_, raw in rows]
+    entries = [json.loads(raw) for *_, raw in rows]
+    for number, ((seq, leaf, prev, _), entry) in enumerate(zip(rows, entries, strict=True)):
+        assert seq == entry["seq"] == number, f"entry {number} is in its place"
+        assert leaf == leaves[number], f"entry {number} has its leaf hash"
+        before = leaves[number - 1] if number else bytes(32)
+        assert prev == before == bytes.fromhex(entry["prev"]), f"entry {number} follows the one before"
+        for line in entry.get("attachments", ()):
+            if "sha256" in line:
+                data = attached[bytes.fromhex(line["sha256"])]
+                assert hashlib.sha256(data).hexdigest() == line["sha256"]
+                assert len(data) == line["size"]
+    for level, position, stored in nodes:
+        assert stored == root(leaves[position << level : (position + 1) << level]), f"node {level}, {position}"
+    assert len(nodes) == sum(len(leaves) >> level for level in range(1, 64))
+    vkey = vkey or entries[0]["body"]["checkpoint_key"]
+    assert [previous for _, previous, _, _ in notes] == [0, *(size for size, *_ in notes[:-1])], "no fork of heads"
+    assert notes[-1][0] == len(rows), "the last checkpoint is of all entries"
+    for size, _, stored, note in notes if every_checkpoint else notes[-1:]:
+        assert opened(note, vkey) == (entries[0]["body"]["origin"], size, stored)
+        assert stored == root(leaves[:size]), f"the root at {size}"
+    return entries

@@ -1,0 +1,198 @@
+"""Trial: rows of a ledger file are changed behind its back. fsck finds each change and names the first bad entry.
+
+    python tests/trials/rows.py --seed 1 --entries 200 --cases 1000
+
+Every change is made on a copy by a plain connection, triggers dropped, as somebody would who can write the file but
+has not the key. The triggers are put back, so that only the rows can give it away.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants of this file
+
+import argparse
+import hashlib
+import json
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import outside
+import trial_ledger
+
+from tallystick.canonical import encode
+from tallystick.ledger.fsck import fsck
+
+COLUMNS = ("leaf", "prev", "kind", "actor", "recorded_at", "idempotency_key", "bytes")
+
+
+def leaf_of(raw):
+    return hashlib.sha256(b"\x00" + raw).digest()
+
+
+# Each change: (connection, seq, size) to the first entry that is bad after it.
+
+
+def delete(db, seq, size):
+    db.execute("DELETE FROM entries WHERE seq = ?", (seq,))
+    return seq
+
+
+def edit(column):
+    def change(db, seq, size):
+        (old,) = db.execute(f"SELECT {column} FROM entries WHERE seq = ?", (seq,)).fetchone()
+        new = bytes([*old[:-2], old[-2] ^ 1, old[-1]]) if isinstance(old, bytes) else f"{old or ''}x"
+        db.execute(f"UPDATE entries SET {column} = ? WHERE seq = ?", (new, seq))
+        return seq
+
+    return change
+
+
+def forge(db, seq, size):
+    """Other words in the bytes, and the leaf hash beside them made to fit."""
+    _put(db, seq, _said_otherwise(_raw(db, seq)))
+    return seq
+
+
+def forge_prev(db, seq, size):
+    """Another predecessor in the bytes, the columns made to fit."""
+    raw = _with(_raw(db, seq), prev="ab" * 32)
+    _put(db, seq, raw)
+    db.execute("UPDATE entries SET prev = ? WHERE seq = ?", (b"\xab" * 32, seq))
+    return seq
+
+
+def swap(db, seq, size):
+    """An entry and its neighbour change places."""
+    other = seq + 1 if seq + 1 < size else seq - 1
+    for here, there in ((seq, 10**9), (other, seq), (10**9, other)):
+        db.execute("UPDATE entries SET seq = ? WHERE seq = ?", (there, here))
+    return min(seq, other)
+
+
+def duplicate(db, seq, size):
+    """The same bytes once more at the end; the unique columns made to differ."""
+    columns = "kind, actor, recorded_at, NULL, bytes"
+    db.execute(
+        f"INSERT INTO entries SELECT ?, ?, ?, {columns} FROM entries WHERE seq = ?",
+        (size, b"\x01" * 32, b"\x02" * 32, seq),
+    )
+    return size
+
+
+def add(db, seq, size):
+    """A well-formed entry that follows the last one, with the nodes it completes, but under no checkpoint."""
+    raw = _with(_raw(db, seq), seq=size, prev=leaf_of(_raw(db, size - 1)).hex(), idempotency_key="forged")
+    db.execute(
+        "INSERT INTO entries SELECT ?, ?, ?, kind, actor, recorded_at, 'forged', ? FROM entries WHERE seq = ?",
+        (size, leaf_of(raw), leaf_of(_raw(db, size - 1)), raw, seq),
+    )
+    _plant_tree(db)
+    return size
+
+
+def relink(db, seq, size):
+    """An entry says something else, and everything after it is linked and hashed anew, up to the signed roots."""
+    _put(db, seq, _said_otherwise(_raw(db, seq)))
+    rewritten = []
+    for number in range(seq + 1, size):
+        prev = leaf_of(rewritten[-1][1] if rewritten else _raw(db, seq))
+        rewritten.append((number, _with(_raw(db, number), prev=prev.hex()), prev))
+    db.executemany("UPDATE entries SET prev = ? WHERE seq = ?", [(prev, number) for number, _, prev in rewritten])
+    for number, raw, _ in rewritten:
+        _put(db, number, raw)
+    _plant_tree(db)
+    return seq
+
+
+CHANGES = {
+    "delete": delete,
+    **{f"edit {column}": edit(column) for column in COLUMNS},
+    "forge": forge,
+    "forge prev": forge_prev,
+    "swap": swap,
+    "duplicate": duplicate,
+    "add": add,
+    "relink": relink,
+}
+
+
+def _raw(db, seq):
+    return db.execute("SELECT bytes FROM entries WHERE seq = ?", (seq,)).fetchone()[0]
+
+
+def _put(db, seq, raw):
+    db.execute("UPDATE entries SET bytes = ?, leaf = ? WHERE seq = ?", (raw, leaf_of(raw), seq))
+
+
+def _with(raw, **fields):
+    return encode(json.loads(raw) | fields)
+
+
+def _said_otherwise(raw):
+    body = json.loads(raw)["body"]
+    return _with(raw, body=body | ({"title": "something else"} if "title" in body else {"uuid": "another"}))
+
+
+def _plant_tree(db):
+    """Nodes and checkpoint roots recomputed as if nothing had been; the signatures cannot be."""
+    leaves = [leaf_of(raw) for (raw,) in db.execute("SELECT bytes FROM entries ORDER BY seq")]
+    db.execute("DELETE FROM nodes")
+    for level in range(1, len(leaves).bit_length()):
+        for position in range(len(leaves) >> level):
+            span = leaves[position << level : (position + 1) << level]
+            db.execute("INSERT INTO nodes VALUES (?, ?, ?)", (level, position, outside.root(span)))
+    for (size,) in db.execute("SELECT size FROM checkpoints").fetchall():
+        db.execute("UPDATE checkpoints SET root = ? WHERE size = ?", (outside.root(leaves[:size]), size))
+
+
+def altered(ledger, copy, change, *args):
+    """A copy of a ledger file with one change; what the change returned."""
+    shutil.copyfile(ledger, copy)
+    with closing(sqlite3.connect(copy)) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            db.execute(f"DROP TRIGGER {name}")
+        result = change(db, *args)
+        for _, sql in triggers:
+            db.execute(sql)
+        db.commit()
+    return result
+
+
+def trial(folder, *, seed, entries, cases):
+    """One line of figures; AssertionError if anything does not hold."""
+    path, copy = Path(folder) / "ledger.db", Path(folder) / "copy.db"
+    trial_ledger.create(path, entries=entries).close()
+    size = entries + 1
+    assert fsck(path).ok, "the ledger is good to begin with"
+    every = [(name, seq) for name in CHANGES for seq in range(size)]
+    chosen = every if cases >= len(every) else random.Random(seed).sample(every, cases)
+    for name, seq in chosen:
+        expected = altered(path, copy, CHANGES[name], seq, size)
+        examined = fsck(copy)
+        first = examined.problems[0] if examined.problems else "nothing"
+        assert examined.first_bad == expected, f"{name} of entry {seq}: expected {expected}, found {first}"
+    return f"rows: seed {seed}, {size} entries, {len(chosen)} changes, all found, each with the right first entry"
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--entries", type=int, default=200)
+    parser.add_argument("--cases", type=int, default=1000)
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            print(trial(folder, seed=options.seed, entries=options.entries, cases=options.cases))
+        except AssertionError as error:
+            print(f"rows: seed {options.seed}: FAILED: {error}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
