@@ -188,11 +188,21 @@ def test_history_knows_which_version_was_in_production_when(world):
     assert rules.history(world.book, "credit", as_of="2020-01-01T00:00:00.000000Z") == []
 
 
-@given(st.lists(st.sampled_from([*rules.SEVERITY, "other"])))
-def test_an_evaluation_is_green_only_if_something_passed_and_nothing_failed(verdicts):
+VERDICTS = (*rules.MEASURED, "not_applicable", "not_evaluable", "error", "other")
+
+
+@given(st.lists(st.sampled_from(VERDICTS)))
+def test_an_evaluation_is_green_only_if_something_was_measured_and_nothing_failed(verdicts):
     green = rules.rolled_up(verdicts) in rules.GREEN
     bad = {"fail", "inconclusive", "error", "not_evaluable", "other"}
-    assert green == (not bad & set(verdicts) and any(v != "not_applicable" for v in verdicts))
+    assert green == (not bad & set(verdicts) and bool(rules.MEASURED & set(verdicts)))
+
+
+def test_a_policy_counts_from_the_time_it_is_in_force(world):
+    model, policy, evaluation, decision = world.story()
+    world.approval(model, evaluation, decision, policy)
+    world.policy(version="2.0.0", effective_from="2099-01-01T00:00:00.000000Z")
+    assert world.problems(model) == []
 
 
 # ------------------------------------------------------------------------------- keys

@@ -287,9 +287,9 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 def test_explain_has_a_sentence_for_every_check_in_order() -> None:
     policy = parse(GOOD.encode(), name="p.yaml")
     sentences = explain(policy)
-    assert [line.split(": ")[0] for line in sentences] == list(PLAN)
-    assert any("wants at least 0.80" in line and "We chose parity." in line for line in sentences)
-    assert any("Watched." in line for line in sentences)
+    assert [one.check for one in sentences] == list(PLAN)
+    assert any("wants at least 0.80" in one.demand and "We chose parity." in one.because for one in sentences)
+    assert any("Watched." in one.because for one in sentences)
 
 
 def test_the_json_schema_knows_every_key() -> None:

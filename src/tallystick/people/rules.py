@@ -27,6 +27,7 @@ from tallystick.records import Entry, Ref
 
 __all__ = [
     "GREEN",
+    "MEASURED",
     "SEVERITY",
     "Standing",
     "Tenure",
@@ -47,7 +48,9 @@ __all__ = [
 ]
 
 SEVERITY: Final = ("pass", "not_applicable", "waived", "warn", "not_evaluable", "inconclusive", "fail", "error")
-"""Verdicts of checks, mildest first. The verdict of an evaluation is that of its worst check."""
+"""Verdicts of checks, mildest first."""
+MEASURED: Final = frozenset({"pass", "warn", "waived", "fail", "inconclusive"})
+"""Verdicts that rest on numbers; the others say why there are none."""
 GREEN: Final = frozenset({"pass", "warn"})
 
 
@@ -76,22 +79,30 @@ def plan_digest(ids: Iterable[str]) -> str:
 
 
 def rolled_up(verdicts: Iterable[str]) -> str:
-    """The verdict of an evaluation from those of its checks; none at all is an error."""
-    known = [verdict if verdict in SEVERITY else "error" for verdict in verdicts]
-    worst = max(known, key=SEVERITY.index, default="error")
-    if all(verdict == "not_applicable" for verdict in known):
+    """The verdict of an evaluation from those of its checks.
+
+    The worst counts: error, fail, inconclusive (a check that is not evaluable makes the whole so), warn (a waived
+    failure too), pass. Where nothing was measured at all, or a word is unknown, it is an error: never green.
+    """
+    present = set(verdicts)
+    if "error" in present or not present & MEASURED or present - MEASURED - {"not_applicable", "not_evaluable"}:
         return "error"
-    return {"not_applicable": "pass", "waived": "warn", "not_evaluable": "inconclusive"}.get(worst, worst)
+    if "fail" in present:
+        return "fail"
+    if present & {"inconclusive", "not_evaluable"}:
+        return "inconclusive"
+    return "warn" if present & {"warn", "waived"} else "pass"
 
 
 # --------------------------------------------------------------------------- policies and evaluations
 
 
-def policies_in_force(book: Book, *, stage: str, usecase: str, before: int | None = None) -> list[Entry]:
-    """The newest published version of each policy that governs a stage of a use case."""
+def policies_in_force(book: Book, *, stage: str, usecase: str, at: str, before: int | None = None) -> list[Entry]:
+    """The newest version of each policy that governs a stage of a use case and is in force at a time."""
     newest: dict[str, Entry] = {}
     for entry in _before(book.of_kind("policy"), before):
-        if entry.body.get("stage") == stage and _governs(entry, usecase):
+        in_force = str(entry.body.get("effective_from")) <= at
+        if entry.body.get("stage") == stage and _governs(entry, usecase) and in_force:
             newest[str(entry.body["id"])] = entry
     return list(newest.values())
 
@@ -225,7 +236,7 @@ def promotion_problems(
         before: look only at entries with a smaller index, as when an old promotion is verified.
     """
     usecase = _name_of(book, model, "usecase", "name")
-    policies = policies_in_force(book, stage=stage, usecase=usecase, before=before)
+    policies = policies_in_force(book, stage=stage, usecase=usecase, at=at, before=before)
     if not policies:
         return [f"no policy is published for stage {stage}: nothing was checked"]
     also = list(explained)
