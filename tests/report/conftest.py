@@ -285,7 +285,7 @@ def checks_of(*, fair: bool) -> list[dict[str, Any]]:
             "pass",
             0.8731 if fair else 0.9012,
             threshold={"fail_if": "< 0.78", "warn_if": None},
-            interval=interval(0.8672, 0.879),
+            interval=interval(0.8672, 0.879) if fair else interval(0.8961, 0.9063),
             reason="area under the curve is 0.873" if fair else "area under the curve is 0.901",
             replay="threshold-only",
         ),
