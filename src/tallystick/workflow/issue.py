@@ -18,7 +18,7 @@ from tallystick import signing
 from tallystick.canonical import Value, digest
 from tallystick.errors import NotFound, Refused
 from tallystick.ledger.ledger import Appended, extends
-from tallystick.people.book import Book, references
+from tallystick.people.book import Book
 from tallystick.people.duties import lineage
 from tallystick.people.keys import KeyRing
 from tallystick.proof.note import Checkpoint, open_checkpoint
@@ -79,7 +79,8 @@ def report(
     ring = KeyRing.of(book)
     if ring.seal is None:
         raise NotFound("the ledger has no report seal")
-    seal_key = signing.load_private(desk.keys / f"{signing.SEAL_KEY}.pem", passphrase=desk.passphrase)
+    path = desk.keys / f"{signing.SEAL_KEY}.pem"
+    seal_key = signing.for_documents(signing.load_private(path, passphrase=desk.passphrase), path)
     note = desk.ledger.latest_checkpoint()
     checkpoint = open_checkpoint(note, desk.ledger.key)
     anchored = None if anchor is None else _anchor(desk, anchor)
@@ -224,7 +225,7 @@ def _closed(book: Book, entries: Iterable[Entry]) -> list[Entry]:
         entry = waiting.pop()
         if entry.seq not in found:
             found[entry.seq] = entry
-            waiting += [book.get(ref) for ref in references(entry)]
+            waiting += [book.get(ref) for ref in entry.references]
     return [found[seq] for seq in sorted(found)]
 
 
