@@ -24,7 +24,7 @@ from tallystick.proof.note import VerifierKey
 from tallystick.proof.statement import Signed, check_statement
 from tallystick.records import LEDGER_ACTOR, Entry
 
-__all__ = ["RIGHTS", "ROLES", "KeyRing", "Person", "actor_id", "entitled"]
+__all__ = ["RIGHTS", "ROLES", "STATEMENT", "KeyRing", "Person", "actor_id", "entitled"]
 
 RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "engineer": frozenset({"record", "promote"}),
@@ -34,6 +34,8 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
 }
 """What each role may sign for. Recording needs no signature, so anybody with write access may record."""
 ROLES: Final = tuple(RIGHTS)
+STATEMENT: Final = "statement"
+"""The purpose of people's keys; the ledger's own have others."""
 
 
 def actor_id(fingerprint: str) -> str:
@@ -95,12 +97,23 @@ class KeyRing:
         actor = str(entry.body["actor"])
         if actor != entry.actor or actor in self.persons or actor == LEDGER_ACTOR:
             raise Tampered("key is registered for an actor who has one, or by another", where=f"entry {entry.seq}")
+        self._refuse_reuse(entry, key)
         if self.persons:
             stewards = [p.key for p in self.persons.values() if entitled(p.roles, "register")]
             _countersigned(entry, self.origin, stewards)
         elif not entitled(roles, "register"):
             raise Tampered("the first person registered is not a steward", where=f"entry {entry.seq}")
         return self._copy(persons={**self.persons, actor: Person(actor, roles, key, entry)})
+
+    def _refuse_reuse(self, entry: Entry, key: PublicKey) -> None:
+        """One key, one person, one purpose: under two names somebody could approve what they made."""
+        where = f"entry {entry.seq}"
+        if entry.body.get("purpose") != STATEMENT:
+            raise Tampered("a person's key is for another purpose", where=where, expected=STATEMENT)
+        if key == self.checkpoint_key:
+            raise Tampered("the ledger's own key is registered for a person", where=where)
+        if self.holder(key) is not None:
+            raise Tampered("key was registered before, for another actor", where=where)
 
     def _copy(self, *, persons: Mapping[str, Person] | None = None, seal: Entry | None = None) -> KeyRing:
         return KeyRing(
