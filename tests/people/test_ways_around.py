@@ -33,6 +33,42 @@ def published(world, signer, **changes):
     return world.add("policy", {**model.body, "approver": actor, **changes}, actor=actor, by=[signer])
 
 
+# ------------------------------------------------------------------------------- policies
+
+
+def test_an_engineer_publishes_no_policy(world):
+    policy = world.policy()
+    published(world, world.engineer, plan=["easy"])
+    assert in_force(world) == [policy]
+
+
+def test_a_policy_with_somebody_elses_signature_is_none(world):
+    policy = world.policy()
+    body = {**policy.body, "version": "2.0.0", "plan": ["easy"]}
+    world.add("policy", body, actor=world.actor(world.officer), by=[world.engineer])
+    assert in_force(world) == [policy]
+
+
+def test_a_policy_that_was_replaced_cannot_be_brought_back(world):
+    lax, strict = world.policy(version="1.0.0"), world.policy(version="2.0.0")
+    copied(world, lax)
+    assert in_force(world) == [strict]
+
+
+def test_a_policy_for_some_use_cases_governs_a_model_without_any(world):
+    policy = published(world, world.officer, applies_to={"usecases": ["credit"]})
+    assert in_force(world, usecase=None) == [policy]
+    assert in_force(world, usecase="marketing") == []
+    assert in_force(world, usecase="credit") == [policy]
+
+
+def test_a_model_that_names_something_else_as_its_use_case_has_none(world):
+    policy = world.policy()
+    lost, named = world.model(policy), world.model(world.usecase())
+    assert rules.usecase_of(world.book, lost) is None
+    assert rules.usecase_of(world.book, named) == "credit"
+
+
 # ------------------------------------------------------------------------------- keys
 
 

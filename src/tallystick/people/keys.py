@@ -12,19 +12,20 @@ So whoever holds the ledger's key cannot make an approver: that takes a steward'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from tallystick.canonical import unb64
-from tallystick.errors import NotFound, NotVerified, Tampered
+from tallystick.errors import Malformed, NotFound, NotVerified, Tampered
 from tallystick.people.book import Book
+from tallystick.proof.envelope import read_unverified
 from tallystick.proof.keys import PublicKey
 from tallystick.proof.note import VerifierKey
 from tallystick.proof.statement import Signed, check_statement
 from tallystick.records import LEDGER_ACTOR, Entry
 
-__all__ = ["RIGHTS", "ROLES", "STATEMENT", "KeyRing", "Person", "actor_id", "entitled"]
+__all__ = ["RIGHTS", "ROLES", "STATEMENT", "KeyRing", "Person", "actor_id", "entitled", "spoken"]
 
 RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "engineer": frozenset({"record", "promote"}),
@@ -130,9 +131,34 @@ class KeyRing:
         except KeyError:
             raise NotFound("nobody with this id has a key on the ledger", got=actor) from None
 
+    def may(self, actor: str, right: str) -> bool:
+        """Whether somebody may sign for this; nobody but registered people may."""
+        return actor in self.persons and entitled(self.persons[actor].roles, right)
+
     def holder(self, key: PublicKey) -> Person | None:
         """Whoever a key is registered for."""
         return next((person for person in self.persons.values() if person.key == key), None)
+
+    def sound(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Those entries whose signature holds, each statement only where it first stood.
+
+        Whoever can append can copy what somebody signed once more; the nonce in the statement says that it is old.
+        """
+        found: list[Entry] = []
+        said: set[bytes] = set()
+        for entry in entries:
+            payload = spoken(entry)
+            if payload not in said and self._holds(entry):
+                said.add(payload)
+                found.append(entry)
+        return found
+
+    def _holds(self, entry: Entry) -> bool:
+        try:
+            self.check(entry)
+        except NotVerified:
+            return False
+        return True
 
     def check(self, entry: Entry) -> Signed:
         """Check that an entry's statement was signed by its actor, with a key registered before it.
@@ -153,6 +179,14 @@ class KeyRing:
         if signed.signer_id != entry.actor:
             raise Tampered("statement names another signer", where=f"entry {entry.seq}", got=signed.signer_id)
         return signed
+
+
+def spoken(entry: Entry) -> bytes:
+    """The bytes that were signed, whatever the spelling of their base64; an entry without any speaks for itself."""
+    try:
+        return read_unverified(entry.statement or {})[1]
+    except Malformed:
+        return entry.raw
 
 
 def _registered_key(entry: Entry) -> PublicKey:

@@ -40,11 +40,13 @@ __all__ = [
     "plan_digest",
     "policies_in_force",
     "promotion_problems",
+    "published",
     "recorded_promotion_problems",
     "rolled_up",
     "seen",
     "standing",
     "unexplained",
+    "usecase_of",
 ]
 
 SEVERITY: Final = ("pass", "not_applicable", "waived", "warn", "not_evaluable", "inconclusive", "fail", "error")
@@ -97,19 +99,36 @@ def rolled_up(verdicts: Iterable[str]) -> str:
 # --------------------------------------------------------------------------- policies and evaluations
 
 
-def policies_in_force(book: Book, *, stage: str, usecase: str, at: str, before: int | None = None) -> list[Entry]:
-    """The newest version of each policy that governs a stage of a use case and is in force at a time."""
+def published(book: Book, ring: KeyRing, *, before: int | None = None) -> list[Entry]:
+    """Policies that somebody entitled signed, in order. Others are no policies, whoever put them on the ledger."""
+    sound = ring.sound(_before(book.of_kind("policy"), before))
+    return [entry for entry in sound if ring.may(entry.actor, "publish")]
+
+
+def policies_in_force(
+    book: Book, *, ring: KeyRing, stage: str, usecase: str | None, at: str, before: int | None = None
+) -> list[Entry]:
+    """The newest version of each policy that governs a stage of a use case and is in force at a time.
+
+    A model without a use case is governed by all: leaving it out must not be a way around a policy.
+    """
     newest: dict[str, Entry] = {}
-    for entry in _before(book.of_kind("policy"), before):
+    for entry in published(book, ring, before=before):
         in_force = str(entry.body.get("effective_from")) <= at
         if entry.body.get("stage") == stage and _governs(entry, usecase) and in_force:
             newest[str(entry.body["id"])] = entry
     return list(newest.values())
 
 
-def _governs(policy: Entry, usecase: str) -> bool:
+def _governs(policy: Entry, usecase: str | None) -> bool:
     named = policy.body.get("applies_to", {}).get("usecases")
-    return named is None or usecase in named
+    return named is None or usecase is None or usecase in named
+
+
+def usecase_of(book: Book, entry: Entry) -> str | None:
+    """The name of the use case that a model or an evaluation names; None if it names none."""
+    found = book.find(entry.body.get("usecase"))
+    return str(found.body.get("name")) if found is not None and found.kind == "usecase" else None
 
 
 def standing(book: Book, model: Entry, policy: Entry, *, before: int | None = None) -> Standing:
@@ -235,8 +254,8 @@ def promotion_problems(
         explained: explanations of earlier failures that the promotion itself would carry.
         before: look only at entries with a smaller index, as when an old promotion is verified.
     """
-    usecase = _name_of(book, model, "usecase", "name")
-    policies = policies_in_force(book, stage=stage, usecase=usecase, at=at, before=before)
+    usecase = usecase_of(book, model)
+    policies = policies_in_force(book, ring=ring, stage=stage, usecase=usecase, at=at, before=before)
     if not policies:
         return [f"no policy is published for stage {stage}: nothing was checked"]
     also = list(explained)
