@@ -69,6 +69,43 @@ def test_a_model_that_names_something_else_as_its_use_case_has_none(world):
     assert rules.usecase_of(world.book, named) == "credit"
 
 
+# ------------------------------------------------------------------------------- verdicts of people
+
+
+def two_officers(world):
+    second = Signer.generate("ed25519")
+    world.register(second, ["risk-officer"], also=[world.officer])
+    return second
+
+
+def test_a_refusal_cannot_be_covered_by_an_entry_that_its_author_did_not_sign(world):
+    second = two_officers(world)
+    model, policy, evaluation, decision = world.story()
+    world.approval(model, evaluation, decision, policy, signer=second, verdict="refused")
+    approved = world.approval(model, evaluation, decision, policy)
+    assert "refused by" in world.problems(model)[0]
+    body = {**approved.body, "verdict": "approved"}
+    world.add("approval", body, actor=world.actor(second), by=[world.engineer], speaks_of=decision, stage="production")
+    assert "refused by" in world.problems(model)[0]
+
+
+def test_an_approval_cannot_be_covered_either(world):
+    model, policy, evaluation, decision = world.story()
+    approved = world.approval(model, evaluation, decision, policy)
+    world.add("approval", dict(approved.body), actor=world.actor(world.officer), by=[world.engineer])
+    assert world.problems(model) == []
+
+
+def test_a_word_about_another_stage_covers_no_refusal(world):
+    second = two_officers(world)
+    model, policy, evaluation, decision = world.story()
+    world.approval(model, evaluation, decision, policy)
+    refused = world.approval(model, evaluation, decision, policy, signer=second, verdict="refused")
+    body = {**refused.body, "stage": "staging", "verdict": "approved"}
+    world.add("approval", body, actor=refused.actor, by=[second], speaks_of=decision, stage="staging")
+    assert "refused by" in world.problems(model)[0]
+
+
 # ------------------------------------------------------------------------------- keys
 
 

@@ -21,8 +21,7 @@ from tallystick.canonical import Value, digest, encode
 from tallystick.errors import Malformed, NotFound, NotVerified
 from tallystick.people.book import Book
 from tallystick.people.duties import makers
-from tallystick.people.keys import KeyRing, entitled
-from tallystick.proof.envelope import read_unverified
+from tallystick.people.keys import KeyRing, entitled, spoken
 from tallystick.records import Entry, Ref
 
 __all__ = [
@@ -277,7 +276,7 @@ def _missing_approval(
     book: Book, ring: KeyRing, *, model: Entry, found: Standing, stage: str, at: str, before: int | None
 ) -> list[str]:
     approved, refused, flaws = [], [], []
-    for entry in newest_verdicts(book, found.decision, before=before):
+    for entry in newest_verdicts(book, found.decision, ring=ring, stage=stage, before=before):
         problems = _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
         if problems:
             flaws += problems
@@ -289,32 +288,44 @@ def _missing_approval(
         return [f"refused by {entry.actor} in entry {entry.seq}" for entry in refused]
     if approved:
         return []
+    for entry in [] if flaws else _verdicts(book, found.decision, before):
+        flaws += _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
     seq = found.decision.seq if found.decision else -1
     return flaws or [f"nobody entitled has approved the decision in entry {seq}"]
 
 
-def newest_verdicts(book: Book, decision: Entry | None, *, before: int | None = None) -> list[Entry]:
+def newest_verdicts(
+    book: Book,
+    decision: Entry | None,
+    *,
+    ring: KeyRing | None = None,
+    stage: str | None = None,
+    before: int | None = None,
+) -> list[Entry]:
     """Each person's newest approval entry about a decision.
 
     A statement counts where it first stood: whoever can append cannot bring back a word that its author took back.
+
+    Args:
+        ring: leave out entries whose signature does not hold, lest they cover what their author did sign.
+        stage: leave out entries for other stages.
+        before: look only at entries with a smaller index.
     """
-    newest: dict[str, Entry] = {}
-    said: set[bytes] = set()
-    for entry in _before(book.of_kind("approval"), before):
-        if decision is not None and _names(entry, "decision", decision):
-            payload = _payload(entry)
-            if payload not in said:
-                newest[entry.actor] = entry
-            said.add(payload)
-    return list(newest.values())
+    said = [e for e in _verdicts(book, decision, before) if stage is None or e.body.get("stage") == stage]
+    heard = _first_standing(said) if ring is None else ring.sound(said)
+    return list({entry.actor: entry for entry in heard}.values())
 
 
-def _payload(entry: Entry) -> bytes:
-    """The bytes that were signed, whatever the spelling of their base64; they hold a nonce."""
-    try:
-        return read_unverified(entry.statement or {})[1]
-    except Malformed:
-        return entry.raw
+def _verdicts(book: Book, decision: Entry | None, before: int | None) -> list[Entry]:
+    approvals = _before(book.of_kind("approval"), before)
+    return [entry for entry in approvals if decision is not None and _names(entry, "decision", decision)]
+
+
+def _first_standing(entries: Iterable[Entry]) -> list[Entry]:
+    first: dict[bytes, Entry] = {}
+    for entry in entries:
+        first.setdefault(spoken(entry), entry)
+    return list(first.values())
 
 
 def _approval_flaws(
