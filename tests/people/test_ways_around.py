@@ -151,6 +151,14 @@ def test_a_check_that_is_answered_twice_and_one_that_is_not_are_found(world):
     assert any("exactly the checks planned" in problem for problem in world.problems(model))
 
 
+def test_a_failure_is_not_waived_by_writing_so(world):
+    usecase, policy = world.usecase(), world.policy()
+    model = world.model(usecase)
+    checks = [{"id": "a", "verdict": "pass"}, {"id": "b", "verdict": "waived"}]
+    judged(world, model, policy, checks=checks, verdict="warn")
+    assert any("counts a waiver" in problem for problem in world.problems(model))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -191,7 +191,10 @@ def _refusal() -> int:
 
 
 def _to_pass(value: dict[str, Value]) -> None:
+    """Every check too: a verdict that its checks do not give would be found without any key."""
     value["body"]["verdict"] = "pass"
+    for check in value["body"]["checks"]:
+        check["verdict"] = "pass"
 
 
 def _ending(folder: Path, seconds: float) -> None:

@@ -246,6 +246,8 @@ def evaluation_problems(book: Book, evaluation: Entry) -> list[str]:
         return [*problems, f"check results of {where} are not at hand"]
     if sorted(str(check.get("id")) for check in checks) != sorted(planned or ()):
         problems.append(f"{where} did not answer exactly the checks planned in entry {policy.seq}")
+    if any(check.get("verdict") == "waived" for check in checks):
+        problems.append(f"{where} counts a waiver, and no waiver is looked at here")
     if rolled_up(str(check.get("verdict")) for check in checks) != evaluation.body.get("verdict"):
         problems.append(f"verdict of {where} does not follow from its checks")
     return problems

@@ -13,10 +13,11 @@ from tallystick import signing
 from tallystick.errors import NotFound, NotVerified, TallystickError
 from tallystick.ledger import fsck as checks
 from tallystick.ledger.ledger import Ledger, extends
+from tallystick.people import audit
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.proof.note import VerifierKey
-from tallystick.records import KINDS, Entry, Ref
+from tallystick.records import Entry, Ref
 from tallystick.settings import Settings
 from tallystick.workflow.verify import trusted_keys
 
@@ -60,7 +61,7 @@ def examine(path: Path, *, anchor: Path | None = None, key: str | None = None) -
     size = None
     if found.ok:
         with Ledger.open(path, read_only=True) as ledger:
-            problems += _unsigned(ledger)
+            problems += _people(ledger)
             if anchor is not None:
                 size = _anchored(ledger, anchor, problems)
     return Examined(found.size, tuple(problems), found.notes, size)
@@ -73,23 +74,22 @@ def _key(path: Path, text: str) -> VerifierKey:
         return next((key for key in keys if key.name == ledger.origin), keys[0])
 
 
-def _unsigned(ledger: Ledger) -> Iterator[checks.Problem]:
-    """Entries whose kind demands a signature and whose signature does not hold."""
-    signed = tuple(kind.name for kind in KINDS.values() if kind.signed)
-    book = Book(ledger.entries(kind=("ledger", *signed)), origin=ledger.origin, parts=ledger.part)
+def _people(ledger: Ledger) -> Iterator[checks.Problem]:
+    """What people signed, and the rules of evaluation and promotion, over all entries."""
+    book = Book(ledger.entries(), origin=ledger.origin, parts=ledger.part)
     try:
         ring = KeyRing.of(book)
     except TallystickError as error:
         yield checks.Problem(None, "keys of people do not hold", str(error))
         return
-    for entry in book.of_kind(*(name for name in signed if name != "key")):
-        try:
-            said = ring.check(entry)
-        except NotVerified as error:
-            yield checks.Problem(entry.seq, f"signature of this {entry.kind} does not hold", str(error))
-            continue
+    for wrong in audit.signatures(book, ring):
+        yield checks.Problem(wrong.entry.seq, f"signature of this {wrong.entry.kind} does not hold", wrong.why)
+    for entry in ring.sound(book.of_kind(*audit.SIGNED)):
+        said = ring.check(entry)
         if said.speaks_of is not None and not ledger.leads(_ref(entry, said.speaks_of)):
             yield checks.Problem(entry.seq, f"this {entry.kind} was signed about an entry that is not in the ledger")
+    for wrong in (*audit.evaluations(book), *audit.promotions(book, ring)):
+        yield checks.Problem(wrong.entry.seq, f"this {wrong.entry.kind} breaks the rules", wrong.why)
 
 
 def _ref(entry: Entry, leaf: str) -> Ref:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from tallystick import signing
 from tallystick.canonical import Value, digest
-from tallystick.errors import NotFound, Refused
+from tallystick.errors import NotFound, Refused, Tampered
 from tallystick.ledger.ledger import Appended, extends
+from tallystick.people import audit
 from tallystick.people.book import Book
 from tallystick.people.duties import lineage
 from tallystick.people.keys import KeyRing
@@ -70,7 +71,7 @@ def report(
     Raises:
         NotFound: no such model, or the report seal is missing.
         MissingProgram: Pango is not installed.
-        Tampered: the anchor is not a beginning of this ledger.
+        Tampered: the anchor is not a beginning of this ledger, or something that people signed does not hold.
     """
     from tallystick.report import render, seal, view
 
@@ -79,6 +80,7 @@ def report(
     ring = KeyRing.of(book)
     if ring.seal is None:
         raise NotFound("the ledger has no report seal")
+    _refuse_what_does_not_hold(book, ring)
     path = desk.keys / f"{signing.SEAL_KEY}.pem"
     seal_key = signing.for_documents(signing.load_private(path, passphrase=desk.passphrase), path)
     note = desk.ledger.latest_checkpoint()
@@ -116,6 +118,17 @@ def report(
     }
     done = _recorded(desk, body, pdf)
     return Issued(done.entry, pdf, render.html(seen), desk.ledger.receipt(done.entry).to_bytes(), un_anchored)
+
+
+def _refuse_what_does_not_hold(book: Book, ring: KeyRing) -> None:
+    """The report tells what stands in the books; a forged approval among them would be told as one."""
+    found = [str(wrong) for wrong in (*audit.signatures(book, ring), *audit.promotions(book, ring))]
+    if found:
+        raise Tampered(
+            "no report over entries that do not hold: " + "; ".join(found[:3]),
+            got=f"{len(found)} problems",
+            remedy="See all of them with: tallystick ledger fsck",
+        )
 
 
 def _recorded(desk: Desk, body: dict[str, Value], pdf: bytes) -> Appended:

@@ -6,13 +6,13 @@ a key given by hand, or a file of keys. Keys inside the file are never used to t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from tallystick.errors import InvalidInput, NotFound, NotVerified, TallystickError, Unavailable
-from tallystick.people import rules
+from tallystick.people import audit
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
@@ -26,7 +26,6 @@ from tallystick.proof.verify import (
     verify_receipt,
     verify_report,
 )
-from tallystick.records import KINDS
 
 __all__ = ["MAX_FILE", "trusted_keys", "verify"]
 
@@ -178,31 +177,23 @@ def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
         yield Check("keys of people", "failed" if isinstance(error, NotVerified) else "unknown", str(error))
         return
     yield Check("keys of people", "ok", f"{len(ring.persons)} people, each registered by their key and a steward's")
-    yield _all("signatures", list(_unsigned(book, ring)), "everything that demands a signature has one that holds")
-    evaluations = book.of_kind("evaluation")
-    found = [text for entry in evaluations for text in rules.evaluation_problems(book, entry)]
     yield _all(
-        "evaluations follow policy", found, f"{len(evaluations)} evaluations answered the plans published before"
+        "signatures", audit.signatures(book, ring), "everything that demands a signature has one by somebody entitled"
     )
-    promotions = book.of_kind("promotion")
-    found = [
-        f"entry {entry.seq}: {text}"
-        for entry in promotions
-        for text in rules.recorded_promotion_problems(book, ring, entry)
-    ]
-    yield _all("promotions", found, f"{len(promotions)} promotions, each passed, explained and approved by another")
+    count = len(book.of_kind("evaluation"))
+    yield _all(
+        "evaluations follow policy", audit.evaluations(book), f"{count} evaluations answered the plans published before"
+    )
+    count = len(book.of_kind("promotion"))
+    yield _all(
+        "promotions",
+        audit.promotions(book, ring),
+        f"{count} promotions, each passed, explained and approved by another",
+    )
 
 
-def _unsigned(book: Book, ring: KeyRing) -> Iterator[str]:
-    signed = [kind.name for kind in KINDS.values() if kind.signed and kind.name != "key"]
-    for entry in book.of_kind(*signed):
-        try:
-            ring.check(entry)
-        except NotVerified as error:
-            yield f"entry {entry.seq}, a {entry.kind}: {error}"
-
-
-def _all(name: str, problems: list[str], good: str) -> Check:
+def _all(name: str, found: Iterable[audit.Wrong], good: str) -> Check:
+    problems = [str(wrong) for wrong in found]
     if not problems:
         return Check(name, "ok", good)
     more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""

@@ -1,0 +1,64 @@
+"""What people signed and decided, judged over a whole book: for whoever verifies, not for whoever acts.
+
+The rules ignore what does not count: a policy by somebody who may not publish, a promotion without an approval. Here
+it is named, for that it stands in the books at all is what an auditor wants to know. The same questions are asked of
+a ledger and of a pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tallystick.errors import NotVerified
+from tallystick.people import rules
+from tallystick.people.book import Book
+from tallystick.people.keys import KeyRing, spoken
+from tallystick.records import KINDS, Entry
+
+__all__ = ["SIGNED", "Wrong", "evaluations", "promotions", "signatures"]
+
+SIGNED: Final = tuple(kind.name for kind in KINDS.values() if kind.signed and kind.name != "key")
+"""Kinds that demand a signature; keys are judged by the ring itself."""
+_RIGHTS: Final = {"policy": "publish", "approval": "approve", "promotion": "promote"}
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """An entry that does not hold, and why."""
+
+    entry: Entry
+    why: str
+
+    def __str__(self) -> str:
+        return f"entry {self.entry.seq}, a {self.entry.kind}: {self.why}"
+
+
+def signatures(book: Book, ring: KeyRing) -> Iterator[Wrong]:
+    """Entries whose kind demands a signature: it holds, its signer is entitled, and nobody said it before."""
+    first: dict[bytes, int] = {}
+    for entry in book.of_kind(*SIGNED):
+        try:
+            ring.check(entry)
+        except NotVerified as error:
+            yield Wrong(entry, str(error))
+            continue
+        stood = first.setdefault(spoken(entry), entry.seq)
+        if stood != entry.seq:
+            yield Wrong(entry, f"its statement stood first in entry {stood}")
+        right = _RIGHTS.get(entry.kind)
+        if right is not None and not ring.may(entry.actor, right):
+            yield Wrong(entry, f"{entry.actor} may not {right}")
+
+
+def evaluations(book: Book) -> Iterator[Wrong]:
+    """Evaluations that did not follow the policy they name."""
+    for entry in book.of_kind("evaluation"):
+        yield from (Wrong(entry, text) for text in rules.evaluation_problems(book, entry))
+
+
+def promotions(book: Book, ring: KeyRing) -> Iterator[Wrong]:
+    """Promotions that broke a rule when they were recorded."""
+    for entry in book.of_kind("promotion"):
+        yield from (Wrong(entry, text) for text in rules.recorded_promotion_problems(book, ring, entry))
