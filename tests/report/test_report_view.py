@@ -252,7 +252,7 @@ def test_the_champion_and_the_challenger_stand_side_by_side(sample):
 def test_changes_against_the_version_before_name_both_values(sample):
     text = section_text(sample("promoted"), 3)
     assert "Parameter C: Version 1: 1; Version 2: 0.5" in text
-    assert "Training data: Version 1: adult-train 1994-05" in text
+    assert "Data: Version 1: adult-train 1994-05" in text
     assert "Verdict of the gates: Version 1: fail [13]; Version 2: warn [21]" in text
 
 
