@@ -35,6 +35,7 @@ __all__ = [
     "SEAL_KEY",
     "Passphrase",
     "PrivateKey",
+    "for_documents",
     "labels",
     "load_private",
     "load_public",
@@ -121,6 +122,17 @@ def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKey:
         raise KeyUnavailable(what, where=str(path), expected="a PKCS#8 PEM private key") from error
     if not isinstance(private, PrivateKey):
         raise KeyUnavailable("key is of an algorithm that is not used", where=str(path), expected="Ed25519 or P-256")
+    return private
+
+
+def for_documents(private: PrivateKey, where: Path) -> ec.EllipticCurvePrivateKey:
+    """The key as one that PDF readers accept a signature of: P-256; they reject Ed25519.
+
+    Raises:
+        KeyUnavailable: it is of another algorithm.
+    """
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise KeyUnavailable("key cannot seal documents", where=str(where), expected="P-256", got="Ed25519")
     return private
 
 

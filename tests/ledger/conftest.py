@@ -3,6 +3,7 @@
 The drafts, the outside checker and the loops are shared with the trials under tests/trials, which are also run alone.
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "trials"))
 import outside as outside_checker
 import trial_ledger
 
+from tallystick.ledger.ledger import Ledger
+
 
 @pytest.fixture
 def outside():
@@ -22,7 +25,7 @@ def outside():
 
 @pytest.fixture
 def world():
-    """Drafts, keys and clocks of the trials: ``world.document("title")``, ``world.signer()``, ``world.create(path)``."""
+    """Drafts, keys and clocks, as the trials use them: ``world.document("title")``, ``world.create(path)``."""
     return trial_ledger
 
 
@@ -31,10 +34,36 @@ def path(tmp_path):
     return tmp_path / "ledger.db"
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory):
+    """Ledger files, made once: durable appends are slow where disks are."""
+    made = {}
+
+    def template(**shape):
+        key = tuple(sorted(shape.items()))
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("template") / "ledger.db"
+            trial_ledger.create(made[key], **shape).close()
+        return made[key]
+
+    return template
+
+
 @pytest.fixture
-def ledger(path, world):
+def copied(templates, path):
+    """``copied(entries=3, batch=1)``: a closed ledger of that shape at ``path``."""
+
+    def copied(**shape):
+        shutil.copy(templates(**shape), path)
+        return path
+
+    return copied
+
+
+@pytest.fixture
+def ledger(copied, world):
     """A ledger with its genesis entry only, open for writing."""
-    with world.create(path) as ledger:
+    with Ledger.open(copied(), signer=world.signer()) as ledger:
         yield ledger
 
 

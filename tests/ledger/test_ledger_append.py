@@ -1,13 +1,18 @@
 """Appending: order, atomicity, references, idempotency, erasable values, and a head that is never signed over."""
 
+import hashlib
+import random
 import sqlite3
 import threading
+import unicodedata
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.errors import InvalidInput, InvalidRecord, LedgerBusy, Tampered, UsageError
+from tallystick.ledger import database
+from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger
 from tallystick.proof.merkle import verify_consistency, verify_inclusion
 from tallystick.proof.note import open_checkpoint
@@ -39,8 +44,6 @@ def test_a_writing_without_appends_signs_nothing(ledger, world):
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), max_size=5), max_size=6))
 def test_any_batches_make_a_ledger_that_holds_from_outside(tmp_path_factory, world, outside, batches):
-    import unicodedata
-
     path = tmp_path_factory.mktemp("ledger") / "ledger.db"
     titles = [[unicodedata.normalize("NFC", title) for title in batch] for batch in batches]
     with world.create(path) as ledger:
@@ -52,20 +55,52 @@ def test_any_batches_make_a_ledger_that_holds_from_outside(tmp_path_factory, wor
         for entry in ledger.entries():
             verify_inclusion(entry.seq, ledger.size, entry.leaf, ledger.inclusion_proof(entry.seq), heads[-1].root)
         for head in heads:
-            verify_consistency(
-                head.size, ledger.size, ledger.consistency_proof(head.size), head.root, heads[-1].root
-            )
+            verify_consistency(head.size, ledger.size, ledger.consistency_proof(head.size), head.root, heads[-1].root)
     assert [entry["body"]["title"] for entry in outside(path)[1:]] == [title for batch in titles for title in batch]
 
 
+def _failed_writing(ledger, world):
+    def fail():
+        with ledger.writing(now=world.clock) as writer:
+            writers.append(writer)
+            writer.append(world.document("in vain"))
+            raise ZeroDivisionError
+
+    writers = []
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    return writers[0]
+
+
 def test_an_exception_inside_a_writing_undoes_it_all(ledger, world, path, outside):
-    with pytest.raises(ZeroDivisionError), ledger.writing(now=world.clock) as writer:
-        writer.append(world.document("one"))
-        raise ZeroDivisionError
+    _failed_writing(ledger, world)
     assert ledger.size == 1
     with ledger.writing(now=world.clock) as writer:
         assert writer.append(world.document("two")).seq == 1
     assert len(outside(path)) == 2
+
+
+def test_an_append_that_failed_half_way_undoes_the_writing_even_if_nobody_minds(ledger, world, path, outside):
+    def go_on_regardless():
+        with ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("one"))
+            with pytest.raises(InvalidInput, match="too large"):
+                writer.append(world.document("two", attachments=(Attachment("big", "x/y", bytes(200_000)),)))
+
+    ledger._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
+    with pytest.raises(UsageError, match="half-way"):
+        go_on_regardless()
+    assert ledger.size == 1
+    assert len(outside(path)) == 1
+
+
+def test_a_draft_that_is_refused_leaves_the_writing_as_it_was(ledger, world, path, outside):
+    with ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("one"))
+        with pytest.raises(InvalidRecord):
+            writer.append(world.document("two", supersedes=Ref(9, "0" * 64)))
+        writer.append(world.document("three"))
+    assert [entry["body"].get("title") for entry in outside(path)] == [None, "one", "three"]
 
 
 def test_a_writer_reads_its_own_appends_and_others_do_not(ledger, world, path):
@@ -83,11 +118,8 @@ def test_receipts_come_only_after_the_writing_ended_well(ledger, world):
             _ = writer.receipts
     with pytest.raises(UsageError, match="has ended"):
         writer.append(world.document("two"))
-    with pytest.raises(ZeroDivisionError), ledger.writing(now=world.clock) as failed:
-        failed.append(world.document("three"))
-        raise ZeroDivisionError
     with pytest.raises(UsageError, match="nothing is recorded"):
-        _ = failed.receipts
+        _ = _failed_writing(ledger, world).receipts
 
 
 def test_a_receipt_proves_its_entry(ledger, world):
@@ -189,17 +221,45 @@ def test_a_key_is_its_actors_own(append, world, ledger):
     assert ledger.size == 3
 
 
-def test_nothing_in_the_file_lets_an_erased_value_be_guessed(append, ledger, world, path):
+def _on_disk(path):
+    return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_no_digest_of_a_request_outlives_the_erasure_of_its_values(ledger, append, world, path):
+    """From one that did, a name could be guessed."""
     (item,) = append(_full(world))
     with ledger.writing(now=world.clock) as writer:
-        assert writer.erase(item.entry, "by")
-        assert writer.erase(item.entry, "secret")
-        assert not writer.erase(item.entry, "secret")
+        assert all(writer.erase(item.entry, name) for name in ("by", "secret"))
+        assert not writer.erase(item.entry, "by"), "it is gone"
+    assert hashlib.sha256(_full(world).intent()).digest() not in _on_disk(path)
     with pytest.raises(InvalidInput, match="erasable values"):
         append(_full(world))
-    ledger.close()
-    assert b"Jo Doe" not in path.read_bytes()
-    assert b"Jo Doe" not in b"".join(other.read_bytes() for other in path.parent.iterdir())
+
+
+@pytest.mark.parametrize("version", [(3, 40, 1), (3, 51, 3)])
+def test_nothing_of_erased_values_remains_on_the_disk(path, world, outside, monkeypatch, version):
+    """Values of many lengths, so that pages split and leave old copies in their free space."""
+    journal = database.choose_journal(version)
+    monkeypatch.setattr(database, "choose_journal", lambda: journal)
+    chance, kept, erased = random.Random(3), [], []
+    with world.create(path) as ledger:
+        for number in range(20):
+            with ledger.writing(now=world.clock) as writer:
+                for part in range(20):
+                    name = f"<{number}-{part}>" + "x" * chance.choice([0, 50, 300, 3000, 9000])
+                    entry = writer.append(world.document("", personal=(Personal("by", name),))).entry
+                    kept.append((name, entry))
+                for _ in range(10):
+                    name, entry = kept.pop(chance.randrange(len(kept)))
+                    erased.append(name[: name.index(">") + 1].encode())
+                    assert writer.erase(entry, "by")
+        ledger.scrub()
+        assert ledger.personal(kept[0][1], "by") == kept[0][0]
+        assert [name for name in erased if name in _on_disk(path)] == []
+        with ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("one more"))
+    assert fsck(path).ok
+    assert len(outside(path, every_checkpoint=False)) == 402
 
 
 # --------------------------------------------------------------------------- the head
@@ -227,9 +287,8 @@ def _tampered(path, *statements):
         "DELETE FROM checkpoints",
     ],
 )
-def test_a_tree_that_does_not_extend_the_last_checkpoint_is_never_signed(path, world, statement):
-    with world.create(path, entries=4):
-        pass
+def test_a_tree_that_does_not_extend_the_last_checkpoint_is_never_signed(copied, path, world, statement):
+    copied(entries=4)
     _tampered(path, statement)
     with Ledger.open(path, signer=world.signer()) as ledger:
         with pytest.raises(Tampered), ledger.writing(now=world.clock) as writer:

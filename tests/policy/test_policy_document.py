@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -118,8 +119,8 @@ def test_layout_and_comments_do_not_change_the_digest_and_values_do() -> None:
             changed('"< 0.80"', '"< 0.81"'),
         )
     }
-    assert list(digests.values())[0] == list(digests.values())[1] == list(digests.values())[2]
-    assert len(set(digests.values())) == 2
+    first, comment, layout, value = digests.values()
+    assert first == comment == layout != value
 
 
 @pytest.mark.parametrize(
@@ -134,28 +135,28 @@ def test_layout_and_comments_do_not_change_the_digest_and_values_do() -> None:
         ("owner: model-risk", "owner: jo@bank.example", "owner:", "address"),
         ("version: 1.2.3", "version: 1.2", "version:", "metadata.version"),
         ("id: bench\n", "id: bias.approval\n", "id: bias.approval\n    type: benchmark", "stands twice"),
-        ('"< 0.80"', '"< 0"', "fail_if: \"< 0\"", "can never be reached"),
-        ('"< 0.80"', '"<= -0.1"', "fail_if: \"<= -", "can never be reached"),
-        ('"< 0.80"', '"<= 1"', "fail_if: \"<= 1", "always reached"),
-        ('"< 0.80"', '"> 0.80"', "fail_if: \"> 0.80", "wrong way"),
-        ('"< 0.80"', '"< nan"', "fail_if: \"< nan", "not a finite number"),
-        ('"< 0.80"', '"< 1e999"', "fail_if: \"< 1e999", "not a finite number"),
-        ('"< 0.80"', '"< 80%"', "fail_if: \"< 80%", "percentage"),
-        ('"< 0.80"', '"below 0.80"', "fail_if: \"below", "not of the form"),
+        ('"< 0.80"', '"< 0"', 'fail_if: "< 0"', "can never be reached"),
+        ('"< 0.80"', '"<= -0.1"', 'fail_if: "<= -', "can never be reached"),
+        ('"< 0.80"', '"<= 1"', 'fail_if: "<= 1', "always reached"),
+        ('"< 0.80"', '"> 0.80"', 'fail_if: "> 0.80', "wrong way"),
+        ('"< 0.80"', '"< nan"', 'fail_if: "< nan', "not a finite number"),
+        ('"< 0.80"', '"< 1e999"', 'fail_if: "< 1e999', "not a finite number"),
+        ('"< 0.80"', '"< 80%"', 'fail_if: "< 80%', "percentage"),
+        ('"< 0.80"', '"below 0.80"', 'fail_if: "below', "not of the form"),
         ('"< 0.80"', "0.80", "fail_if: 0.80", "fail_if"),
         (', fail_if: "< 0.80"', "", "{name: demographic", "checks nothing"),
-        ('warn_if: "> 0", fail', 'warn_if: "> 1", fail', "warn_if: \"> 1", "never be reached"),
-        ('"> 0", fail_if: "> 0.01%"', '"> 0.1", fail_if: "> 1%"', "warn_if: \"> 0.1\", f", "never reached before"),
+        ('warn_if: "> 0", fail', 'warn_if: "> 1", fail', 'warn_if: "> 1', "never be reached"),
+        ('"> 0", fail_if: "> 0.01%"', '"> 0.1", fail_if: "> 1%"', 'warn_if: "> 0.1", f', "never reached before"),
         ("score.range:", "score.rnge:", "score.rnge", "no check 'score.rnge'"),
         ('favourable: "yes"', "favourable: ''", "favourable: ''", "favourable"),
         ("sensitive: [sex, [sex, race]]", "sensitive: []", "sensitive", "sensitive"),
         ("sensitive: [sex, [sex, race]]", "sensitive: [sex, sex]", "gates:", "two checks have the id"),
         ("sensitive: [sex, [sex, race]]", "sensitive: [[sex, sex]]", "[sex, sex]", "twice"),
         ("[sex, [sex, race]]", "[sex]\n    require_groups: {race: [a]}", "race: [a]", "never looked at"),
-        ('regex: "AC-[0-9]{6}"', r'regex: "(a)\\1"', "regex: \"(a)", "back-reference"),
-        ('regex: "AC-[0-9]{6}"', 'regex: "(?=a)"', "regex: \"(?", "look-around"),
-        ('regex: "AC-[0-9]{6}"', 'regex: "("', "regex: \"(", "cannot be read"),
-        ('regex: "AC-[0-9]{6}"', 'dtype: int64, regex: "1"', "regex: \"1", "a regex needs text"),
+        ('regex: "AC-[0-9]{6}"', r'regex: "(a)\\1"', 'regex: "(a)', "back-reference"),
+        ('regex: "AC-[0-9]{6}"', 'regex: "(?=a)"', 'regex: "(?', "look-around"),
+        ('regex: "AC-[0-9]{6}"', 'regex: "("', 'regex: "(', "cannot be read"),
+        ('regex: "AC-[0-9]{6}"', 'dtype: int64, regex: "1"', 'regex: "1', "a regex needs text"),
         ("range: [0, 1]", "range: [1, 0]", "range: [1, 0", "begins at 1"),
         ("range: [0, 1]", "range: [null, null]", "range: [null", "checks nothing"),
         ("dtype: float64, range", "dtype: string, range", "range: [0, 1]", "needs numbers"),
@@ -164,7 +165,7 @@ def test_layout_and_comments_do_not_change_the_digest_and_values_do() -> None:
         ("{name: accuracy, ", "{name: accuracy, optional: true, ", "optional: true, fail", "cannot be optional"),
         ("score: score, ", "", "- id: bench", "roc_auc needs inputs.columns.score"),
         ("type: benchmark", "type: benchmark\n    decision: maybe", "decision: maybe", "known are point"),
-        ("{name: accuracy, fail_if:", "{name: brier, fail_if:", "fail_if: \"< 0.78", "wrong way"),
+        ("{name: accuracy, fail_if:", "{name: brier, fail_if:", 'fail_if: "< 0.78', "wrong way"),
         ("controls: [euaia-10.2]", "controls: [euaia-10.22]", "euaia-10.22", "Did you mean 'euaia-10.2'?"),
         ("apiVersion: tallystick/v1", "apiVersion: tallystick/v2", "apiVersion", "tallystick/v1"),
     ],
@@ -235,16 +236,19 @@ def test_plain_scalars_are_read_as_json_reads_them() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_reader_fail_in_another_way(data: bytes) -> None:
-    try:
+    with contextlib.suppress(InvalidPolicy):
         parse(data, name="x")
-    except InvalidPolicy as error:
-        assert (error.where or "").startswith("x")
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab:{[", max_size=3),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-                        ["apiVersion", "kind", "metadata", "gates", "id", "type", "columns", "metrics"]), inner, max_size=4),
-                    max_leaves=12))  # fmt: skip
+KEYS = st.sampled_from(["apiVersion", "kind", "metadata", "gates", "id", "type", "columns", "metrics"])
+SHAPES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab:{[", max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(SHAPES)
 def test_no_shape_makes_the_reader_fail_in_another_way(value: object) -> None:
     with pytest.raises(InvalidPolicy):
         parse(json.dumps(value).encode(), name="x")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import settings
 
 from tallystick.canonical import leaf_hash
@@ -152,3 +156,97 @@ def world(empty: World, vkey: VerifierKey) -> World:
         }
         world = world.add("evaluation", EVALUATION | refs)
     return world
+
+
+# ------------------------------------------------------------------ a signed PDF
+
+
+def _pdf(text: str) -> bytes:
+    """The smallest PDF of one page, written by hand."""
+    content = f"BT /F1 18 Tf 50 150 Td ({text}) Tj ET"
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Contents 4 0 R "
+        "/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>",
+        f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+    ]
+    data, offsets = "%PDF-1.7\n", []
+    for number, item in enumerate(objects, start=1):
+        offsets.append(len(data))
+        data += f"{number} 0 obj\n{item}\nendobj\n"
+    table = "0000000000 65535 f \n" + "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    trailer = f"trailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n{len(data)}\n%%EOF\n"
+    return f"{data}xref\n0 5\n{table}{trailer}".encode()
+
+
+def _certificate(private: ec.EllipticCurvePrivateKey) -> bytes:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Report seal of bank.example")])
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, private.public_key(), 7, start, start + timedelta(days=3650))
+    return builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+@pytest.fixture(scope="session")
+def make_pdf_signer():
+    from asn1crypto import keys as asn1_keys
+    from asn1crypto import x509 as asn1_x509
+    from pyhanko.sign import signers
+    from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+    def make(private: ec.EllipticCurvePrivateKey):
+        der = private.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return signers.SimpleSigner(
+            signing_cert=asn1_x509.Certificate.load(_certificate(private)),
+            signing_key=asn1_keys.PrivateKeyInfo.load(der),
+            cert_registry=SimpleCertificateStore(),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pdf_signer(make_pdf_signer):
+    return make_pdf_signer(ec.derive_private_key(11, ec.SECP256R1()))
+
+
+@pytest.fixture(scope="session")
+def certificate(pdf_signer) -> bytes:
+    return pdf_signer.signing_cert.dump()
+
+
+@pytest.fixture(scope="session")
+def plain_pdf() -> bytes:
+    return _pdf("Audit report")
+
+
+def _sealed(data: bytes, signer, evidence: bytes) -> bytes:
+    from pyhanko.pdf_utils import embed
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+    from pyhanko.sign import fields, signers
+
+    writer = IncrementalPdfFileWriter(BytesIO(data))
+    attached = embed.EmbeddedFileObject.from_file_data(writer, evidence)
+    embed.embed_file(writer, embed.FileSpec("evidence.json", embedded_data=attached))
+    meta = signers.PdfSignatureMetadata(
+        field_name="Seal",
+        subfilter=fields.SigSeedSubFilter.PADES,
+        md_algorithm="sha256",
+        certify=True,
+        docmdp_permissions=fields.MDPPerm.NO_CHANGES,
+    )
+    out = BytesIO()
+    signers.sign_pdf(writer, meta, signer=signer, output=out, bytes_reserved=4096)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def signed_pdf(plain_pdf, pdf_signer) -> bytes:
+    return _sealed(plain_pdf, pdf_signer, b'{"evidence":true}')
+
+
+@pytest.fixture(scope="session")
+def other_pdf(pdf_signer) -> bytes:
+    return _sealed(_pdf("Another one"), pdf_signer, b'{"evidence":true}')

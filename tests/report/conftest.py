@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -441,6 +442,12 @@ def refused() -> tuple[Book, Entry]:
 
 def promoted() -> tuple[Book, Entry]:
     shelf = Shelf()
+    promoted_story(shelf)
+    book = shelf.book()
+    return book, book.model("income-screening", 2)
+
+
+def promoted_story(shelf: Shelf) -> tuple[dict[str, Any], Any]:
     refs, first = refused_story(shelf)
     run(shelf, [refs["train"]], status="failed", name="train-reduction")
     refs = candidate(shelf, refs, 2, reduction="demographic-parity", C=0.5)
@@ -467,7 +474,7 @@ def promoted() -> tuple[Book, Entry]:
     }
     shelf.add("finding", finding, actor=OFFICER, basis="declared")
     approved = approval(shelf, refs, verdict, "approved")
-    promotion(shelf, refs, verdict, [approved], explained=why)
+    promoted_ref = promotion(shelf, refs, verdict, [approved], explained=why)
     seen = {
         "model_digest": refs["digest"],
         "where": "scoring-eu-1",
@@ -477,8 +484,56 @@ def promoted() -> tuple[Book, Entry]:
         "model": refs["model"],
     }
     shelf.add("deployment", seen, actor="p-ci000001")
+    return refs, promoted_ref
+
+
+def succeeded() -> tuple[Book, Entry]:
+    """A third version that took the place of the second, under a waiver."""
+    shelf = Shelf()
+    refs, before = promoted_story(shelf)
+    shelf.day = 9
+    refs = candidate(shelf, refs, 3, reduction="demographic-parity", C=0.25)
+    third = evaluation(shelf, refs, checks_of(fair=True), "warn", attempt=3)
+    verdict = decision(shelf, refs, third, "warn", {"pass": 4, "warn": 1})
+    waiver = {
+        "model": refs["model"],
+        "check": "bias.sex.eod",
+        "policy_digest": refs["policy_digest"],
+        "observed": 0.2981,
+        "worst_covered": 0.32,
+        "reason": "The reduction trades error rates for access.",
+        "owner": OFFICER,
+        "compensating_controls": ["weekly count of refusals by sex"],
+        "expires": "2027-03-31T00:00:00.000000Z",
+    }
+    waived = shelf.add("waiver", waiver, actor=OFFICER, basis="declared")
+    approved = approval(shelf, refs, verdict, "approved", conditions=[])
+    promotion(
+        shelf,
+        refs,
+        verdict,
+        [approved],
+        replaces=before,
+        waivers=[waived],
+        effective_from="2026-11-10T00:00:00.000000Z",
+    )
+    metric = {
+        "definition": {"name": "accuracy", "source": "share of right predictions"},
+        "value": 0.8301,
+        "unit": "share",
+        "dataset": refs["test"],
+        "slice": "all",
+        "n": 16281,
+        "counts": absent(),
+        "favourable_outcome": ">50K",
+        "of": refs["model"],
+    }
+    shelf.add("metric", metric)
+    shelf.add(
+        "alert", {"source": "monitor", "alert": {"model_digest": refs["digest"], "text": "drift"}}, basis="imported"
+    )
     book = shelf.book()
-    return book, book.model("income-screening", 2)
+    return book, book.model("income-screening", 3)
 
 
 def large() -> tuple[Book, Entry]:
@@ -504,7 +559,7 @@ def large() -> tuple[Book, Entry]:
             "schema.core",
             "schema",
             "pass" if i % 9 else "warn",
-            i % 9 == 0,
+            0 if i % 9 else 3,
             threshold={"fail_if": "> 12", "warn_if": "> 0"},
             replay="threshold-only",
         )
@@ -622,6 +677,7 @@ def bare() -> tuple[Book, Entry]:
 
 BOOKS: Mapping[str, Callable[[], tuple[Book, Entry]]] = {
     "promoted": promoted,
+    "succeeded": succeeded,
     "refused": refused,
     "large": large,
     "hostile": hostile,
@@ -644,6 +700,24 @@ def anchor_facts(book: Book) -> dict[str, Any]:
 @pytest.fixture
 def books() -> Mapping[str, Callable[[], tuple[Book, Entry]]]:
     return BOOKS
+
+
+@pytest.fixture
+def sample() -> Callable[..., Any]:
+    """The view of one of the sample books."""
+    from tallystick.report import view
+
+    def build(name: str, **more: Any) -> Any:
+        book, model_entry = BOOKS[name]()
+        return view.build(book, model_entry, **(anchor_facts(book) | more))
+
+    return build
+
+
+@pytest.fixture
+def story() -> Any:
+    """Everything needed to write another sample book."""
+    return sys.modules[__name__]
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def check(path, *, vkey=None, every_checkpoint=True):
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     leaves = [hashlib.sha256(b"\x00" + raw).digest() for *_, raw in rows]
     entries = [json.loads(raw) for *_, raw in rows]
-    for number, ((seq, leaf, prev, raw), entry) in enumerate(zip(rows, entries, strict=True)):
+    for number, ((seq, leaf, prev, _), entry) in enumerate(zip(rows, entries, strict=True)):
         assert seq == entry["seq"] == number, f"entry {number} is in its place"
         assert leaf == leaves[number], f"entry {number} has its leaf hash"
         before = leaves[number - 1] if number else bytes(32)

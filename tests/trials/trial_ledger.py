@@ -30,7 +30,9 @@ def genesis(key=None, origin=ORIGIN):
 
 
 def document(title, **fields):
-    return Draft("document", fields.pop("actor", "tester"), TIME, {"title": title, "type": "note", "digest": "0" * 64}, **fields)
+    return Draft(
+        "document", fields.pop("actor", "tester"), TIME, {"title": title, "type": "note", "digest": "0" * 64}, **fields
+    )
 
 
 def create(path, *, entries=0, batch=1):

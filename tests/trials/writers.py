@@ -1,6 +1,6 @@
 """Trial: several processes append to one ledger at once. No fork, gap, duplicate or loss; nobody starves.
 
-    python tests/trials/writers.py --seed 1 --writers 8 --appends 500
+python tests/trials/writers.py --seed 1 --writers 8 --appends 500
 """
 
 import argparse
@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import trial_ledger
 import outside
+import trial_ledger
 
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger

@@ -41,13 +41,16 @@ def checkpoint(front: Front, output: Path | None) -> None:
 @click.option(
     "--anchor", type=click.Path(path_type=Path), help="A checkpoint kept elsewhere: must be a beginning of this."
 )
+@click.option(
+    "--key", metavar="KEY|FILE", help="The ledger's public key from a source you trust; else that in entry 0."
+)
 @front
-def fsck(front: Front, anchor: Path | None) -> int:
+def fsck(front: Front, anchor: Path | None, key: str | None) -> int:
     """Derive everything again from the stored bytes and compare. Exits 1 if anything differs; repairs nothing."""
     from tallystick.workflow import health
 
     progress("reading every entry, link, node and signature")
-    found = health.examine(front.ledger, anchor=anchor)
+    found = health.examine(front.ledger, anchor=anchor, key=key)
     value = {
         "entries": found.entries,
         "problems": [{"entry": p.seq, "what": p.what, "detail": p.detail} for p in found.problems],

@@ -40,18 +40,19 @@ def verify(
 
     verdict = verbs.verify(file, key=key, trust=trust, receipt=receipt, anchor=anchor)
     if form == "json":
-        click.echo(json.dumps(verbs.as_json(verdict), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(verdict.value(), indent=2, ensure_ascii=False))
     else:
         for line in _lines(verdict):
             click.echo("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
-    return verbs.exit_code(verdict)
+    return verdict.exit_code
 
 
 def _lines(verdict: Verdict) -> list[str]:
     marks = {"ok": "ok", "failed": "FAILED", "unknown": "unknown"}
     rows = [(marks.get(check.outcome, check.outcome), check.name, check.detail) for check in verdict.checks]
     return [
-        f"key      {verdict.key}",
+        f"key           {verdict.key.name}",
+        f"fingerprint   {verdict.key.public.fingerprint}",
         "",
         *columns(rows),
         "",

@@ -25,11 +25,12 @@ Change = Callable[[dict[str, Value]], None]
 def edit_entry(path: Path, seq: int, change: Change) -> None:
     """Change one entry's bytes in place and nothing else."""
     with closing(sqlite3.connect(path)) as database, database:
-        _drop_guards(database)
+        guards = _drop_guards(database)
         (raw,) = database.execute("SELECT bytes FROM entries WHERE seq = ?", (seq,)).fetchone()
         value = Entry.parse(raw).value()
         change(value)
         database.execute("UPDATE entries SET bytes = ? WHERE seq = ?", (encode(value), seq))
+        _put_back(database, guards)
 
 
 def rewrite(path: Path, seq: int, change: Change, *, signer: Signer) -> None:
@@ -42,8 +43,7 @@ def rewrite(path: Path, seq: int, change: Change, *, signer: Signer) -> None:
         leaves = [leaf_hash(raw) for raw in forged]
         _replace_nodes(database, leaves)
         _replace_checkpoints(database, Entry.parse(forged[0]).body["origin"], leaves, signer)
-        for guard in guards:
-            database.execute(guard)
+        _put_back(database, guards)
 
 
 def _drop_guards(database: sqlite3.Connection) -> list[str]:
@@ -51,6 +51,11 @@ def _drop_guards(database: sqlite3.Connection) -> list[str]:
     for name, _ in guards:
         database.execute(f'DROP TRIGGER "{name}"')
     return [sql for _, sql in guards]
+
+
+def _put_back(database: sqlite3.Connection, guards: list[str]) -> None:
+    for guard in guards:
+        database.execute(guard)
 
 
 def _relinked(rows: list[bytes], seq: int, change: Change) -> list[bytes]:

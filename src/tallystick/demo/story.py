@@ -104,7 +104,9 @@ def _lay_out(folder: Path) -> None:
         shutil.copy(HERE / "project" / name, folder / name)
     (folder / "policies").mkdir()
     shutil.copy(shipped("policies") / "starter.yaml", folder / "policies")
-    (folder / ".gitignore").write_text(".tallystick/\nmodels/\npredictions/\ncopies/\n", encoding="utf-8")
+    (folder / ".gitignore").write_text(
+        ".tallystick/\nmodels/\npredictions/\ncopies/\nby-hand/\n*.checkpoint\n", encoding="utf-8"
+    )
     _print(f"A credit-like model's way through the ledger, on real data (Adult, UCI). Everything happens in {folder}")
     _commit()
 
@@ -159,15 +161,26 @@ def _forge() -> None:
     refusal = _refusal()
     _print(f"Somebody edits entry {refusal} in a copy of the database: the refusal becomes a pass.")
     forgery.edit_entry(Path("copies/edited/ledger.db"), refusal, _to_pass)
-    _tallystick("ledger fsck --ledger copies/edited/ledger.db", expect=1)
+    _tallystick("ledger fsck --ledger copies/edited/ledger.db --key .tallystick/ledger.vkey", expect=1)
     _print("")
     _print("Somebody with the ledger's real key does it in a copy from the day of the refusal,")
     _print("links every entry anew, rebuilds the tree and signs all checkpoints again. By itself it is whole:")
     signer = signing.load_signer(Path(".tallystick/keys/ledger.pem"), passphrase=no_passphrase)
     forgery.rewrite(Path("copies/at-the-refusal/ledger.db"), refusal, _to_pass, signer=signer)
-    _tallystick("ledger fsck --ledger copies/at-the-refusal/ledger.db")
+    _tallystick("ledger fsck --ledger copies/at-the-refusal/ledger.db --key .tallystick/ledger.vkey")
     _print("But it is not the ledger that the auditor's checkpoint speaks of:")
-    _tallystick("ledger fsck --ledger copies/at-the-refusal/ledger.db --anchor kept-by-auditor.checkpoint", expect=1)
+    _tallystick(
+        "ledger fsck --ledger copies/at-the-refusal/ledger.db --key .tallystick/ledger.vkey"
+        " --anchor kept-by-auditor.checkpoint",
+        expect=1,
+    )
+    shutil.copytree(".tallystick", "copies/after-the-approval")
+    forgery.rewrite(Path("copies/after-the-approval/ledger.db"), refusal, _to_pass, signer=signer)
+    _print("")
+    _print(
+        "In a copy from after the approval it takes no checkpoint: the officer's signature speaks for all before it."
+    )
+    _tallystick("ledger fsck --ledger copies/after-the-approval/ledger.db --key .tallystick/ledger.vkey", expect=1)
 
 
 def _refusal() -> int:

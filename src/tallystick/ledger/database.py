@@ -7,7 +7,8 @@ Rules:
   handler polls, and starves some writers for seconds.
 * ``synchronous=FULL`` with the rollback journal in TRUNCATE mode, or WAL where SQLite is free of the WAL-reset bug.
   Both sync all before a commit returns (DELETE mode would leave the end of the journal to the folder's next sync).
-* ``secure_delete`` overwrites what is erased, and neither journal mode leaves a copy of it behind.
+* ``secure_delete`` overwrites what is erased. Pages that were split earlier, and the WAL, may hold older copies:
+  :func:`rewrite` leaves none.
 * Errors of the driver leave this room as ours: :func:`translated`.
 
 Everything here is SQLite's dialect; another database gets a module of its own beside this one.
@@ -49,6 +50,7 @@ __all__ = [
     "connect",
     "laid_out",
     "locked",
+    "rewrite",
     "transaction",
     "translated",
 ]
@@ -272,6 +274,18 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def rewrite(connection: sqlite3.Connection) -> None:
+    """Write the whole file anew, without what lies in its free space, and empty the WAL."""
+    connection.set_authorizer(None)
+    try:
+        connection.execute("PRAGMA temp_store = FILE")  # VACUUM builds the new file in temporary storage
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.set_authorizer(authorizer(writing=True))
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, patience: float) -> Iterator[None]:
     """Hold ``<path>.lock``, and so be the only one who writes. The kernel frees it when a process dies.
@@ -281,7 +295,8 @@ def locked(path: Path, *, patience: float) -> Iterator[None]:
     """
     with _files(path):
         handle = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, path.stat().st_mode & 0o666)
-    if not _acquired(handle, patience):
+        acquired = _acquired(handle, patience)
+    if not acquired:
         raise _busy(path, patience)
     try:
         yield
@@ -313,10 +328,12 @@ def _acquired(handle: int, patience: float) -> bool:
         os.close(handle)
 
     threading.Thread(target=wait, name="ledger-lock", daemon=True).start()
-    arrived.wait(patience)
-    with settled:
-        if not outcome:
-            outcome.append("given up")
+    try:
+        arrived.wait(patience)
+    finally:
+        with settled:
+            if not outcome:
+                outcome.append("given up")
     return outcome == ["held"]
 
 

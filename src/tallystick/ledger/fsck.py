@@ -38,6 +38,8 @@ __all__ = ["Examined", "Facts", "Problem", "doctor_facts", "fsck"]
 _PAGE: Final = 256
 _MOST: Final = 1000
 """Problems, and notes, that are listed; a ruined file has as many as entries."""
+_SPAN: Final = "CASE WHEN level > 40 THEN 1 << 62 ELSE (position + 1) << level END"
+"""How many entries there must be for a node to be complete."""
 
 
 @dataclass(frozen=True)
@@ -449,20 +451,22 @@ class _Examination(Rows):
     # ----------------------------------------------------------------- what belongs to no entry
 
     def _check_counts(self, attachments: int) -> None:
-        size = self._stop
-        expected = sum(size >> level for level in range(1, size.bit_length()))
-        (nodes,) = self._one("SELECT count(*) FROM nodes WHERE (position + 1) << level <= ?", size)
-        (others,) = self._one("SELECT count(*) FROM links WHERE seq < ?", size)
-        (side,) = self._one("SELECT count(*) FROM side_values WHERE seq < ?", size)
+        """Rows that no entry accounts for: among the entries looked at by number, beyond the end at all."""
+        size, end = self._stop, "(SELECT coalesce(max(seq), -1) + 1 FROM entries)"
+        hashes = sum(size >> level for level in range(1, size.bit_length()))
+        for what, table, looked_at, beyond, expected in (
+            ("stored hashes that belong to no tree", "nodes", f"{_SPAN} <= ?", f"{_SPAN} > {end}", hashes),
+            ("references of no entry", "links", "seq < ?", f"seq >= {end}", self._links_seen),
+            ("side values that no entry commits to", "side_values", "seq < ?", f"seq >= {end}", self._side_seen),
+        ):
+            count = f"SELECT count(*) FROM {table} WHERE {looked_at} OR {beyond}"  # noqa: S608 - constants
+            self._say_left(what, self._one(count, size)[0] - expected)
         (stored,) = self._one("SELECT count(*) FROM attachments WHERE rowid <= ?", attachments)
-        if nodes > expected:
-            self._say(None, "stored hashes that belong to no tree", f"{nodes - expected}")
-        if others > self._links_seen:
-            self._say(None, "references of no entry", f"{others - self._links_seen}")
-        if side > self._side_seen:
-            self._say(None, "side values that no entry commits to", f"{side - self._side_seen}")
-        if stored > len(self._named):
-            self._say(None, "attachments that no entry names", f"{stored - len(self._named)}")
+        self._say_left("attachments that no entry names", stored - len(self._named))
+
+    def _say_left(self, what: str, count: int) -> None:
+        if count > 0:
+            self._say(None, what, str(count))
 
 
 @dataclass(frozen=True)

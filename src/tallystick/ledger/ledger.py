@@ -24,19 +24,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tallystick.canonical import Value, decode, digest, encode
 from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, Tampered, UsageError
-from tallystick.ledger.database import PATIENCE, connect, laid_out, locked, transaction, translated
+from tallystick.ledger.database import PATIENCE, connect, laid_out, locked, rewrite, transaction, translated
 from tallystick.ledger.reading import Reader, references
 from tallystick.proof.keys import Signer
 from tallystick.proof.merkle import completed, consistency_proof, node_hash, root_of, verify_consistency
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint, sign_note
+from tallystick.proof.receipt import Receipt
 from tallystick.records import FIRST_PREV, Draft, Entry, Ref
-
-if TYPE_CHECKING:
-    from tallystick.proof.receipt import Receipt
 
 __all__ = ["Appended", "Ledger", "Writer", "extends"]
 
@@ -158,6 +156,33 @@ class Ledger(Reader):
             KeyUnavailable: the ledger was opened without its key.
             Tampered: the stored tree is not what the last checkpoint signed; nothing is added to it.
         """
+        signer = self._must_be_writable()
+        with self._alone(), translated(self.path, patience=self._patience):
+            with transaction(self._connection):
+                writer = Writer(
+                    self.path, self._connection, key=self.key, signer=signer, now=now, patience=self._patience
+                )
+                try:
+                    yield writer
+                    writer.sign()
+                finally:
+                    writer.finish()
+            writer.release()
+
+    def scrub(self) -> None:
+        """Rewrite the file, so that nothing of erased values remains in its free space. Nothing else changes.
+
+        Takes time and temporary space by the size of the ledger, while writers wait.
+
+        Raises:
+            LedgerBusy, KeyUnavailable: as :meth:`writing`.
+            Unavailable: not enough space; the ledger is as it was.
+        """
+        self._must_be_writable()
+        with self._alone(), translated(self.path, patience=self._patience):
+            rewrite(self._connection)
+
+    def _must_be_writable(self) -> Signer:
         if self._signer is None:
             raise KeyUnavailable(
                 "ledger was opened without its checkpoint key",
@@ -166,17 +191,7 @@ class Ledger(Reader):
             )
         if self._writing:
             raise UsageError("this ledger is being written to already", where=str(self.path))
-        with self._alone(), translated(self.path, patience=self._patience):
-            with transaction(self._connection):
-                writer = Writer(
-                    self.path, self._connection, key=self.key, signer=self._signer, now=now, patience=self._patience
-                )
-                try:
-                    yield writer
-                    writer.sign()
-                finally:
-                    writer.finish()
-            writer.release()
+        return self._signer
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -207,6 +222,8 @@ class Writer(Reader):
         self._now = now
         self._open = True
         self._released = False
+        self._half_done = False
+        """An append that failed between its inserts: the whole writing has to be undone, also if the caller went on."""
         self._appended: list[Appended] = []
         self._head = None if genesis else self._checked_head()
         self._next = self._head.size if self._head else 0
@@ -221,8 +238,7 @@ class Writer(Reader):
             InvalidRecord: the table of kinds does not allow it, or a reference leads nowhere.
             InvalidInput: its idempotency key was used for something else.
         """
-        if not self._open:
-            raise UsageError("the writing has ended", where=str(self.path))
+        self._must_be_open()
         appended = self._repetition(draft) or self._record(draft)
         self._appended.append(appended)
         return appended
@@ -236,7 +252,13 @@ class Writer(Reader):
         """
         if not self._released:
             raise UsageError("nothing is recorded yet: receipts come after the with block", where=str(self.path))
-        return [self.receipt(item.entry) for item in self._appended]
+        return self.receipts_for(item.entry for item in self._appended)
+
+    def _must_be_open(self) -> None:
+        if not self._open:
+            raise UsageError("the writing has ended", where=str(self.path))
+        if self._half_done:
+            raise UsageError("an append failed half-way, the writing can only be undone", where=str(self.path))
 
     # ----------------------------------------------------------------- steps of an append
 
@@ -246,11 +268,13 @@ class Writer(Reader):
         entry = self._sealed(draft)
         leaf = entry.leaf
         targets = self._targets(entry)
+        self._half_done = True
         with translated(self.path, patience=self._patience):
             self._insert(entry, leaf)
             self._insert_parts(entry.seq, draft)
             self._connection.executemany("INSERT INTO links VALUES (?, ?)", [(entry.seq, target) for target in targets])
             self._insert_nodes(leaf)
+        self._half_done = False
         self._next += 1
         self._prev = leaf.hex()
         return Appended(entry.seq, leaf, entry)
@@ -354,12 +378,14 @@ class Writer(Reader):
     # ----------------------------------------------------------------- erasing
 
     def erase(self, entry: Entry, name: str) -> bool:
-        """Erase one erasable value and its salt; the entry stays. Whether there was anything to erase."""
-        if not self._open:
-            raise UsageError("the writing has ended", where=str(self.path))
+        """Erase one erasable value and its salt; the entry stays. Whether there was anything to erase.
+
+        Call :meth:`Ledger.scrub` once all is erased that has to be.
+        """
+        self._must_be_open()
         with translated(self.path, patience=self._patience):
             found = self._connection.execute("DELETE FROM side_values WHERE seq = ? AND name = ?", (entry.seq, name))
-            return found.rowcount > 0
+        return found.rowcount > 0
 
     # ----------------------------------------------------------------- the head
 
@@ -387,6 +413,7 @@ class Writer(Reader):
 
     def sign(self) -> None:
         """Sign the tree as it is now, if it grew, after proving to ourselves that it extends the last one signed."""
+        self._must_be_open()
         if self._next == (self._head.size if self._head else 0):
             return
         root = root_of(self._next, self.node)

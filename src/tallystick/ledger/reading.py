@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tallystick.canonical import Value, commitment, decode, digest
 from tallystick.errors import Malformed, NotFound, Tampered
 from tallystick.ledger.database import PATIENCE, translated
 from tallystick.proof.merkle import consistency_proof, inclusion_proof
 from tallystick.proof.note import VerifierKey, open_checkpoint
+from tallystick.proof.receipt import Receipt
 from tallystick.records import KINDS, Entry, Ref
-
-if TYPE_CHECKING:
-    from tallystick.proof.receipt import Receipt
 
 __all__ = ["Reader", "Rows", "checked_part", "genesis_key", "references"]
 
@@ -229,11 +227,13 @@ class Reader(Rows):
 
     def receipt(self, entry: Entry) -> Receipt:
         """What its recorder takes home: the entry's bytes, and that they are under the newest checkpoint."""
-        from tallystick.proof.receipt import Receipt
+        return self.receipts_for([entry])[0]
 
+    def receipts_for(self, entries: Iterable[Entry]) -> list[Receipt]:
+        """Receipts under one checkpoint, the newest."""
         note = self.latest_checkpoint()
         size = open_checkpoint(note, self.key).size
-        return Receipt(entry.raw, entry.seq, tuple(self.inclusion_proof(entry.seq, size)), note)
+        return [Receipt(entry.raw, entry.seq, tuple(self.inclusion_proof(entry.seq, size)), note) for entry in entries]
 
     def inclusion_proof(self, seq: int, size: int | None = None) -> list[bytes]:
         """That entry ``seq`` is in the tree of ``size`` entries (all, if not said): from its sibling up."""

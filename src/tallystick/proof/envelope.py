@@ -16,7 +16,7 @@ from tallystick.canonical import Value, b64, unb64
 from tallystick.errors import InvalidInput, Malformed, Tampered
 from tallystick.proof.keys import PublicKey, Signer
 
-__all__ = ["MAX_SIGNATURES", "PAYLOAD_TYPE", "Opened", "open_envelope", "pae", "seal"]
+__all__ = ["MAX_SIGNATURES", "PAYLOAD_TYPE", "Opened", "open_envelope", "pae", "read_unverified", "seal"]
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MAX_SIGNATURES: Final = 100
@@ -77,6 +77,16 @@ def open_envelope(envelope: Value, keys: Iterable[PublicKey]) -> Opened:
             got=", ".join(ascii(hint[:16]) for hint, _ in signatures[:5]) or "none",
         )
     return Opened(payload_type, payload, fingerprints)
+
+
+def read_unverified(envelope: Value) -> tuple[str, bytes]:
+    """Type and payload of an envelope that nobody vouches for: for saying what is claimed, never for believing it.
+
+    Raises:
+        Malformed: not an envelope.
+    """
+    payload_type, payload, _ = _parts(envelope)
+    return payload_type, payload
 
 
 def _signed_by(known: Mapping[str, PublicKey], hint: str, signature: bytes, message: bytes) -> str | None:

@@ -18,11 +18,11 @@ from typing import Final
 
 from tallystick.canonical import Value, decode, digest, encode
 from tallystick.errors import InvalidInput, InvalidRecord, Malformed, Tampered
-from tallystick.proof.envelope import PAYLOAD_TYPE, open_envelope, seal
+from tallystick.proof.envelope import PAYLOAD_TYPE, open_envelope, read_unverified, seal
 from tallystick.proof.keys import PublicKey, Signer
 from tallystick.records import KINDS, Draft, Entry
 
-__all__ = ["BINDING", "PREDICATES", "STATEMENT_TYPE", "Signed", "check_statement", "sign_draft"]
+__all__ = ["BINDING", "PREDICATES", "STATEMENT_TYPE", "Signed", "check_statement", "read_statement", "sign_draft"]
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 BINDING: Final = "tallystick"
@@ -44,7 +44,7 @@ class Signed:
     signer_id: str
     """The actor that the statement names; whether the key is theirs is checked in ``people``."""
     fingerprints: frozenset[str]
-    """The keys that signed, as fingerprints."""
+    """The keys that signed, as fingerprints; none where no key was held against it."""
     signed_at: str
     """The signer's clock."""
     speaks_of: str | None
@@ -125,13 +125,33 @@ def check_statement(entry: Entry, *, ledger: str, keys: Iterable[PublicKey]) -> 
         Malformed: no statement, or one that is not well-formed.
         Tampered: no signature by these keys, or a statement about another ledger, kind, subject or content.
     """
-    where = f"entry {entry.seq}"
+    opened = open_envelope(_envelope(entry), keys)
+    return _matching(entry, opened.payload_type, opened.payload, ledger, opened.fingerprints)
+
+
+def read_statement(entry: Entry, *, ledger: str) -> Signed:
+    """What the statement in an entry claims, held against the entry and no key: nobody is proven to have signed it.
+
+    Raises:
+        Malformed: no statement, or one that is not well-formed.
+        Tampered: a statement about another ledger, kind, subject or content.
+    """
+    payload_type, payload = read_unverified(_envelope(entry))
+    return _matching(entry, payload_type, payload, ledger, frozenset())
+
+
+def _envelope(entry: Entry) -> Mapping[str, Value]:
     if entry.statement is None:
-        raise Malformed("entry carries no statement", where=where)
-    opened = open_envelope(entry.statement, keys)
-    if opened.payload_type != PAYLOAD_TYPE:
-        raise Tampered("envelope holds no statement", where=where, expected=PAYLOAD_TYPE, got=opened.payload_type)
-    statement = decode(opened.payload, what="statement")
+        raise Malformed("entry carries no statement", where=f"entry {entry.seq}")
+    return entry.statement
+
+
+def _matching(entry: Entry, payload_type: str, payload: bytes, ledger: str, fingerprints: frozenset[str]) -> Signed:
+    """The statement that the payload spells, if it speaks of this entry."""
+    where = f"entry {entry.seq}"
+    if payload_type != PAYLOAD_TYPE:
+        raise Tampered("envelope holds no statement", where=where, expected=PAYLOAD_TYPE, got=payload_type)
+    statement = decode(payload, what="statement")
     binding = _binding(statement)
     content = entry.content()
     _same("type", statement.get("_type"), STATEMENT_TYPE, where)
@@ -142,7 +162,7 @@ def check_statement(entry: Entry, *, ledger: str, keys: Iterable[PublicKey]) -> 
     _same("content", binding["content"], {"sha256": digest(content)}, where)
     return Signed(
         signer_id=binding["signer"],
-        fingerprints=opened.fingerprints,
+        fingerprints=fingerprints,
         signed_at=binding["signed_at"],
         speaks_of=binding["speaks_of"],
         stage=binding["stage"],

@@ -75,25 +75,39 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     styles: tuple[str, ...]
-    """For each column ``text``, ``number``, ``digest``, ``code`` or ``verdict``."""
+    """For each column ``text``, ``short``, ``number``, ``code`` or ``verdict``."""
     left_out: int = 0
     kind: str = field(default="table", init=False)
 
     @property
     def shares(self) -> tuple[int, ...]:
-        """Percent of the width for each column and for the last, the entries: by the length of what stands in them."""
-        weights = [self._weight(position) for position in range(len(self.columns))]
-        shares = [int((100 - _ENTRIES) * weight / sum(weights)) for weight in weights]
-        shares[weights.index(max(weights))] += 100 - _ENTRIES - sum(shares)
+        """Percent of the width for each column and for the last, the entries.
+
+        Numbers and verdicts get what they need to stay on one line; the texts share the rest by their length.
+        """
+        character = 0.8 if len(self.columns) > 5 else 0.88
+        tight = [style in _ONE_LINE for style in self.styles]
+        needs = [self._need(position, one_line=tight[position]) for position in range(len(self.columns))]
+        fixed = sum(need for need, is_tight in zip(needs, tight, strict=True) if is_tight) * character
+        scale = character * min(1.0, _MOST_TIGHT / fixed) if fixed and not all(tight) else 0.0
+        left = 100 - _ENTRIES - fixed * (scale / character)
+        loose = sum(need for need, is_tight in zip(needs, tight, strict=True) if not is_tight or not scale)
+        shares = [
+            int(need * scale if is_tight and scale else left * need / loose)
+            for need, is_tight in zip(needs, tight, strict=True)
+        ]
+        shares[shares.index(max(shares))] += 100 - _ENTRIES - sum(shares)
         return (*shares, _ENTRIES)
 
-    def _weight(self, position: int) -> float:
+    def _need(self, position: int, *, one_line: bool) -> float:
+        """How many characters wide a column wants to be."""
         texts = [row.cells[position] for row in self.rows]
         longest = max((len(text) for text in texts), default=0)
+        header = max((len(word) for word in self.columns[position].split()), default=0)
+        if one_line:
+            return max(header, min(longest, 18)) + 2.5
         mean = sum(len(text) for text in texts) / max(len(texts), 1)
-        words = max((len(word) for word in self.columns[position].split()), default=0)
-        wanted = max(words + 1, min(longest, 2 * mean, 60))
-        return float(max(6, wanted)) ** 0.75
+        return float(max(header + 2, min(longest, 2 * mean, 60), 6) ** 0.75)
 
 
 @dataclass(frozen=True)
@@ -119,6 +133,10 @@ class CheckCard:
 
 _ENTRIES: Final = 8
 """Percent of a table's width for the references to entries."""
+_ONE_LINE: Final = frozenset({"number", "verdict", "short"})
+"""Styles of cells that are not to be broken."""
+_MOST_TIGHT: Final = 58.0
+"""Percent of the width that columns of numbers and verdicts may take together."""
 
 
 Block = Facts | Table | Note | CheckCard | Picture

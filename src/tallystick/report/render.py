@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tallystick.canonical import digest
+from tallystick.canonical import digest, time_text
 from tallystick.errors import InvalidInput, MissingProgram
 from tallystick.report import words
 from tallystick.report.view import View
@@ -39,12 +39,16 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def html(view: View, *, templates: Path | None = None) -> str:
     """The report as one HTML file: styles inline, no script, nothing to fetch."""
+    return _page(view, _folder(templates), made_at=view.as_of)
+
+
+def _page(view: View, folder: Path, *, made_at: str) -> str:
     from markupsafe import Markup
 
-    folder = _folder(templates)
-    css = (folder / "audit.css").read_text(encoding="utf-8")
+    css = Markup((folder / "audit.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file, no record in it
     head = words.shortened(f"{view.name}, version {view.version}", 90)
-    return _environment(folder).get_template("audit.html.j2").render(view=view, css=Markup(css), head=head)
+    template = _environment(folder).get_template("audit.html.j2")
+    return template.render(view=view, css=css, head=head, made_at=f"{made_at[:19]}Z")
 
 
 def pdf(view: View, attached: bytes, *, identifier: bytes, moment: datetime, templates: Path | None = None) -> bytes:
@@ -63,7 +67,7 @@ def pdf(view: View, attached: bytes, *, identifier: bytes, moment: datetime, tem
         raise InvalidInput("evidence is not that of the view", expected=view.evidence_sha256, got=digest(attached))
     if moment.tzinfo is None:
         raise InvalidInput("time has no zone", got=moment.isoformat())
-    page = html(view, templates=templates)
+    page = _page(view, _folder(templates), made_at=time_text(moment))
     with _ONE_AT_A_TIME, _fixed_epoch(moment):
         data, unknown = _written(page, attached, identifier, moment)
         if unknown:
@@ -116,14 +120,21 @@ def _written(page: str, attached: bytes, identifier: bytes, moment: datetime) ->
         relationship="Source",
         url_fetcher=_fetcher(),
     )
-    with _unknown_characters() as unknown:
+    with _unknown_characters() as unknown, _nothing_fetched():
         document = weasyprint.HTML(string=page, base_url=None, url_fetcher=_fetcher(), media_type="print")
         data: bytes = document.write_pdf(
             pdf_variant=PDF_VARIANT,
             pdf_identifier=hashlib.sha256(identifier).digest()[:16],
             attachments=[attachment],
+            finisher=_each_file_once,
         )
     return data, frozenset(unknown)
+
+
+def _each_file_once(_document: Any, pdf_file: Any) -> None:
+    """WeasyPrint lists an attached file twice among the associated files."""
+    files = list(dict.fromkeys(pdf_file.catalog["AF"]))
+    pdf_file.catalog["AF"][:] = files
 
 
 def _fetcher() -> Any:
@@ -142,6 +153,17 @@ def _fetcher() -> Any:
             return URLFetcherResponse(url, body, {"Content-Type": media_type})
 
     return InMemory({})
+
+
+@contextmanager
+def _nothing_fetched() -> Iterator[None]:
+    """A template that names an address is an error, not a picture left out."""
+    from weasyprint.urls import FatalURLFetchingError
+
+    try:
+        yield
+    except FatalURLFetchingError as error:
+        raise InvalidInput("a report fetches nothing", got=str(error)[:120]) from error
 
 
 @contextmanager

@@ -159,6 +159,26 @@ class Story:
         return [entry for entry in self.book.of_kind("finding") if names(entry, "review", review)]
 
     @cached_property
+    def open_findings(self) -> list[Entry]:
+        return [e for review in self.reviews for e in self.findings(review) if e.body.get("closure") is None]
+
+    @cached_property
+    def conditions(self) -> list[tuple[Entry, Mapping[str, Value]]]:
+        """Conditions that approvals set, each with its approval."""
+        return [
+            (entry, condition)
+            for entry in self.approvals
+            if entry.body.get("verdict") == "approved" and isinstance(entry.body.get("conditions"), list)
+            for condition in entry.body["conditions"]
+            if isinstance(condition, Mapping)
+        ]
+
+    @cached_property
+    def makers_among_approvers(self) -> list[str]:
+        approvers = {e.actor for e in self.approvals if e.body.get("verdict") == "approved"}
+        return sorted(approvers & set(self.makers))
+
+    @cached_property
     def deployments(self) -> list[Entry]:
         digest = self.model.body.get("digest")
         return [entry for entry in self.book.of_kind("deployment") if entry.body.get("model_digest") == digest]

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from tallystick.canonical import Value, b64, digest, encode
-from tallystick.errors import InvalidInput, NotFound, Tampered
+from tallystick.errors import InvalidInput, NotFound
 from tallystick.people.book import Book, references
 from tallystick.records import Entry
-from tallystick.report import sections, words
+from tallystick.report import decided, frame, front, made, tested, words
+from tallystick.report.decided import Control
 from tallystick.report.facts import Fact, Facts, Note, Row, Section, View, cited, facts_of
-from tallystick.report.sections import Control, Scope
+from tallystick.report.frame import Scope
 from tallystick.report.story import Story
 
 __all__ = ["EVIDENCE_FORMAT", "View", "build", "evidence"]
@@ -30,6 +31,22 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{6}Z)?", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{40,128}", re.ASCII)
 _MOST_DIGESTS: Final = 240
 _MOST_ABSENT: Final = 9
+_SOUGHT: Final = frozenset({"usecase", "dataset", "model"})
+"""Kinds whose absent fields are also listed on the first page."""
+_SECTIONS: Final[tuple[Callable[[Story], Section], ...]] = (
+    made.use_case,
+    made.changes,
+    made.data,
+    made.method,
+    tested.tests,
+    tested.fairness,
+    tested.champion,
+    decided.review,
+    decided.limitations,
+    decided.duties,
+    decided.deployment,
+)
+"""Sections 2 to 12, which need the story alone."""
 
 
 def build(
@@ -67,14 +84,14 @@ def build(
     if covered.find(model.ref.value()) is None:
         raise NotFound("model is not among the entries that the report covers", where=f"entry {model.seq}")
     story = Story(covered, model, as_of=scope.as_of)
-    head = sections.headline(story)
+    head = front.headline(story)
     parts = (
-        sections.opinion(story, scope, head),
-        *(make(story) for make in sections.SECTIONS),
-        sections.law(story, catalogue),
-        sections.not_proven(scope),
+        frame.opinion(story, scope, head),
+        *(make(story) for make in _SECTIONS),
+        decided.law(story, catalogue),
+        frame.not_proven(scope),
     )
-    summary = sections.summary(story)
+    summary = front.summary(story)
     sources = _sources(covered, model, parts, summary)
     name, version = words.shortened(str(model.body.get("name")), 80), words.said(model.body.get("version"))
     view = View(
@@ -174,7 +191,7 @@ def _sources(book: Book, model: Entry, parts: tuple[Section, ...], summary: tupl
 
 def _attention(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterator[Note]:
     """What the reader must know first: what failed, what is open, what is missing, what is not anchored."""
-    yield from sections.open_points(story)
+    yield from front.open_points(story)
     kinds = {entry.seq: entry.kind for entry in story.book.entries}
     missing = [
         fact
@@ -182,7 +199,7 @@ def _attention(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterat
         for block in section.blocks
         if isinstance(block, Facts)
         for fact in block.facts
-        if fact.missing and (fact.entry is None or kinds.get(fact.entry) in sections.SOUGHT)
+        if fact.missing and (fact.entry is None or kinds.get(fact.entry) in _SOUGHT)
     ]
     told = list(dict.fromkeys(f"{fact.label}: {words.shortened(fact.text, 80)}" for fact in missing))
     if told:

@@ -32,7 +32,7 @@ __all__ = [
 NOT_RECORDED: Final = "not recorded"
 LONGEST: Final = 1_600
 """Characters of one text that are printed; the whole stands in the attached evidence."""
-_MOST_LINES: Final = 24
+_MOST_LINES: Final = 12
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f\ufe0e\ufe0f\u2800")
 """Letters and marks that show nothing, so that two texts look alike."""
@@ -42,7 +42,7 @@ _MOST_MARKS: Final = 3
 def visible(text: str, longest: int = LONGEST) -> str:
     """The text with every character that cannot be seen written as an escape, cut to a printable length.
 
-    Line feeds stay, up to 24; a heap of combining marks is written as escapes after the third.
+    Line feeds stay, up to twelve lines; a heap of combining marks is written as escapes after the third.
     """
     lines = text[: longest * 4].split("\n")
     shown = "\n".join(_visible_line(line) for line in lines[:_MOST_LINES])

@@ -15,8 +15,10 @@ from tallystick.ledger import fsck as checks
 from tallystick.ledger.ledger import Ledger, extends
 from tallystick.people.book import Book, references
 from tallystick.people.keys import KeyRing
+from tallystick.proof.note import VerifierKey
 from tallystick.records import KINDS, Entry, Ref
 from tallystick.settings import Settings
+from tallystick.workflow.verify import trusted_keys
 
 __all__ = ["Examined", "Line", "examine", "look"]
 
@@ -41,7 +43,7 @@ class Examined:
     """Size of the checkpoint from elsewhere that the ledger was found to extend."""
 
 
-def examine(path: Path, *, anchor: Path | None = None) -> Examined:
+def examine(path: Path, *, anchor: Path | None = None, key: str | None = None) -> Examined:
     """Derive a ledger again from its stored bytes: chain, tree, columns, checkpoints, then what people signed.
 
     A signature about an entry binds its leaf hash, and so everything before it: a history rewritten with the ledger's
@@ -49,10 +51,11 @@ def examine(path: Path, *, anchor: Path | None = None) -> Examined:
 
     Args:
         anchor: a checkpoint that was kept elsewhere, to compare with.
+        key: a verifier key or a file of such keys, from a source that is trusted; else the key in entry 0 is used.
     """
     if not path.exists():
         raise NotFound("no ledger here", where=str(path))
-    found = checks.fsck(path)
+    found = checks.fsck(path, key=None if key is None else _key(path, key))
     problems = list(found.problems)
     size = None
     if found.ok:
@@ -61,6 +64,13 @@ def examine(path: Path, *, anchor: Path | None = None) -> Examined:
             if anchor is not None:
                 size = _anchored(ledger, anchor, problems)
     return Examined(found.size, tuple(problems), found.notes, size)
+
+
+def _key(path: Path, text: str) -> VerifierKey:
+    """Of the keys given, the one of this ledger; if none is, the first, so that the answer says what fails."""
+    keys = trusted_keys(text, None)
+    with Ledger.open(path, read_only=True) as ledger:
+        return next((key for key in keys if key.name == ledger.origin), keys[0])
 
 
 def _unsigned(ledger: Ledger) -> Iterator[checks.Problem]:

@@ -1,18 +1,18 @@
 """Issue what leaves the house: the signed audit report with its receipt, and the evidence pack.
 
-A file cannot contain the entry that records it. So the report is sealed first, its digest recorded as an entry signed by
-the ledger's own key, and the receipt for that entry ties file and ledger together. The PDF is kept beside the entry,
+A file cannot contain the entry that records it. So the report is sealed first, its digest recorded as an entry signed
+by the ledger's own key, and the receipt for that entry ties file and ledger together. The PDF is kept beside the entry,
 erasable, so that a later pack can carry it.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tallystick import signing
 from tallystick.canonical import Value, digest
@@ -27,11 +27,16 @@ from tallystick.records import LEDGER_ACTOR, Attachment, Draft, Entry, Personal
 from tallystick.resources import shipped
 from tallystick.workflow.desk import Desk
 
+if TYPE_CHECKING:
+    from tallystick.policy.controls import Control
+
 __all__ = ["Issued", "Packed", "pack", "report"]
 
 PDF: Final = "audit.pdf"
 _DISCLOSED: Final = frozenset({"counts.json", "name"})
-"""Erasable values that a pack carries: what recomputes a check, and who signed. Profiles, patches and addresses stay."""
+"""Erasable values that a pack carries: what recomputes a check, and who signed. Profiles and addresses stay."""
+_MOST_CONSISTENCY: Final = 256
+"""Newest checkpoints from which a pack carries a consistency proof, for readers who kept one of them."""
 
 
 # --------------------------------------------------------------------------- the report
@@ -74,7 +79,8 @@ def report(
     ring = KeyRing.of(book)
     if ring.seal is None:
         raise NotFound("the ledger has no report seal")
-    seal_key = signing.load_private(desk.keys / f"{signing.SEAL_KEY}.pem", passphrase=desk.passphrase)
+    path = desk.keys / f"{signing.SEAL_KEY}.pem"
+    seal_key = signing.for_documents(signing.load_private(path, passphrase=desk.passphrase), path)
     note = desk.ledger.latest_checkpoint()
     checkpoint = open_checkpoint(note, desk.ledger.key)
     anchored = None if anchor is None else _anchor(desk, anchor)
@@ -94,7 +100,7 @@ def report(
     )
     evidence = view.evidence(seen)
     at = datetime.fromisoformat(moment)
-    unsealed = render.pdf(seen, evidence, moment=at)
+    unsealed = render.pdf(seen, evidence, identifier=bytes.fromhex(digest(evidence)), moment=at)
     progress("sealing it")
     certificate = base64.b64decode(ring.seal.body["certificate"])
     pdf = seal.seal(unsealed, private_key=seal_key, certificate=certificate, moment=at)
@@ -181,7 +187,7 @@ def pack(desk: Desk, model: tuple[str, int | None], *, everything: bool = False)
         made_at=desk.clock(),
         people=tuple(person.key for person in KeyRing.of(book).persons.values()),
         report=_report_files(desk, book, issued),
-        consistency={},
+        consistency=_consistency(desk, checkpoint.size),
     )
     data = build(contents, desk.signer(signing.LEDGER_KEY))
     return Packed(data, len(chosen), checkpoint.size, bool(contents.report), tuple(withheld))
@@ -248,6 +254,12 @@ def _item(desk: Desk, entry: Entry, size: int, withheld: list[str]) -> Item:
     return Item(entry.raw, hashes, tuple(attachments), tuple(personal))
 
 
+def _consistency(desk: Desk, size: int) -> dict[int, list[bytes]]:
+    sizes = [open_checkpoint(note, desk.ledger.key).size for note in desk.ledger.checkpoints()]
+    earlier = [old for old in sizes if 0 < old < size][-_MOST_CONSISTENCY:]
+    return {old: desk.ledger.consistency_proof(old, size) for old in earlier}
+
+
 def _newest_report(book: Book, model: Entry) -> Entry | None:
     reports = [e for e in book.of_kind("report") if e.body["scope"].get("model") == model.ref.value()]
     return reports[-1] if reports else None
@@ -260,7 +272,7 @@ def _report_files(desk: Desk, book: Book, issued: Entry | None) -> dict[str, byt
     return {PDF: pdf, "receipt.tlog-proof": desk.ledger.receipt(issued).to_bytes()}
 
 
-def _catalogue() -> dict[str, Value]:
+def _catalogue() -> Mapping[str, Control]:
     from tallystick.policy import controls
 
     return controls.load(shipped("policies") / "controls.yaml")

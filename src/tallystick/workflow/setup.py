@@ -76,7 +76,7 @@ def _seal_registration(origin: str, ledger_key: Signer, seal_key: signing.Privat
 
     start = datetime.now(UTC).replace(microsecond=0)
     certificate = self_signed(
-        seal_key,
+        signing.for_documents(seal_key, Path(signing.SEAL_KEY)),
         common_name=f"tallystick report seal of {origin}"[:64],
         not_before=start - timedelta(minutes=5),
         not_after=start + timedelta(days=365 * _SEAL_YEARS),

@@ -6,16 +6,37 @@ a key given by hand, or a file of keys. Keys inside the file are never used to t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from tallystick.errors import NotVerified
-from tallystick.proof.verify import Verdict
+from tallystick.errors import InvalidInput, NotFound, NotVerified, TallystickError, Unavailable
+from tallystick.people import rules
+from tallystick.people.book import Book
+from tallystick.people.keys import KeyRing
+from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
+from tallystick.proof.pack import Pack
+from tallystick.proof.verify import (
+    PEOPLE,
+    Check,
+    Verdict,
+    verify_checkpoint,
+    verify_pack,
+    verify_receipt,
+    verify_report,
+)
+from tallystick.records import KINDS
 
-__all__ = ["as_json", "exit_code", "trusted_keys", "verify"]
+__all__ = ["MAX_FILE", "trusted_keys", "verify"]
 
 MAX_FILE: Final = 1 << 30
+"""Bytes of a file that is looked at; a pack is no larger."""
 _RECEIPT: Final = ".tlog-proof"
+_DUTIES: Final = (
+    "Duties are judged among recorded authorship and registered keys: who stood behind a key, and who worked on the "
+    "model without being recorded, is not shown."
+)
 
 
 def verify(
@@ -30,20 +51,159 @@ def verify(
 
     Args:
         key: a verifier key, or the path of a file of such keys.
-        trust: a file of verifier keys, one a line, ``#`` begins a comment.
-        receipt: the receipt of a report; else the file of the same name with ``.tlog-proof``.
+        trust: a file of verifier keys, one a line; ``#`` begins a comment.
+        receipt: the receipt of a report; else the file of the same name with ``.tlog-proof``, if there is one.
         anchor: a checkpoint of the same ledger that the caller kept.
 
     Raises:
-        NotFound: a file is missing or unreadable.
-        Unavailable: no key was given.
+        NotFound: a file is missing or cannot be read.
+        Unavailable: no key was given, or none for this file's ledger.
+        InvalidInput: what was given as a key is none, or the anchor does not hold under it.
     """
     data = _read(file)
     keys = trusted_keys(key, trust)
-    kept = None if anchor is None else _read(anchor)
-    beside = receipt or file.with_name(file.name + _RECEIPT)
-    proof = _read(beside) if receipt is not None or beside.exists() else None
+    if data.startswith(b"%PDF"):
+        beside = receipt or file.with_name(file.name + _RECEIPT)
+        proof = _read(beside) if receipt is not None or beside.exists() else None
+        return _best([verify_report(data, proof, one, _anchor(anchor, one)) for one in _of_receipt(proof, keys)])
+    if data.startswith((b"PK", b"c2sp.org/tlog-proof")):
+        judge = _pack if data.startswith(b"PK") else verify_receipt
+        return _best([judge(data, one, _anchor(anchor, one)) for one in _named(data, keys)])
+    return _best([verify_checkpoint(data, one, _anchor(anchor, one)) for one in _named(data, keys)])
+
+
+def _read(path: Path) -> bytes:
     try:
-        return _judged(data, proof, kept, keys)
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise NotFound("file cannot be read", where=str(path), got=error.strerror) from error
+    if len(data) > MAX_FILE:
+        raise InvalidInput("file is too large", where=str(path), expected=f"up to {MAX_FILE} bytes")
+    return data
+
+
+# --------------------------------------------------------------------------- trust
+
+
+def trusted_keys(key: str | None, trust: Path | None) -> list[VerifierKey]:
+    """The keys that the caller trusts, by text or by file.
+
+    Raises:
+        Unavailable: none was given.
+        InvalidInput: a line that is no verifier key.
+    """
+    texts: list[tuple[str, str]] = []
+    if trust is not None:
+        texts += _lines(trust)
+    if key is not None:
+        texts += [("--key", key)] if _looks_like_key(key) else _lines(Path(key))
+    if not texts:
+        raise Unavailable(
+            "no key was given, and a file does not vouch for itself",
+            expected="the ledger's public key, from a source that you trust",
+            remedy="Add --key KEY, --key FILE or --trust FILE.",
+        )
+    return [_parsed(where, text) for where, text in texts]
+
+
+def _looks_like_key(text: str) -> bool:
+    return text.count("+") >= 2 and not Path(text).exists()
+
+
+def _lines(path: Path) -> list[tuple[str, str]]:
+    try:
+        text = _read(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput("file of keys is not text", where=str(path)) from error
+    lines = enumerate(text.splitlines(), 1)
+    return [(f"{path}:{number}", line.strip()) for number, line in lines if line.strip() and not line.startswith("#")]
+
+
+def _parsed(where: str, text: str) -> VerifierKey:
+    try:
+        return VerifierKey.parse(text)
+    except TallystickError as error:
+        raise InvalidInput(
+            "not a verifier key", where=where, expected="NAME+HASH+BASE64, as in ledger.vkey", got=ascii(text[:60])
+        ) from error
+
+
+def _named(data: bytes, keys: list[VerifierKey]) -> list[VerifierKey]:
+    """The keys whose ledger the file speaks of; if none is, all of them, so that the answer says what fails."""
+    return [key for key in keys if key.name.encode() in data] or keys
+
+
+def _of_receipt(receipt: bytes | None, keys: list[VerifierKey]) -> list[VerifierKey]:
+    return keys if receipt is None else _named(receipt, keys)
+
+
+def _best(verdicts: list[Verdict]) -> Verdict:
+    """The verdict of the key that fits: one that holds, if there is one."""
+    return min(verdicts, key=lambda verdict: (verdict.integrity == "failed", verdict.exit_code))
+
+
+def _anchor(path: Path | None, key: VerifierKey) -> Checkpoint | None:
+    if path is None:
+        return None
+    try:
+        return open_checkpoint(_read(path), key)
     except NotVerified as error:
-        return _no(error, keys)
+        raise InvalidInput("the checkpoint to compare with does not hold under this key", where=str(path)) from error
+
+
+# --------------------------------------------------------------------------- people
+
+
+def _pack(data: bytes, key: VerifierKey, anchor: Checkpoint | None) -> Verdict:
+    verdict = verify_pack(data, key, anchor)
+    if verdict.pack is None:
+        return verdict
+    checks = (*verdict.checks, *_people(verdict.pack, key))
+    failed = any(check.outcome == "failed" for check in checks)
+    return replace(
+        verdict,
+        checks=checks,
+        integrity="failed" if failed else verdict.integrity,
+        not_proven=tuple(_DUTIES if line == PEOPLE else line for line in verdict.not_proven),
+    )
+
+
+def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
+    """Signatures of people, and the rules of evaluation and promotion, over the entries of the pack."""
+    book = Book(pack.entries, origin=key.name, parts=pack.part)
+    try:
+        ring = KeyRing.of(book)
+    except (NotVerified, NotFound) as error:
+        yield Check("keys of people", "failed" if isinstance(error, NotVerified) else "unknown", str(error))
+        return
+    yield Check("keys of people", "ok", f"{len(ring.persons)} people, each registered by their key and a steward's")
+    yield _all("signatures", list(_unsigned(book, ring)), "everything that demands a signature has one that holds")
+    evaluations = book.of_kind("evaluation")
+    found = [text for entry in evaluations for text in rules.evaluation_problems(book, entry)]
+    yield _all(
+        "evaluations follow policy", found, f"{len(evaluations)} evaluations answered the plans published before"
+    )
+    promotions = book.of_kind("promotion")
+    found = [
+        f"entry {entry.seq}: {text}"
+        for entry in promotions
+        for text in rules.recorded_promotion_problems(book, ring, entry)
+    ]
+    yield _all("promotions", found, f"{len(promotions)} promotions, each passed, explained and approved by another")
+
+
+def _unsigned(book: Book, ring: KeyRing) -> Iterator[str]:
+    signed = [kind.name for kind in KINDS.values() if kind.signed and kind.name != "key"]
+    for entry in book.of_kind(*signed):
+        try:
+            ring.check(entry)
+        except NotVerified as error:
+            yield f"entry {entry.seq}, a {entry.kind}: {error}"
+
+
+def _all(name: str, problems: list[str], good: str) -> Check:
+    if not problems:
+        return Check(name, "ok", good)
+    more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+    return Check(name, "failed", "; ".join(problems[:3]) + more)

@@ -83,7 +83,7 @@ class Source:
         names = [true, predicted, *dict.fromkeys(name for table in tables for name in table)]
         self._require(names)
         with self._connection() as connection:
-            rows = connection.execute(self._group_by(tables, true, predicted), [str(self.path)]).fetchall()
+            rows = connection.execute(self._group_by(tables, true, predicted), [_literal(self.path)]).fetchall()
         if len(rows) > MAX_CELLS:
             raise InvalidData(
                 "there are too many combinations of groups and outcomes to count",
@@ -150,7 +150,7 @@ class Source:
         self._require(columns)
         chosen = ", ".join(self._sql(name) for name in columns) or "1 AS c0"
         with self._connection() as connection:
-            relation = connection.sql(f"SELECT {chosen} FROM {self.relation}", params=[str(self.path)])  # noqa: S608
+            relation = connection.sql(f"SELECT {chosen} FROM {self.relation}", params=[_literal(self.path)])  # noqa: S608
             found = relation.to_arrow_table()
         return found.rename_columns(list(columns) or ["c0"])
 
@@ -227,6 +227,11 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
+def _literal(path: Path) -> str:
+    """The path as a pattern that matches this one file: the engine takes every path for a pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
+
+
 @contextmanager
 def _connection(path: Path, threads: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
     import duckdb
@@ -234,8 +239,8 @@ def _connection(path: Path, threads: int | None) -> Iterator[duckdb.DuckDBPyConn
     config = _CONFIG | ({"threads": threads} if threads else {})
     connection = duckdb.connect(":memory:", config=config)
     try:
-        allowed = str(path).replace("'", "''")
-        connection.execute(f"SET allowed_paths=['{allowed}']")
+        quoted = [name.replace("'", "''") for name in (str(path), _literal(path))]
+        connection.execute(f"SET allowed_paths=['{quoted[0]}', '{quoted[1]}']")
         connection.execute("SET enable_external_access=false")
         connection.execute("SET lock_configuration=true")
         yield connection
@@ -302,7 +307,7 @@ def _open_csv(path: Path, threads: int | None) -> Source:
 
 def _open_parquet(path: Path, threads: int | None) -> Source:
     with _connection(path, threads) as connection:
-        rows = connection.execute("SELECT name, num_children FROM parquet_schema(?)", [str(path)]).fetchall()
+        rows = connection.execute("SELECT name, num_children FROM parquet_schema(?)", [_literal(path)]).fetchall()
     columns = tuple(_top_level(rows))
     alias = ", ".join(f"c{i}" for i in range(len(columns)))
     return Source(path, columns, f"{_PARQUET} AS f({alias})", typed=True, threads=threads)

@@ -250,7 +250,7 @@ def _is_allowed(column: Any, rule: Column) -> Any:
 
 def _is_plain(value: object) -> bool:
     """Numbers, flags and their spellings count by value; other text only as it is spelt."""
-    return not isinstance(value, str) or label(value) not in (None, value)
+    return not isinstance(value, str) or label(value) not in (None, value.strip())
 
 
 def _fits_regex(column: Any, regex: str) -> Any:

@@ -1,0 +1,278 @@
+"""Facts about a signed PDF, strictly: one author signature over the whole file, in one spelling.
+
+Known attacks on signed PDF hide content outside what the signature covers, or put something else where it is looked
+for. So:
+
+* there is exactly one signature, of the PAdES form, and it certifies the document with "no changes allowed" (DocMDP P
+  = 1);
+* its byte range is everything but the signature itself, and that gap holds one DER value, in hex of one case, and
+  zeros;
+* the file has the revision that was signed and, where the signer appended, the one before; none after;
+* the signature verifies over those bytes with the certificate inside, which the signed attributes name.
+
+Whose certificate it is cannot be learnt from the file, nor when it was made: that is for whoever compares it with
+the ledger. The parser is pyHanko, loaded on use; nothing is fetched. Whatever it raises means that the file is no
+such PDF.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from types import MappingProxyType
+from typing import Any, Final
+
+from tallystick.canonical import digest
+from tallystick.errors import Malformed, NotVerified, Tampered
+
+__all__ = ["MAX_PDF", "PdfFacts", "inspect"]
+
+MAX_PDF: Final = 256 << 20
+"""Bytes."""
+_DIGESTS = frozenset({"sha256", "sha384", "sha512"})
+_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+_MAX_ATTACHMENTS = 100
+_MAX_DEPTH = 16
+_MAX_DER_DEPTH = 64
+_MIN_RSA = 2048
+_NO_CHANGES = 1
+_SILENT = logging.NullHandler()
+"""Without a handler of its own the parser's warnings about hostile files would go to stderr."""
+
+
+@dataclass(frozen=True)
+class PdfFacts:
+    """What a PDF says that passed :func:`inspect`."""
+
+    sha256: str
+    """Of the whole file."""
+    size: int
+    certificate_sha256: str
+    """Of the signer's certificate in DER."""
+    subject: str
+    """Who the certificate says the signer is. Nobody vouches for it here."""
+    attachments: Mapping[str, bytes] = field(repr=False)
+    """Embedded files by name."""
+    certificate: bytes = field(repr=False)
+    """DER."""
+
+
+def inspect(data: bytes) -> PdfFacts:
+    """Check a signed PDF by itself.
+
+    Raises:
+        Malformed: not a PDF, or not signed in the one form that is accepted.
+        Tampered: the signature does not cover the whole file, or does not verify.
+    """
+    if len(data) > MAX_PDF:
+        raise Malformed("PDF is too large", expected=f"up to {MAX_PDF} bytes", got=f"{len(data)} bytes")
+    try:
+        return _facts(data)
+    except NotVerified:
+        raise
+    except Exception as error:
+        # The parser raises many kinds of error on hostile input, not all of them its own.
+        raise Malformed("not a signed PDF that can be read", got=f"{type(error).__name__}: {error}"[:200]) from error
+
+
+def _facts(data: bytes) -> PdfFacts:
+    from pyhanko.pdf_utils.reader import PdfFileReader
+
+    logging.getLogger("pyhanko").addHandler(_SILENT)
+    reader = PdfFileReader(BytesIO(data), strict=True)
+    signature = _only_signature(reader)
+    _check_revisions(reader, signature)
+    _check_certification(reader, signature)
+    _check_coverage(data, signature.byte_range, signature.pkcs7_content)
+    certificate = _verify(data, signature)
+    return PdfFacts(
+        sha256=digest(data),
+        size=len(data),
+        certificate_sha256=digest(certificate.dump()),
+        subject=str(certificate.subject.human_friendly),
+        attachments=MappingProxyType(_attachments(reader)),
+        certificate=certificate.dump(),
+    )
+
+
+def _only_signature(reader: Any) -> Any:
+    from pyhanko.sign.fields import enumerate_sig_fields
+
+    if reader.encrypted or reader.xrefs.hybrid_xrefs_present:
+        raise Malformed("PDF is encrypted or has two cross-reference tables")
+    # The parser's list of signatures leaves out forms that it does not know; the list of filled fields does not.
+    signatures, filled = reader.embedded_signatures, list(enumerate_sig_fields(reader, filled_status=True))
+    if len(signatures) != 1 or len(filled) != 1:
+        raise Tampered("PDF does not have exactly one signature", got=str(max(len(signatures), len(filled))))
+    signature = signatures[0]
+    form = _get(signature.sig_object, "/SubFilter", None)
+    if signature.sig_object_type != "/Sig" or form != "/ETSI.CAdES.detached":
+        raise Malformed("signature is not of the PAdES form", expected="/ETSI.CAdES.detached", got=str(form)[:60])
+    return signature
+
+
+def _check_revisions(reader: Any, signature: Any) -> None:
+    """Signing appends a revision to a finished file, or writes file and signature at once."""
+    total = reader.xrefs.total_revisions
+    if signature.signed_revision != total - 1 or total > 2:
+        raise Tampered(
+            "PDF was changed after it was signed, or before",
+            expected="1 or 2 revisions, the last one signed",
+            got=str(total),
+        )
+
+
+def _check_certification(reader: Any, signature: Any) -> None:
+    from pyhanko.sign.validation.pdf_embedded import read_certification_data
+
+    certification = read_certification_data(reader)
+    if certification is None or certification.author_sig.container_ref != signature.sig_object.container_ref:
+        raise Tampered("signature does not certify the document", expected="an author signature")
+    if certification.permission is None or certification.permission.value != _NO_CHANGES:
+        raise Tampered("certification allows changes", expected="DocMDP P = 1")
+
+
+def _check_coverage(data: bytes, byte_range: Any, contents: bytes) -> None:
+    """The signature covers every byte but its own, and its own have one spelling."""
+    numbers = [int(item) for item in byte_range]
+    if len(numbers) != 4:
+        raise Tampered("signature covers other ranges of the file than two")
+    start, length, after, rest = numbers
+    if start != 0 or not 0 < length < after < len(data) or after + rest != len(data):
+        raise Tampered("signature does not cover the whole file", got=f"byte range {numbers}")
+    gap = data[length:after]
+    if gap not in (f"<{contents.hex()}>".encode(), f"<{contents.hex().upper()}>".encode()):
+        raise Tampered("signature is not alone in the gap of its byte range")
+    if contents[_der_length(contents) :].strip(b"\0"):
+        raise Tampered("something else than zeros stands behind the signature")
+
+
+def _der_length(contents: bytes) -> int:
+    """The length of the strict DER value that the bytes begin with."""
+    end = _der_end(contents, 0, len(contents), 0)
+    if contents[:1] != b"\x30":
+        raise Malformed("signature is not a DER sequence")
+    return end
+
+
+def _der_end(data: bytes, at: int, limit: int, depth: int) -> int:
+    """Where the value at a position ends: one-byte tags, shortest definite lengths, parts that fill the whole.
+
+    X.690, sections 8.1 and 10.1. The signature's parser is lenient about all of these.
+    """
+    if depth > _MAX_DER_DEPTH or at + 2 > limit or data[at] == 0 or data[at] & 0x1F == 0x1F:
+        raise Malformed("signature is not in DER form")
+    octets = data[at + 1] & 0x7F if data[at + 1] & 0x80 else 0
+    start = at + 2 + octets
+    length = int.from_bytes(data[at + 2 : start], "big") if octets else data[at + 1]
+    shortest = (length.bit_length() + 7) // 8 if length > 0x7F else 0
+    if octets != shortest or start + length > limit:
+        raise Malformed("length in the signature is not in DER form")
+    if data[at] & 0x20:
+        part = start
+        while part < start + length:
+            part = _der_end(data, part, start + length, depth + 1)
+    return start + length
+
+
+# ------------------------------------------------------------------ the signature itself (CMS, RFC 5652)
+
+
+def _verify(data: bytes, signature: Any) -> Any:
+    """The certificate with which the signature verifies over its byte range."""
+    from pyhanko.sign.validation.generic_cms import get_signing_cert_attr, validate_sig_integrity
+
+    _check_cms(signature)
+    certificate, info = signature.signer_cert, signature.signer_info
+    _check_key(certificate)
+    _check_names_certificate(info, certificate)
+    if get_signing_cert_attr(info["signed_attrs"]) is None:
+        raise Malformed("signature does not sign the digest of its certificate")
+    _, length, after, _ = (int(item) for item in signature.byte_range)
+    covered = hashlib.new(signature.md_algorithm, data[:length] + data[after:]).digest()
+    intact, valid = validate_sig_integrity(info, certificate, expected_content_type="data", actual_digest=covered)
+    if not intact:
+        raise Tampered("PDF is not the one that was signed")
+    if not valid:
+        raise Tampered("signature of the PDF fails")
+    return certificate
+
+
+def _check_cms(signature: Any) -> None:
+    """Nothing in the signature that is neither signed nor looked at here, certificates of a chain apart."""
+    signed, info = signature.signed_data, signature.signer_info
+    algorithms = [*signed["digest_algorithms"], info["digest_algorithm"]]
+    if signature.md_algorithm not in _DIGESTS or [_digest(item) for item in algorithms] != [signature.md_algorithm] * 2:
+        raise Malformed("signature uses another digest", expected=" or ".join(sorted(_DIGESTS)))
+    content = signed["encap_content_info"]
+    if (content["content_type"].native, content["content"].native) != ("data", None):
+        raise Malformed("signature carries content of its own")
+    if [signed["version"].native, *(item["version"].native for item in signed["signer_infos"])] != ["v1", "v1"]:
+        raise Malformed("signature has several signers, or another version")
+    if signed["crls"].native is not None or info["unsigned_attrs"].native is not None:
+        raise Malformed("signature carries what it does not sign")
+    if not info["signed_attrs"].native:
+        raise Malformed("signature has no signed attributes")
+
+
+def _digest(algorithm: Any) -> str | None:
+    """Its name; None where it carries parameters (RFC 5754, section 2: none, or NULL)."""
+    parameters = algorithm["parameters"].dump()
+    return str(algorithm["algorithm"].native) if parameters in (b"", b"\x05\x00") else None
+
+
+def _check_names_certificate(info: Any, certificate: Any) -> None:
+    """By issuer and serial number, the issuer in the same bytes: names compare without case elsewhere."""
+    named = info["sid"].chosen
+    if info["sid"].name != "issuer_and_serial_number":
+        raise Malformed("signature names its certificate in another way", expected="issuer and serial number")
+    if (
+        named["issuer"].dump() != certificate.issuer.dump()
+        or named["serial_number"].native != certificate.serial_number
+    ):
+        raise Tampered("signature names another certificate")
+
+
+def _check_key(certificate: Any) -> None:
+    public = certificate.public_key
+    if public.algorithm == "ec":
+        good = public.curve == ("named", public.curve[1]) and public.curve[1] in _CURVES
+    else:
+        good = public.algorithm == "rsa" and public.bit_size >= _MIN_RSA
+    if not good:
+        raise Malformed(
+            "signer's key is too weak or not used", expected="P-256 or RSA with 2048 bits", got=public.algorithm
+        )
+
+
+# ------------------------------------------------------------------ embedded files
+
+
+def _attachments(reader: Any) -> dict[str, bytes]:
+    tree = _get(_get(reader.root, "/Names", {}), "/EmbeddedFiles", {})
+    found: dict[str, bytes] = {}
+    for specification in _leaves(tree, 0):
+        name = str(specification["/UF"] if "/UF" in specification else specification["/F"])
+        if name in found or len(found) == _MAX_ATTACHMENTS:
+            raise Malformed("attachment stands twice in the PDF, or there are too many", got=name[:80])
+        found[name] = bytes(specification["/EF"]["/F"].data)
+    return found
+
+
+def _leaves(node: Any, depth: int) -> Iterator[Any]:
+    """The values of a PDF name tree."""
+    if depth > _MAX_DEPTH:
+        raise Malformed("list of attachments is nested too deeply")
+    pairs, kids = _get(node, "/Names", []), _get(node, "/Kids", [])
+    for position in range(1, len(pairs), 2):
+        yield pairs[position]
+    for position in range(len(kids)):
+        yield from _leaves(kids[position], depth + 1)
+
+
+def _get(dictionary: Any, name: str, default: Any) -> Any:
+    """An entry with indirect references followed, which the parser's own ``get`` does not do."""
+    return dictionary[name] if name in dictionary else default  # noqa: SIM401

@@ -1,0 +1,391 @@
+"""Verdicts over bytes: what a file in hand proves, what it does not, and what could not be found out.
+
+Pure: bytes, the ledger's key and, if there is one, a checkpoint kept elsewhere come in; a :class:`Verdict` goes out.
+Evidence that does not hold is a verdict here, not an exception; what was never evidence (a later format, an anchor of
+another ledger) is still raised.
+
+Integrity and completeness are two questions. Neither says that what was recorded is true. Whether the people who signed
+were entitled to is judged over the entries by ``people``; here their statements are held against their entries only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from tallystick.canonical import Value, digest
+from tallystick.errors import InvalidInput, Malformed, NotVerified, Tampered
+from tallystick.proof.merkle import root, verify_consistency
+from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
+from tallystick.proof.pack import Pack, open_pack
+from tallystick.proof.receipt import Receipt
+from tallystick.proof.statement import read_statement
+from tallystick.records import Entry
+
+__all__ = [
+    "APPEARANCE",
+    "PEOPLE",
+    "SEAL",
+    "TIMES",
+    "TRUTH",
+    "Check",
+    "Verdict",
+    "compare_anchor",
+    "verify_checkpoint",
+    "verify_pack",
+    "verify_receipt",
+    "verify_report",
+]
+
+Outcome = Literal["ok", "failed", "unknown"]
+Kind = Literal["pack", "report", "receipt", "checkpoint", "ledger-export"]
+Extent = Literal["proven", "stated", "partial", "failed", "not asked"]
+
+TRUTH: Final = "Whether what was recorded is true is not shown. What was never recorded is invisible."
+TIMES: Final = "Recorded times are the ledger's claim: no outside timestamp was checked."
+PEOPLE: Final = "Whether those who signed entries were entitled to was not checked here."
+SEAL: Final = "Integrity seal; identity not verified; not a qualified signature."
+APPEARANCE: Final = "How the PDF looks in a viewer is not judged: the attached evidence is what counts."
+_NO_ANCHOR: Final = (
+    "No checkpoint from elsewhere was compared: the holder of the ledger's key could have made this history anew, "
+    "or show another one to others."
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer about a file."""
+
+    kind: Kind
+    integrity: Outcome
+    """Whether what is there is what the ledger holds."""
+    completeness: Extent
+    """Whether all that belongs there is there: proven by the tree, stated by the signed manifest, partial (something
+    that is named is missing), failed, or not asked.
+    """
+    checks: tuple[Check, ...]
+    not_proven: tuple[str, ...]
+    """What this verdict does not say, in sentences to print beside it."""
+    key: VerifierKey
+    """The key that was given, and that everything was checked with."""
+    checkpoint: Checkpoint | None = None
+    """The checkpoint that the file rests on."""
+    entry: Entry | None = field(default=None, repr=False)
+    """The entry of a receipt, or the one that records a report."""
+    pack: Pack | None = field(default=None, repr=False)
+
+    @property
+    def exit_code(self) -> int:
+        """0 yes; 1 something does not hold; 3 something that was asked could not be found out."""
+        outcomes = {self.integrity, *(check.outcome for check in self.checks)}
+        if "failed" in outcomes or self.completeness == "failed":
+            return 1
+        return 3 if "unknown" in outcomes or self.completeness == "partial" else 0
+
+    def value(self) -> dict[str, Value]:
+        """The one JSON form."""
+        seen = self.checkpoint
+        return {
+            "kind": self.kind,
+            "integrity": self.integrity,
+            "completeness": self.completeness,
+            "checks": [{"name": c.name, "outcome": c.outcome, "detail": c.detail} for c in self.checks],
+            "not_proven": list(self.not_proven),
+            "key": {"name": self.key.name, "fingerprint": self.key.public.fingerprint},
+            "checkpoint": None if seen is None else {"size": seen.size, "root": seen.root.hex()},
+            "entry": None if self.entry is None else self.entry.ref.value(),
+        }
+
+
+def _failed(kind: Kind, key: VerifierKey, name: str, error: NotVerified, checks: Sequence[Check] = ()) -> Verdict:
+    extent: Extent = "failed" if kind == "pack" else "not asked"
+    return Verdict(kind, "failed", extent, (*checks, Check(name, "failed", str(error))), (TRUTH,), key)
+
+
+# ------------------------------------------------------------------ anchors
+
+
+def compare_anchor(
+    checkpoint: Checkpoint,
+    anchor: Checkpoint,
+    *,
+    leaves: Sequence[bytes] | None = None,
+    proofs: Mapping[int, Sequence[bytes]] = MappingProxyType({}),
+) -> Check:
+    """Hold a checkpoint against one that was kept elsewhere.
+
+    Args:
+        checkpoint: the one in the file.
+        anchor: the one from elsewhere.
+        leaves: all leaf hashes of the file's tree, if they are at hand.
+        proofs: consistency proofs to the file's checkpoint, by old size.
+
+    Raises:
+        InvalidInput: the anchor is of another ledger.
+    """
+    if anchor.origin != checkpoint.origin:
+        raise InvalidInput("anchor is of another ledger", expected=checkpoint.origin, got=anchor.origin)
+    sizes = f"size {anchor.size} kept elsewhere, size {checkpoint.size} here"
+    if anchor.size == 0 or anchor.size > checkpoint.size:
+        why = "proves nothing, being empty" if anchor.size == 0 else "is newer than the file: ask for one up to it"
+        return Check("anchor", "unknown", f"the checkpoint from elsewhere {why} ({sizes})")
+    if anchor.size == checkpoint.size:
+        same = anchor.root == checkpoint.root
+        return Check("anchor", "ok" if same else "failed", f"{'the same' if same else 'another'} root ({sizes})")
+    if leaves is not None:
+        grew = root(leaves[: anchor.size]) == anchor.root
+        return _grown(grew, f"{'begins' if grew else 'does not begin'} with the tree from elsewhere ({sizes})")
+    if anchor.size not in proofs:
+        return Check("anchor", "unknown", f"no consistency proof between the two is at hand ({sizes})")
+    try:
+        verify_consistency(anchor.size, checkpoint.size, proofs[anchor.size], anchor.root, checkpoint.root)
+    except NotVerified as error:
+        return Check("anchor", "failed", f"{error} ({sizes})")
+    return _grown(grew=True, detail=f"begins with the tree from elsewhere ({sizes})")
+
+
+def _grown(grew: bool, detail: str) -> Check:
+    return Check("anchor", "ok" if grew else "failed", f"the ledger {detail}")
+
+
+def _beyond(checkpoint: Checkpoint, anchor: Checkpoint | None, check: Check | None) -> Iterator[str]:
+    """What the anchor leaves open."""
+    if anchor is None or check is None or check.outcome != "ok":
+        yield _NO_ANCHOR
+    elif anchor.size < checkpoint.size:
+        yield (
+            f"Entries {anchor.size} to {checkpoint.size - 1} lie after the checkpoint from elsewhere: "
+            "the holder of the ledger's key could have replaced them."
+        )
+
+
+# ------------------------------------------------------------------ checkpoints and receipts
+
+
+def verify_checkpoint(
+    note: bytes,
+    key: VerifierKey,
+    anchor: Checkpoint | None = None,
+    *,
+    proofs: Mapping[int, Sequence[bytes]] = MappingProxyType({}),
+) -> Verdict:
+    """Whether a signed note is a checkpoint of this ledger, and agrees with one from elsewhere."""
+    try:
+        checkpoint = open_checkpoint(note, key)
+    except NotVerified as error:
+        return _failed("checkpoint", key, "signature", error)
+    checks = [Check("signature", "ok", f"size {checkpoint.size}, root {checkpoint.root.hex()}")]
+    return _verdict("checkpoint", key, checks, checkpoint, anchor, proofs=proofs)
+
+
+def verify_receipt(data: bytes, key: VerifierKey, anchor: Checkpoint | None = None) -> Verdict:
+    """Whether the entry in a receipt stands in this ledger."""
+    try:
+        entry, checkpoint = Receipt.parse(data).verify(key)
+    except NotVerified as error:
+        return _failed("receipt", key, "inclusion", error)
+    checks = [Check("inclusion", "ok", f"entry {entry.seq} ({entry.kind}) of {checkpoint.size}")]
+    return _verdict("receipt", key, checks, checkpoint, anchor, entry=entry)
+
+
+def _verdict(
+    kind: Kind,
+    key: VerifierKey,
+    checks: list[Check],
+    checkpoint: Checkpoint,
+    anchor: Checkpoint | None,
+    *,
+    proofs: Mapping[int, Sequence[bytes]] = MappingProxyType({}),
+    not_proven: Sequence[str] = (),
+    entry: Entry | None = None,
+) -> Verdict:
+    """The verdict where everything but an anchor was looked at."""
+    compared = None if anchor is None else compare_anchor(checkpoint, anchor, proofs=proofs)
+    checks = checks + ([compared] if compared else [])
+    sentences = (TRUTH, TIMES, *_beyond(checkpoint, anchor, compared), *not_proven)
+    return Verdict(kind, _integrity(checks), "not asked", tuple(checks), sentences, key, checkpoint, entry)
+
+
+def _integrity(checks: Sequence[Check]) -> Outcome:
+    """An anchor that could not be compared is a check of its own: what is in the file holds or does not without it."""
+    return "failed" if any(check.outcome == "failed" for check in checks) else "ok"
+
+
+# ------------------------------------------------------------------ reports
+
+
+def verify_report(pdf: bytes, receipt: bytes | None, key: VerifierKey, anchor: Checkpoint | None = None) -> Verdict:
+    """Whether a PDF is the report that an entry of this ledger records.
+
+    A file cannot contain the entry that records it: without the receipt beside it, its issue is not proven, and
+    integrity is unknown at best.
+    """
+    checks: list[Check] = []
+    try:
+        facts = _looked_at(checks, pdf)
+        if receipt is None:
+            return _without_receipt(key, checks)
+        entry, checkpoint = Receipt.parse(receipt).verify(key)
+        checks.append(Check("receipt", "ok", f"entry {entry.seq} ({entry.kind}) of {checkpoint.size}"))
+        _check_issue(entry, facts, key)
+    except NotVerified as error:
+        return _failed("report", key, ("pdf", "receipt", "issue")[len(checks)], error, checks)
+    checks.append(Check("issue", "ok", f"entry {entry.seq} records this file, its signer and its evidence"))
+    return _verdict("report", key, checks, checkpoint, anchor, not_proven=(PEOPLE, SEAL, APPEARANCE), entry=entry)
+
+
+def _looked_at(checks: list[Check], data: bytes) -> Any:
+    from tallystick.proof.pdf import inspect
+
+    facts = inspect(data)
+    checks.append(Check("pdf", "ok", f"one signature over the whole file, by {facts.subject}"))
+    return facts
+
+
+def _without_receipt(key: VerifierKey, checks: Sequence[Check]) -> Verdict:
+    missing = Check("receipt", "unknown", "no receipt was given: that the ledger records this file is not proven")
+    issue = "That this report was issued is not proven: give the receipt (.tlog-proof) that came with it."
+    return Verdict("report", "unknown", "not asked", (*checks, missing), (TRUTH, issue, SEAL, APPEARANCE), key)
+
+
+def _check_issue(entry: Entry, facts: Any, key: VerifierKey) -> None:
+    """The entry is of a report, and speaks of this file, this signer and this evidence."""
+    if entry.kind != "report":
+        raise Tampered("receipt is for another kind of entry", expected="report", got=entry.kind)
+    read_statement(entry, ledger=key.name)
+    file, evidence, signer = (_map(entry, name) for name in ("file", "evidence", "signer"))
+    _same("file", (file.get("sha256"), file.get("size")), (facts.sha256, facts.size))
+    _same("certificate", signer.get("certificate_sha256"), facts.certificate_sha256)
+    attached = facts.attachments.get(str(evidence.get("name")))
+    if attached is None:
+        raise Tampered("evidence is not attached to the PDF", expected=str(evidence.get("name"))[:80])
+    _same("evidence", evidence.get("sha256"), digest(attached))
+
+
+def _map(entry: Entry, name: str) -> Mapping[str, Value]:
+    value = entry.body.get(name)
+    if not isinstance(value, Mapping):
+        raise Malformed(f"entry of a report has no {name}", where=f"entry {entry.seq}")
+    return value
+
+
+def _same(what: str, recorded: object, found: object) -> None:
+    if recorded != found:
+        raise Tampered(f"entry records another {what}", expected=str(recorded)[:100], got=str(found)[:100])
+
+
+# ------------------------------------------------------------------ packs
+
+
+def verify_pack(data: bytes, key: VerifierKey, anchor: Checkpoint | None = None) -> Verdict:
+    """Whether a pack holds what the ledger holds, and all of it."""
+    try:
+        pack = open_pack(data, key)
+    except NotVerified as error:
+        return _failed("pack", key, "pack", error)
+    compared = None if anchor is None else _anchored(pack, anchor)
+    checks = [
+        Check("pack", "ok", f"every byte of {len(pack.members)} members is covered by the ledger's signature"),
+        Check(
+            "entries",
+            "ok",
+            f"{len(pack.entries)} entries stand unaltered and in order in the tree of {pack.checkpoint.size}",
+        ),
+        *_facts(pack),
+        *([compared] if compared else []),
+        *_report(pack, key),
+    ]
+    return Verdict(
+        kind="pack",
+        integrity=_integrity(checks),
+        completeness=_extent(pack),
+        checks=tuple(checks),
+        not_proven=tuple(_open_questions(pack, anchor, compared)),
+        key=key,
+        checkpoint=pack.checkpoint,
+        pack=pack,
+    )
+
+
+def _anchored(pack: Pack, anchor: Checkpoint) -> Check:
+    leaves = [entry.leaf for entry in pack.entries] if pack.completeness.whole else None
+    return compare_anchor(pack.checkpoint, anchor, leaves=leaves, proofs=pack.consistency)
+
+
+def _extent(pack: Pack) -> Extent:
+    facts = pack.completeness
+    if facts.whole:
+        return "proven"
+    return "partial" if facts.dangling or facts.gaps or facts.uncounted or facts.genesis else "stated"
+
+
+def _facts(pack: Pack) -> Iterator[Check]:
+    """The facts about what is missing, as checks."""
+    facts, chosen = pack.completeness, pack.manifest["filter"]["name"]
+    if facts.whole:
+        last = pack.checkpoint.size - 1
+        yield Check("completeness", "ok", f"nothing is omitted from entries 0 to {last} under the filter {chosen!r}")
+    if facts.genesis is None:
+        yield Check("genesis", "ok", "entry 0 names this origin and this key")
+    else:
+        missing = pack.entries[0].seq != 0
+        yield Check("genesis", "unknown" if missing else "failed", facts.genesis)
+    loose = [f"entry {item.seq} names entry {item.ref.seq}" for item in facts.dangling]
+    yield _listed("references", loose, "every entry that is named is here")
+    gaps = [f"{gap.first} to {gap.last} of the use case in entry {gap.usecase.seq}" for gap in facts.gaps]
+    gaps += [f"entry {seq} has no number" for seq in facts.uncounted]
+    yield _listed("evaluations", gaps, "recorded evaluations are numbered without a gap")
+
+
+def _listed(name: str, problems: Sequence[str], good: str) -> Check:
+    if not problems:
+        return Check(name, "ok", good)
+    more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+    return Check(name, "unknown", "not here: " + "; ".join(problems[:5]) + more)
+
+
+def _report(pack: Pack, key: VerifierKey) -> Iterator[Check]:
+    """The report in a pack, by the rules for a report, and its entry by the pack's own tree."""
+    if "audit.pdf" not in pack.report:
+        return
+    verdict = verify_report(pack.report["audit.pdf"], pack.report.get("receipt.tlog-proof"), key)
+    yield from (Check(f"report {check.name}", check.outcome, check.detail) for check in verdict.checks)
+    if verdict.entry is not None and verdict.checkpoint is not None:
+        yield _same_history(pack, verdict.entry, verdict.checkpoint)
+
+
+def _same_history(pack: Pack, issue: Entry, checkpoint: Checkpoint) -> Check:
+    if any(entry.raw == issue.raw for entry in pack.entries):
+        return Check("report entry", "ok", f"entry {issue.seq} is in the pack")
+    compared = _anchored(pack, checkpoint)
+    return Check("report entry", compared.outcome, f"entry {issue.seq} is not in the pack; {compared.detail}")
+
+
+def _open_questions(pack: Pack, anchor: Checkpoint | None, compared: Check | None) -> Iterator[str]:
+    yield TRUTH
+    chosen, last = pack.manifest["filter"]["name"], pack.checkpoint.size - 1
+    if not pack.completeness.whole:
+        yield (
+            f"That nothing else of entries 0 to {last} belongs under the filter {chosen!r} "
+            "is stated by the ledger, not proven."
+        )
+    yield from _beyond(pack.checkpoint, anchor, compared)
+    yield TIMES
+    yield PEOPLE
+    if pack.withheld:
+        names = ", ".join(f"{name} of entry {seq}" for seq, name in pack.withheld[:5])
+        yield f"{len(pack.withheld)} values are erased, withheld or missing: {names}."
+    if "audit.pdf" in pack.report:
+        yield SEAL
+        yield APPEARANCE

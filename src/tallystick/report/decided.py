@@ -1,0 +1,267 @@
+"""Sections 9 to 13: reviews, limitations, who decided and was entitled to, what became of it, and the law."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from tallystick.records import Entry
+from tallystick.report import words
+from tallystick.report.facts import Block, Facts, Note, Row, Section
+from tallystick.report.saying import fact, field, inside, items, roles_before, section, table, title, who
+from tallystick.report.story import Story
+
+__all__ = ["Control", "deployment", "duties", "law", "limitations", "review"]
+
+
+def review(story: Story) -> Section:
+    if not story.reviews:
+        return section(9, Note("Independent review: not recorded. Findings: none recorded.", "open"))
+    blocks: list[Block] = []
+    for review in story.reviews:
+        facts = (
+            fact(review, "Reviewer", review.actor, say=lambda actor: who(story, actor)),
+            fact(review, "When", review.recorded_at, say=words.day),
+            field(review, "Scope", "scope"),
+            field(review, "Conclusion", "conclusion"),
+        )
+        blocks.append(Facts(f"review-{review.seq}", "Review by a second line", facts))
+        rows = [_finding(story, entry) for entry in story.findings(review)]
+        columns = ("Finding", "Severity", "Owner", "Due", "Closure")
+        if rows:
+            blocks.append(table(f"findings-{review.seq}", "Findings", columns, ("text",) * 5, rows))
+        else:
+            blocks.append(Note("Findings: none recorded.", "quiet", (review.seq,)))
+    return section(9, *blocks)
+
+
+def _finding(story: Story, entry: Entry) -> Row:
+    closure = entry.body.get("closure")
+    cells = (
+        words.shortened(words.said(entry.body.get("text")), 400),
+        words.shortened(words.said(entry.body.get("severity")), 24),
+        who(story, entry.body.get("owner")),
+        words.said(entry.body.get("due")),
+        words.shortened(words.said(closure), 120) if closure is not None else "open",
+    )
+    return Row(cells, (entry.seq,))
+
+
+def limitations(story: Story) -> Section:
+    conditions = [
+        Row(
+            (
+                words.shortened(words.said(c.get("text")), 400),
+                who(story, c.get("owner")),
+                words.shortened(words.said(c.get("due")), 40),
+                "open: no closure is recorded",
+            ),
+            (entry.seq,),
+        )
+        for entry, c in story.conditions
+    ]
+    blocks: list[Block] = [Facts("limitations", "Limitations", (field(story.model, "Limitations", "limitations"),))]
+    if conditions:
+        columns = ("Condition of an approval", "Owner", "Due", "Status")
+        blocks.append(table("conditions", "Conditions and compensating controls", columns, ("text",) * 4, conditions))
+    else:
+        blocks.append(Note("Conditions and compensating controls: none recorded.", "quiet"))
+    return section(10, *blocks, *_waivers(story))
+
+
+def _waivers(story: Story) -> list[Block]:
+    if not story.waivers:
+        return [Note("Waivers: none recorded.", "quiet")]
+    rows = [
+        Row(
+            (
+                words.shortened(words.said(e.body.get("check")), 80),
+                words.shortened(words.said(e.body.get("observed")), 24),
+                words.shortened(words.said(e.body.get("worst_covered")), 24),
+                words.shortened(words.said(e.body.get("reason")), 300),
+                words.shortened(words.said(e.body.get("compensating_controls")), 300),
+                who(story, e.body.get("owner")),
+                words.day(e.body.get("expires")),
+            ),
+            (e.seq,),
+        )
+        for e in story.waivers
+    ]
+    columns = ("Check", "Observed", "Covers", "Reason", "Compensating controls", "Owner", "Expires")
+    return [table("waivers", "Waivers", columns, ("code", "number", "number", "text", "text", "text", "text"), rows)]
+
+
+def duties(story: Story) -> Section:
+    events = sorted(
+        [
+            story.model,
+            *story.evaluations,
+            *story.decisions,
+            *story.approvals,
+            *story.promotions,
+            *story.waivers,
+            *story.reviews,
+        ],
+        key=lambda entry: entry.seq,
+    )
+    rows = [_event(story, entry) for entry in events]
+    columns = ("When (UTC)", "What", "Who", "Why entitled")
+    blocks: list[Block] = [table("events", "Who did what, and when", columns, ("text",) * 4, rows)]
+    blocks += [_verdict_of(story, entry) for entry in story.approvals[-6:]]
+    made = [
+        Row((who(story, actor), words.shortened("; ".join(reasons), 400)), ())
+        for actor, reasons in sorted(story.makers.items())
+    ]
+    blocks.append(
+        table("makers", "Who made it, from recorded authorship", ("Maker", "Because"), ("text", "text"), made)
+    )
+    return section(11, *blocks, *_separation_of_duties(story))
+
+
+_DID: Final = {
+    "model": ("recorded the model", None),
+    "evaluation": ("evaluated:", "verdict"),
+    "decision": ("decided:", "verdict"),
+    "approval": ("", "verdict"),
+    "promotion": ("promoted to", "stage"),
+    "waiver": ("waived", "check"),
+    "review": ("reviewed:", "conclusion"),
+}
+
+
+def _event(story: Story, entry: Entry) -> Row:
+    did, field = _DID[entry.kind]
+    what = f"{did} {words.shortened(words.said(entry.body.get(field)), 60)}".strip() if field else did
+    roles, given = roles_before(story, entry.actor, entry.seq)
+    signed = entry.statement is not None
+    why = f"{roles}; signed" if signed else "recording needs no signature"
+    entries = (entry.seq, given) if signed and given is not None else (entry.seq,)
+    return Row((words.day(entry.recorded_at).removesuffix(" UTC"), what, who(story, entry.actor), why), entries)
+
+
+def _verdict_of(story: Story, entry: Entry) -> Facts:
+    key = story.persons.get(entry.actor)
+    return Facts(
+        f"approval-{entry.seq}",
+        f"{words.shortened(words.said(entry.body.get('verdict')), 24).capitalize()} by {who(story, entry.actor)}",
+        (
+            fact(entry, "When", entry.recorded_at, say=words.day),
+            field(entry, "Rationale", "rationale"),
+            field(entry, "Independence, as declared", "independence"),
+            inside(entry, "Model digest that was seen", "seen", "model", style="digest"),
+            inside(entry, "Evaluation that was seen", "seen", "evaluation", style="digest"),
+            inside(entry, "Policy digest that was seen", "seen", "policy", style="digest"),
+            field(key, "Signed with key", "fingerprint", style="digest"),
+        ),
+    )
+
+
+def _separation_of_duties(story: Story) -> list[Block]:
+    both = story.makers_among_approvers
+    if not any(e.body.get("verdict") == "approved" for e in story.approvals):
+        text, tone = "Makers among the approvers: nobody approved.", "quiet"
+    elif both:
+        named = ", ".join(who(story, actor) for actor in both)
+        text, tone = f"Makers among the approvers: {named}.", "bad"
+    else:
+        text, tone = "Makers among the approvers: none among recorded authorship and bound identities.", "good"
+    blocks: list[Block] = [Note(text, tone)]
+    if story.unmapped_authors:
+        people = words.plural(story.unmapped_authors, "author")
+        blocks.append(Note(f"{people} of the code bound to no key: whether they approved cannot be said.", "open"))
+    return blocks
+
+
+def deployment(story: Story) -> Section:
+    rows = [
+        Row(
+            (
+                words.shortened(words.said(e.body.get("where")), 120),
+                words.day(e.body.get("seen_from")),
+                words.shortened(words.said(e.body.get("by")), 60),
+                words.said(e.body.get("cutoff")),
+            ),
+            (e.seq,),
+        )
+        for e in story.deployments
+    ]
+    columns = ("Where", "Seen from", "By", "Cut-off in force")
+    deployed: Block = Note("Deployment: not recorded. Nobody has reported these model bytes from production.", "open")
+    if rows:
+        deployed = table("deployments", "Deployment", columns, ("text", "text", "text", "number"), rows)
+    return section(12, *_tenures(story), deployed, _watch(story))
+
+
+def _tenures(story: Story) -> list[Block]:
+    rows = [
+        Row(
+            (title(t.promotion, "stage"), words.day(t.since), words.day(t.until) if t.until else "in force"),
+            (t.promotion.seq,),
+        )
+        for t in story.tenures
+    ]
+    return [table("tenures", "Promotions", ("Stage", "From", "Until"), ("text",) * 3, rows)] if rows else []
+
+
+def _watch(story: Story) -> Facts:
+    alerts = [e for e in story.book.of_kind("alert") if e.seq > story.model.seq and _bears_on(story, e)]
+    told = f"{words.plural(len(alerts), 'alert')} recorded" if alerts else None
+    return Facts(
+        "monitoring",
+        "Monitoring and next review",
+        (
+            fact(alerts[-1] if alerts else None, "Monitoring", told),
+            field(story.usecase, "Next review", "next_review"),
+        ),
+    )
+
+
+def _bears_on(story: Story, entry: Entry) -> bool:
+    digest = story.model.body.get("digest")
+    return isinstance(digest, str) and digest.encode() in entry.raw
+
+
+class Control(Protocol):
+    """A clause of the control catalogue, as the policy room reads it."""
+
+    @property
+    def framework(self) -> str: ...
+    @property
+    def ref(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def auto(self) -> str:
+        """``A`` (evidence from records alone), ``P`` (partly) or ``H`` (a person's word only)."""
+
+
+_CLOSED_BY: Final = {
+    "A": "open: evidence in records; a person judges it",
+    "P": "open: evidence in records in part; a person judges it",
+    "H": "open: human only; records cannot close it",
+}
+
+
+def law(story: Story, catalogue: Mapping[str, Control]) -> Section:
+    """Section 13."""
+    named = [
+        (str(control), ground.policy)
+        for ground in story.grounds
+        if ground.policy is not None
+        for control in items(ground.policy.body.get("controls"))
+    ]
+    said = Note(f"As of {words.day(story.as_of)}. Draft mapping, not legal advice.", "open")
+    if not named:
+        return section(13, said, Note("Controls: the policies name none.", "quiet"))
+    rows = [_control(id, policy, catalogue.get(id)) for id, policy in named]
+    columns = ("Control", "Clause", "Policy", "Status")
+    listed = table("controls", "Controls named by the policy", columns, ("code", "text", "text", "text"), rows)
+    note = "The entries of this report are evidence towards these controls. No control is closed by software."
+    return section(13, said, listed, Note(note, "quiet"))
+
+
+def _control(id: str, policy: Entry, control: Control | None) -> Row:
+    clause = f"{control.framework}, {control.ref}: {control.title}" if control else "not in the catalogue at hand"
+    status = _CLOSED_BY.get(control.auto if control else "", "open: a person judges it")
+    cells = (words.shortened(id, 60), words.shortened(clause, 160), title(policy, "id", "version"), status)
+    return Row(cells, (policy.seq,))

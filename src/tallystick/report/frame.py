@@ -1,0 +1,128 @@
+"""Sections 1 and 14: what the report speaks of, what holds it from outside, and what it does not prove."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tallystick.canonical import Value
+from tallystick.report import words
+from tallystick.report.facts import Fact, Facts, Headline, Note, Section
+from tallystick.report.saying import fact, field, section
+from tallystick.report.story import Story
+
+__all__ = ["Scope", "not_proven", "opinion"]
+
+
+class Scope:
+    """What the caller says about the ledger as a whole: up to where the report speaks, and what holds it."""
+
+    def __init__(
+        self,
+        *,
+        origin: str,
+        size: int,
+        root: str,
+        as_of: str,
+        key_fingerprint: str,
+        vkey: str,
+        anchor: Mapping[str, Value],
+        un_anchored: int,
+    ) -> None:
+        self.origin = words.shortened(origin, 200)
+        self.size = size
+        self.root = words.visible(root)
+        self.as_of = as_of
+        self.key_fingerprint = words.visible(key_fingerprint)
+        self.vkey = words.visible(vkey)
+        self.anchor = anchor
+        self.un_anchored = un_anchored
+
+    def un_anchored_text(self) -> str:
+        if not self.un_anchored:
+            return "no entry"
+        first = max(self.size - self.un_anchored, 0)
+        span = f"{first}" if self.un_anchored == 1 else f"{first} to {self.size - 1}"
+        return f"{words.plural(self.un_anchored, 'entry', 'entries')} ({span})"
+
+
+def opinion(story: Story, scope: Scope, head: Headline) -> Section:
+    """Section 1."""
+    model = story.model
+    stages = dict.fromkeys(str(e.body.get("stage")) for e in [*story.decisions, *story.promotions])
+    about = Facts(
+        "scope",
+        "Scope",
+        (
+            fact(
+                model, "Model and version", f"{model.body.get('name')}, version {words.said(model.body.get('version'))}"
+            ),
+            field(model, "Model digest (SHA-256)", "digest", style="digest"),
+            Fact("Stage", words.visible(", ".join(stages)) if stages else "none: no decision is recorded"),
+            Fact("As of", words.day(scope.as_of)),
+            Fact("Ledger", scope.origin, style="code"),
+            Fact("Entries covered", f"{words.plural(scope.size, 'entry', 'entries')}, from index 0"),
+        ),
+    )
+    size = scope.anchor.get("size")
+    held = f"{words.visible(str(scope.anchor.get('text') or 'none'))}"
+    anchor = Facts(
+        "anchor",
+        "Anchor",
+        (
+            Fact("Checkpoint root", scope.root, style="digest"),
+            Fact(
+                "Anchor outside the ledger", held + (f" (entries below {words.said(size)})" if size is not None else "")
+            ),
+            Fact("Un-anchored", scope.un_anchored_text()),
+            Fact("Ledger key, fingerprint", scope.key_fingerprint, style="digest"),
+            Fact("Ledger key, verifier form", scope.vkey, style="code"),
+            Fact("Source of the key", "printed here for comparison only; take it from a source other than this file"),
+        ),
+    )
+    return section(
+        1,
+        Note(f"{head.word}. {head.sentence}", head.tone, head.entries),
+        Note("This report gives no opinion of its own: it prints what was recorded and decided, each with its entry."),
+        about,
+        anchor,
+        Note(
+            "With our public key and a checkpoint obtained independently: the entries up to that checkpoint are "
+            "unaltered and in order. Whether they are true is not shown.",
+            "quiet",
+        ),
+    )
+
+
+def not_proven(scope: Scope) -> Section:
+    """Section 14."""
+    facts = [
+        Fact(label, text)
+        for label, text in (*_NOT_PROVEN[:1], ("The un-anchored tail", _tail(scope)), *_NOT_PROVEN[1:])
+    ]
+    return section(14, Facts("limits", "Limits of this report", tuple(facts)))
+
+
+def _tail(scope: Scope) -> str:
+    return (
+        f"{scope.un_anchored_text()} un-anchored. Up to an anchor, a rewrite is found even if the ledger's own key was "
+        "used; after it, the holder of that key could still rewrite."
+    )
+
+
+_NOT_PROVEN: Final = (
+    ("Truth of the record", "Whether what was recorded is true. What was never recorded is invisible."),
+    ("Recorded times", "They are the ledger's clock. Proven is only what an anchor proves."),
+    (
+        "The right measure",
+        "That a metric is the right one, or the data representative. Passing a gate is not legal compliance.",
+    ),
+    ("Inside the model", "What the model does. Its bytes were hashed, never loaded."),
+    ("Independence", "Anything beyond recorded authorship and bound identities."),
+    ("The number of tries", "Evaluations are counted where they were recorded."),
+    ("The seal", "Integrity seal; identity not verified; not a qualified signature."),
+    (
+        "The issue of this file",
+        "Shown only by the receipt of the entry that was made after signing, which is kept beside the file.",
+    ),
+)

@@ -1,0 +1,187 @@
+"""The first page: where the model stands, what a board wants to know, what is open.
+
+The headline is read from the newest promotion, approval or decision; nothing is weighed against anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tallystick.people import rules
+from tallystick.records import Entry
+from tallystick.report import words
+from tallystick.report.facts import Fact, Headline, Note
+from tallystick.report.saying import field, inside, title, value_of, who
+from tallystick.report.story import Ground, Story
+
+__all__ = ["headline", "open_points", "severity", "summary"]
+
+
+def headline(story: Story) -> Headline:
+    """Where the model stands, read from its newest promotion, approval or decision."""
+    decision = story.decisions[-1] if story.decisions else None
+    promotion = story.promotions[-1] if story.promotions else None
+    if promotion is not None:
+        return _promoted(story, promotion, decision)
+    if decision is None:
+        return Headline("Not decided", "No decision about this version is on the ledger.", "open", (story.model.seq,))
+    refusals = [
+        entry for entry in rules.newest_verdicts(story.book, decision) if entry.body.get("verdict") == "refused"
+    ]
+    if refusals:
+        text = f"{who(story, refusals[-1].actor)} refused it on {words.day(refusals[-1].recorded_at)}."
+        return Headline("Refused", text, "bad", (decision.seq, refusals[-1].seq))
+    return _decided(story, decision)
+
+
+def _promoted(story: Story, promotion: Entry, decision: Entry | None) -> Headline:
+    stage = words.shortened(str(promotion.body.get("stage")), 40)
+    tenure = next((t for t in reversed(story.tenures) if t.promotion.ref == promotion.ref), None)
+    since = words.day(promotion.body.get("effective_from"))
+    if tenure is not None and tenure.until is not None:
+        text = f"It was in {stage} from {since} until {words.day(tenure.until)}, when another version took its place."
+        return Headline(f"Replaced in {stage}", text, "open", (promotion.seq,))
+    if decision is not None and decision.seq > promotion.seq:
+        verdict = words.shortened(str(decision.body.get("verdict")), 20)
+        text = f"In {stage} since {since}. It was evaluated again later; that decision says {verdict}."
+        tone = "good" if decision.body.get("verdict") in rules.GREEN else "bad"
+        return Headline(f"In {stage}", text, tone, (promotion.seq, decision.seq))
+    text = f"Approved and promoted to {stage} by {who(story, promotion.actor)}, in force since {since}."
+    return Headline(f"In {stage}", text, "good", (promotion.seq,))
+
+
+def _decided(story: Story, decision: Entry) -> Headline:
+    verdict = str(decision.body.get("verdict"))
+    stage = words.shortened(str(decision.body.get("stage")), 40)
+    if decision.body.get("verificationResult") != "PASSED":
+        word = "Inconclusive" if verdict == "inconclusive" else "Refused by its gates"
+        text = f"The gates for {stage} say {words.shortened(verdict, 20)}; the version may not be promoted."
+        return Headline(word, text, "open" if verdict == "inconclusive" else "bad", (decision.seq,))
+    approved = [e for e in rules.newest_verdicts(story.book, decision) if e.body.get("verdict") == "approved"]
+    if approved:
+        text = f"The gates for {stage} passed and {who(story, approved[-1].actor)} approved; no promotion is recorded."
+        return Headline("Approved, not promoted", text, "open", (decision.seq, approved[-1].seq))
+    text = f"The gates for {stage} passed; nobody has approved the decision."
+    return Headline("Gates passed, not approved", text, "open", (decision.seq,))
+
+
+def summary(story: Story) -> tuple[Fact, ...]:
+    """What a board member wants to know, on one page."""
+    usecase, deployed = story.usecase, story.deployments[-1] if story.deployments else None
+    return (
+        _brief(field(usecase, "Purpose", "intended_use"), 260),
+        _brief(field(usecase, "Prohibited", "prohibited_use"), 200),
+        _brief(_owner(usecase), 120),
+        _trained_on(story),
+        *(_gates_in_short(story, ground) for ground in story.grounds[-2:]),
+        _fairness_in_short(story),
+        _decided_by(story),
+        _conditions_in_short(story),
+        _brief(field(deployed, "Deployed", "where"), 120),
+        field(usecase, "Next review", "next_review"),
+    )
+
+
+def _brief(fact: Fact, longest: int) -> Fact:
+    text = words.shortened(fact.text, longest)
+    return Fact(fact.label, text, fact.entry, fact.basis, fact.missing, fact.style)
+
+
+def _owner(usecase: Entry | None) -> Fact:
+    owner = field(usecase, "Owner", "owner_group")
+    tier = inside(usecase, "tier", "risk_tier", "value").text
+    return Fact("Owner, risk tier", f"{owner.text}; risk tier: {tier}", owner.entry, owner.basis, owner.missing)
+
+
+def _trained_on(story: Story) -> Fact:
+    found = story.inputs.get("dataset", [])
+    if not found:
+        return Fact("Trained on", words.NOT_RECORDED, missing=True)
+    told = [f"{title(e, 'name', 'version')}, {words.said(e.body.get('rows'))} rows" for e in found[:3]]
+    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    return Fact("Trained on", words.shortened("; ".join(told) + more, 200), found[0].seq, found[0].basis)
+
+
+def _gates_in_short(story: Story, ground: Ground) -> Fact:
+    checks = story.checks(ground.evaluation)
+    policy = title(ground.policy, "id", "version")
+    if checks is None:
+        return Fact("Gates", "check results are not at hand", ground.evaluation.seq, missing=True)
+    verdicts = [words.shortened(str(check.get("verdict")), 16) for check in checks]
+    order = sorted(set(verdicts), key=lambda word: (-severity(word), word))
+    told = ", ".join(f"{verdicts.count(word)} {word.replace('_', ' ')}" for word in order)
+    text = f"{words.plural(len(checks), 'check')} under {policy}: {told}"
+    return Fact("Gates", words.shortened(text, 220), ground.evaluation.seq, ground.evaluation.basis)
+
+
+def severity(verdict: str) -> int:
+    return rules.SEVERITY.index(verdict) if verdict in rules.SEVERITY else len(rules.SEVERITY)
+
+
+def _fairness_in_short(story: Story) -> Fact:
+    told, entry = [], None
+    for ground in story.grounds:
+        for check in story.checks(ground.evaluation) or ():
+            if check.get("type") == "bias":
+                entry = ground.evaluation
+                verdict = words.shortened(str(check.get("verdict")), 16).replace("_", " ")
+                told.append(f"{words.shortened(str(check.get('id')), 40)} {value_of(check)} ({verdict})")
+    if entry is None:
+        return Fact("Fairness", "no bias check is recorded", missing=True)
+    more = f"; and {len(told) - 4} more" if len(told) > 4 else ""
+    return Fact("Fairness", "; ".join(told[:4]) + more, entry.seq, entry.basis)
+
+
+def _decided_by(story: Story) -> Fact:
+    if not story.approvals:
+        return Fact("Approval", "no approval and no refusal is recorded", missing=True)
+    told = [
+        f"{words.shortened(str(e.body.get('verdict')), 20)} by {who(story, e.actor)} on {words.day(e.recorded_at)}"
+        for e in story.approvals[-2:]
+    ]
+    last = story.approvals[-1]
+    return Fact("Approval", "; ".join(told), last.seq, last.basis)
+
+
+def _conditions_in_short(story: Story) -> Fact:
+    found = story.conditions
+    if not found:
+        return Fact("Conditions", "none recorded")
+    told = [
+        f"{words.shortened(str(c.get('text')), 110)} (due {words.shortened(str(c.get('due')), 24)})" for _, c in found
+    ]
+    more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
+    return Fact("Conditions", "; ".join(told[:2]) + more, found[0][0].seq, found[0][0].basis)
+
+
+def open_points(story: Story) -> Iterator[Note]:
+    """What failed and what is still open, for the first page; worst first."""
+    for ground in story.grounds:
+        yield from _failing(story, ground)
+    both = story.makers_among_approvers
+    if both:
+        yield Note(f"Approved by a maker of the model: {', '.join(who(story, actor) for actor in both)}.", "bad")
+    for text, found in (
+        ("condition open|conditions open", [entry for entry, _ in story.conditions]),
+        ("review finding open|review findings open", story.open_findings),
+        ("check waived|checks waived", story.waivers),
+        ("earlier evaluation did not pass|earlier evaluations did not pass", story.earlier_failures),
+    ):
+        one, many = text.split("|")
+        if found:
+            entries = tuple(dict.fromkeys(entry.seq for entry in found))
+            yield Note(f"{words.plural(len(found), one, many)}.", "open", entries[:6])
+    if story.unmapped_authors:
+        yield Note(f"{words.plural(story.unmapped_authors, 'author')} of the code bound to no key.", "open")
+
+
+def _failing(story: Story, ground: Ground) -> Iterator[Note]:
+    bad = [c for c in story.checks(ground.evaluation) or () if c.get("verdict") in ("fail", "error", "inconclusive")]
+    for check in bad[:3]:
+        verdict = words.shortened(str(check.get("verdict")), 16)
+        reason = words.shortened(str(check.get("reason") or f"value {value_of(check)}"), 200)
+        text = f"{words.shortened(str(check.get('id')), 60)} ({verdict}): {reason}."
+        tone = "open" if verdict == "inconclusive" else "bad"
+        yield Note(text.replace("..", "."), tone, (ground.evaluation.seq,))
+    if len(bad) > 3:
+        yield Note(f"{len(bad) - 3} more checks did not pass.", "bad", (ground.evaluation.seq,))

@@ -1,0 +1,130 @@
+"""How entries become facts, tables and sections: shared by all modules that write sections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from tallystick.canonical import Value
+from tallystick.records import LEDGER_ACTOR, Entry
+from tallystick.report import charts, words
+from tallystick.report.facts import Block, Fact, Row, Section, Table
+from tallystick.report.story import Story
+
+__all__ = [
+    "MOST_ROWS",
+    "Say",
+    "fact",
+    "field",
+    "inside",
+    "items",
+    "roles_before",
+    "section",
+    "table",
+    "title",
+    "value_of",
+    "who",
+    "within",
+]
+
+MOST_ROWS: Final = 48
+
+
+Say = Callable[[Value], str]
+"""How a value that is there is said."""
+
+
+def fact(entry: Entry | None, label: str, value: Value, *, style: str = "text", say: Say = words.said) -> Fact:
+    """A fact from a value of an entry; an absent value gives its reason."""
+    if entry is None:
+        return Fact(label, words.NOT_RECORDED, missing=True)
+    reason = words.absence(value)
+    if reason is not None:
+        return Fact(label, reason, entry.seq, entry.basis, missing=True)
+    return Fact(label, say(value), entry.seq, entry.basis, style=style)
+
+
+def field(entry: Entry | None, label: str, name: str, *, style: str = "text", say: Say = words.said) -> Fact:
+    return fact(entry, label, entry.body.get(name) if entry is not None else None, style=style, say=say)
+
+
+def within(value: Value, *path: str) -> Value:
+    """A nested value; an absence on the way is what is found."""
+    for name in path:
+        if not isinstance(value, Mapping) or words.absence(value) is not None:
+            return value if words.absence(value) is not None else None
+        value = value.get(name)
+    return value
+
+
+def inside(entry: Entry | None, label: str, *path: str, style: str = "text", say: Say = words.said) -> Fact:
+    return fact(entry, label, within(entry.body, *path) if entry is not None else None, style=style, say=say)
+
+
+def items(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else []
+
+
+def title(entry: Entry | None, *fields: str) -> str:
+    """``name version`` of an entry, on one short line."""
+    if entry is None:
+        return words.NOT_RECORDED
+    return words.shortened(
+        " ".join(str(entry.body.get(name)) for name in fields if entry.body.get(name) is not None), 80
+    )
+
+
+def table(id: str, title: str, columns: Sequence[str], styles: Sequence[str], rows: Iterable[Row]) -> Table:
+    found = list(rows)
+    kept = tuple(found[:MOST_ROWS])
+    return Table(id, title, tuple(columns), kept, tuple(styles), len(found) - len(kept))
+
+
+def value_of(check: Mapping[str, Value]) -> str:
+    """The recorded value of a check, with digits enough to tell it from its limits."""
+    value = words.numeric(check.get("value"))
+    if value is None:
+        return words.shortened(words.said(check["value"]), 40) if check.get("value") is not None else "no value"
+    threshold = check.get("threshold")
+    found = [charts.limit(within(threshold, name)) for name in ("fail_if", "warn_if")]
+    return words.number(value, *(item.at for item in found if item is not None))
+
+
+def who(story: Story, actor: Value) -> str:
+    """An actor's name, if it is on the books and not erased, and the pseudonym."""
+    text = words.shortened(str(actor), 64)
+    if text == LEDGER_ACTOR:
+        return "the ledger itself"
+    key = story.persons.get(str(actor))
+    name = story.book.personal(key, "name") if key is not None else None
+    return f"{words.shortened(name, 60)} ({text})" if name else text
+
+
+def roles_before(story: Story, actor: str, before: int) -> tuple[str, int | None]:
+    """The roles that an actor held when an entry was made, and the entry that gave them."""
+    giving = [e for e in story.book.of_kind("key", "role") if e.body.get("actor") == actor and e.seq < before]
+    if not giving:
+        return "no key on this ledger", None
+    return words.said(giving[-1].body.get("roles")), giving[-1].seq
+
+
+_TITLES: Final = (
+    "Opinion, scope, anchor",
+    "Use case, owner, risk tier",
+    "What changed since the last version",
+    "Data",
+    "Method and reproduction",
+    "Tests and gates",
+    "Fairness",
+    "Champion and challenger",
+    "Independent review and open findings",
+    "Limitations, compensating controls, waivers",
+    "Decisions and duties",
+    "Deployment, monitoring, next review",
+    "Law, as of a date",
+    "What is not proven",
+)
+
+
+def section(number: int, *blocks: Block) -> Section:
+    return Section(number, f"s{number}", _TITLES[number - 1], tuple(blocks))

@@ -1,0 +1,229 @@
+"""Seal a report: a PAdES baseline signature (B-B) that certifies the file and allows no change to it.
+
+The certificate is made by the ledger itself and says so in its subject: it shows that the file is the one that was
+sealed, not who anybody is. Whose key it is, the ledger's entries say. Signing is offline; the time is handed in and is
+a claim. No timestamp is asked for here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from tallystick.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+__all__ = ["FIELD", "LABEL", "seal", "self_signed"]
+
+FIELD: Final = "Seal"
+"""Name of the signature's field."""
+LABEL: Final = "Integrity seal; identity not verified"
+"""Stands in the certificate's subject and in the signature's reason."""
+_CONTENTS: Final = 8192
+"""Hexadecimal digits that are kept for the signature; a seal takes about a third."""
+
+
+def self_signed(
+    private_key: EllipticCurvePrivateKey,
+    *,
+    common_name: str,
+    not_before: datetime,
+    not_after: datetime,
+    serial: int,
+) -> bytes:
+    """A self-signed certificate for a report seal, as DER (RFC 5280).
+
+    The key signs documents and nothing else: no authority, key usage digitalSignature and nonRepudiation.
+
+    Args:
+        private_key: on the curve P-256, which readers of PDF accept; they reject Ed25519.
+        common_name: up to 64 characters (RFC 5280, upper bound ub-common-name).
+        serial: positive and below 2**159; make it of randomness.
+
+    Raises:
+        InvalidInput: another kind of key, a name or serial out of bounds, times without a zone or in the wrong order.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    _check_key(private_key)
+    _check_times(not_before, not_after)
+    if not 0 < serial < 2**159:
+        raise InvalidInput("serial of a certificate is out of bounds", expected="1 to 2**159 - 1")
+    name = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, _bounded(common_name)),
+            x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, LABEL),
+        ]
+    )
+    public = private_key.public_key()
+    builder = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=public, serial_number=serial)
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    )
+    certificate = builder.sign(private_key, hashes.SHA256(), ecdsa_deterministic=True)
+    return certificate.public_bytes(Encoding.DER)
+
+
+def _usage() -> Any:
+    from cryptography.x509 import KeyUsage
+
+    return KeyUsage(
+        digital_signature=True,
+        content_commitment=True,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _bounded(common_name: str) -> str:
+    if not 0 < len(common_name) <= 64:
+        raise InvalidInput(
+            "name of a certificate is out of bounds", expected="1 to 64 characters", got=common_name[:80]
+        )
+    return common_name
+
+
+def _check_times(not_before: datetime, not_after: datetime) -> None:
+    if not_before.tzinfo is None or not_after.tzinfo is None:
+        raise InvalidInput("time has no zone", got=f"{not_before.isoformat()}, {not_after.isoformat()}")
+    if not_before >= not_after:
+        raise InvalidInput(
+            "certificate ends before it begins", got=f"{not_before.isoformat()}, {not_after.isoformat()}"
+        )
+
+
+def _check_key(private_key: object) -> None:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    if not (isinstance(private_key, ec.EllipticCurvePrivateKey) and isinstance(private_key.curve, ec.SECP256R1)):
+        raise InvalidInput("a report is sealed with a P-256 key", got=type(private_key).__name__)
+
+
+def seal(pdf: bytes, *, private_key: EllipticCurvePrivateKey, certificate: bytes, moment: datetime) -> bytes:
+    """The PDF with an invisible certifying signature over the whole file (PAdES B-B, DocMDP: no changes).
+
+    Args:
+        pdf: a file that carries no signature yet.
+        certificate: DER, for this key.
+        moment: the signing time as it is claimed; with a zone, within the certificate's years.
+
+    Raises:
+        InvalidInput: no PDF that can be signed, a certificate for another key, or a time outside its years.
+    """
+    from pyhanko.pdf_utils.misc import PdfError
+    from pyhanko.sign.general import SigningError
+
+    _check_key(private_key)
+    signer = _signer(private_key, certificate, moment)
+    output = io.BytesIO()
+    try:
+        _pdf_signer(signer, moment).sign_pdf(_writer(pdf), bytes_reserved=_CONTENTS, output=output)
+    except (PdfError, SigningError, ValueError) as error:
+        raise InvalidInput("PDF cannot be sealed", got=str(error)[:120] or type(error).__name__) from error
+    return output.getvalue()
+
+
+def _writer(pdf: bytes) -> Any:
+    """A writer of one more revision that keeps the file what it was: PDF/A, with the same metadata.
+
+    pyHanko would set the present time in the metadata, and an identifier of chance; here both follow from the file.
+    """
+    from pyhanko.pdf_utils.generic import ArrayObject, ByteStringObject
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    class Writer(IncrementalPdfFileWriter):
+        @classmethod
+        def _handle_id(cls, prev: Any) -> Any:
+            first, _ = super()._handle_id(prev)  # type: ignore[no-untyped-call]  # pyHanko
+            return ArrayObject([first, ByteStringObject(hashlib.sha256(pdf).digest()[:16])])
+
+        def _update_meta(self) -> None:
+            """Title, times and producer stay those of the report."""
+
+    return Writer(io.BytesIO(pdf))
+
+
+def _signer(private_key: EllipticCurvePrivateKey, certificate: bytes, moment: datetime) -> Any:
+    """A signer with this key, ECDSA with a nonce that follows from the message (RFC 6979)."""
+    from asn1crypto.x509 import Certificate
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from pyhanko.sign.signers import Signer
+    from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+    _check_certificate(private_key, certificate, moment)
+
+    class Seal(Signer):
+        async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:  # noqa: ARG002
+            if digest_algorithm != "sha256":
+                raise ValueError(f"a seal is made with SHA-256, not {digest_algorithm}")
+            return private_key.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+
+    store = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # pyHanko
+    return Seal(signing_cert=Certificate.load(certificate), cert_registry=store)
+
+
+def _check_certificate(private_key: EllipticCurvePrivateKey, certificate: bytes, moment: datetime) -> None:
+    from cryptography import x509
+
+    if moment.tzinfo is None:
+        raise InvalidInput("time has no zone", got=moment.isoformat())
+    try:
+        found = x509.load_der_x509_certificate(certificate)
+    except ValueError as error:
+        raise InvalidInput("certificate of the seal is not well-formed", got=str(error)[:120]) from error
+    if found.public_key() != private_key.public_key():
+        raise InvalidInput("certificate of the seal is for another key")
+    first, last = found.not_valid_before_utc, found.not_valid_after_utc
+    if not first <= moment <= last:
+        raise InvalidInput(
+            "certificate of the seal is not valid at this time",
+            expected=f"{first.isoformat()} to {last.isoformat()}",
+            got=moment.isoformat(),
+            remedy="Register a new report seal.",
+        )
+
+
+def _pdf_signer(signer: Any, moment: datetime) -> Any:
+    from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
+    from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
+    from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
+
+    class At(PdfSigner):
+        """Signs at the time that was handed in."""
+
+        def init_signing_session(self, *args: Any, **more: Any) -> Any:
+            session = super().init_signing_session(*args, **more)
+            session.system_time = moment.astimezone(UTC)
+            return session
+
+        def register_extensions(self, pdf_out: Any, *, md_algorithm: str) -> None:  # noqa: ARG002 - its signature
+            """PAdES in PDF 1.7; without pyHanko's step to PDF 2.0, which PDF/A-3 does not allow."""
+            pdf_out.register_extension(ESIC_EXTENSION_1)
+
+    metadata = PdfSignatureMetadata(
+        field_name=FIELD,
+        md_algorithm="sha256",
+        subfilter=SigSeedSubFilter.PADES,
+        certify=True,
+        docmdp_permissions=MDPPerm.NO_CHANGES,
+        name="tallystick report seal",
+        reason=LABEL,
+        location="offline",
+    )
+    return At(metadata, signer, new_field_spec=SigFieldSpec(FIELD, readable_field_name="Report seal"))

@@ -1,0 +1,320 @@
+"""Sections 6 to 8: what the gates found, group by group, and against the champion.
+
+Values, limits, intervals and reasons are those that the gates recorded; charts draw the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tallystick.canonical import Value
+from tallystick.records import Entry
+from tallystick.report import charts, words
+from tallystick.report.facts import Block, CheckCard, Fact, Facts, Note, Row, Section, Table
+from tallystick.report.saying import fact, field, inside, items, section, table, title, value_of, who, within
+from tallystick.report.story import Ground, Story
+
+__all__ = ["champion", "fairness", "tests"]
+
+_MOST_CARDS: Final = 12
+
+
+_MOST_GATES: Final = 10
+
+
+_WANTS_A_LOOK: Final = frozenset({"fail", "error", "inconclusive", "not_evaluable", "warn", "waived"})
+
+
+def tests(story: Story) -> Section:
+    if not story.grounds:
+        return section(6, Note("Evaluation: not recorded. No gate has looked at this version.", "open"))
+    blocks: list[Block] = []
+    for ground in story.grounds:
+        blocks += _one_evaluation(story, ground)
+    return section(6, *blocks, *_looks(story))
+
+
+def _one_evaluation(story: Story, ground: Ground) -> list[Block]:
+    evaluation, checks = ground.evaluation, story.checks(ground.evaluation)
+    blocks: list[Block] = [_policy(story, ground.policy), _evaluation(ground)]
+    if checks is None:
+        return [
+            *blocks,
+            Note("The check results stand in an attachment that is not at hand.", "bad", (evaluation.seq,)),
+        ]
+    rows = [_check_row(check, evaluation) for check in checks]
+    columns = ("Check", "Verdict", "Value", "Limits", "n", "Interval", "Replay")
+    styles = ("code", "verdict", "number", "text", "number", "short", "short")
+    blocks.append(table(f"checks-{evaluation.seq}", "Check results", columns, styles, rows))
+    for gate, members in _by_gate(checks)[:_MOST_GATES]:
+        if members[0].get("type") != "bias":
+            blocks += _gate_pictures(gate, members, evaluation)
+    wanting = [check for check in checks if check.get("verdict") in _WANTS_A_LOOK and check.get("type") != "bias"]
+    blocks += [_card(check, evaluation) for check in wanting[:_MOST_CARDS]]
+    return blocks
+
+
+def _policy(story: Story, policy: Entry | None) -> Facts:
+    return Facts(
+        f"policy-{policy.seq if policy else 'none'}",
+        f"Policy {title(policy, 'id', 'version')}",
+        (
+            field(policy, "Policy", "id"),
+            field(policy, "Version", "version"),
+            field(policy, "Stage", "stage"),
+            field(policy, "Author", "author", say=lambda actor: who(story, actor)),
+            field(policy, "Approver", "approver", say=lambda actor: who(story, actor)),
+            field(policy, "In force from", "effective_from", say=words.day),
+            fact(policy, "Published", policy.recorded_at if policy else None, say=words.day),
+            fact(
+                policy,
+                "Planned checks",
+                len(items(story.book.field(policy, "plan"))) if policy else None,
+                style="number",
+            ),
+            field(policy, "Digest", "digest", style="digest"),
+        ),
+    )
+
+
+def _evaluation(ground: Ground) -> Facts:
+    entry, decision = ground.evaluation, ground.decision
+    return Facts(
+        f"evaluation-{entry.seq}",
+        "Evaluation and decision",
+        (
+            field(entry, "Verdict of the evaluation", "verdict"),
+            field(decision, "Decision", "verificationResult"),
+            field(decision, "Results", "results"),
+            fact(entry, "Evaluated", entry.recorded_at, say=words.day),
+            inside(entry, "Recorded evaluations of this use case", "attempt", "usecase", style="number"),
+            inside(entry, "Recorded looks at this test data", "attempt", "data", style="number"),
+            field(entry, "Engine and seed", "engine", say=lambda engine: _engine(entry, engine)),
+            field(entry, "Tools", "tools"),
+        ),
+    )
+
+
+def _engine(entry: Entry, engine: Value) -> str:
+    return f"{words.said(engine)}, seed {words.said(entry.body.get('seed'))}"
+
+
+def _limits(check: Mapping[str, Value]) -> str:
+    threshold = check.get("threshold")
+    pairs = (("fails", within(threshold, "fail_if")), ("warns", within(threshold, "warn_if")))
+    return "; ".join(f"{word} {words.shortened(str(text), 40)}" for word, text in pairs if text) or "none"
+
+
+def _interval(check: Mapping[str, Value]) -> str:
+    interval = check.get("interval")
+    low, high = words.numeric(within(interval, "low")), words.numeric(within(interval, "high"))
+    if low is None or high is None:
+        return "none"
+    return f"{words.number(low)} to {words.number(high)}"
+
+
+def _method_of(check: Mapping[str, Value]) -> str:
+    """How the interval was made, ``95 % interval, Wilson``; empty without an interval."""
+    interval = check.get("interval")
+    if words.numeric(within(interval, "low")) is None:
+        return ""
+    confidence = words.numeric(within(interval, "confidence"))
+    method = words.shortened(str(within(interval, "method") or ""), 60)
+    return ", ".join(
+        part for part in (f"{confidence * 100:g} % interval" if confidence else "interval", method) if part
+    )
+
+
+def _check_row(check: Mapping[str, Value], evaluation: Entry) -> Row:
+    verdict, method = words.shortened(str(check.get("verdict")), 16), _method_of(check)
+    cells = (
+        words.shortened(str(check.get("id")), 80),
+        verdict,
+        value_of(check),
+        _limits(check),
+        words.said(check.get("n")),
+        _interval(check),
+        words.shortened(str(check.get("replay")), 24),
+    )
+    told = [words.shortened(str(check.get("reason") or ""), 300), method]
+    return Row(cells, (evaluation.seq,), " · ".join(part for part in told if part))
+
+
+def _by_gate(checks: Sequence[Mapping[str, Value]]) -> list[tuple[str, list[Mapping[str, Value]]]]:
+    found: dict[str, list[Mapping[str, Value]]] = {}
+    for check in checks:
+        found.setdefault(words.shortened(str(check.get("gate")), 60), []).append(check)
+    return list(found.items())
+
+
+def _gate_pictures(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> list[Block]:
+    if checks[0].get("type") == "schema":
+        return [charts.strip(gate, checks, evaluation.seq)]
+    drawn = charts.thresholds(gate, checks, evaluation.seq)
+    return [drawn] if drawn is not None else []
+
+
+def _card(check: Mapping[str, Value], evaluation: Entry) -> CheckCard:
+    """A check in words; what the policy and the gate gave no words for is left out, numbers never are."""
+    told = [
+        ("Value", f"{value_of(check)} ({_limits(check)})", "number"),
+        ("Interval", ", ".join(part for part in (_interval(check), _method_of(check)) if part), "number"),
+        ("n", words.said(check.get("n")), "number"),
+        *((label, words.visible(str(check[name])), "text") for label, name in _WORDS if check.get(name)),
+    ]
+    facts = tuple(Fact(label, text, evaluation.seq, evaluation.basis, style=style) for label, text, style in told)
+    id, verdict = words.shortened(str(check.get("id")), 80), words.shortened(str(check.get("verdict")), 16)
+    return CheckCard(id, verdict, facts, evaluation.seq)
+
+
+_WORDS: Final = (
+    ("In words", "reason"),
+    ("What to look at", "advice"),
+    ("Why this criterion", "because"),
+)
+
+
+def _looks(story: Story) -> list[Block]:
+    """Earlier evaluations of the use case that did not pass, with what the ledger says of them."""
+    if not story.earlier_failures:
+        return [Note("No earlier recorded evaluation of this use case under these policies failed.", "quiet")]
+    rows = []
+    for entry in story.earlier_failures:
+        found = story.explanation(entry)
+        model = story.book.find(entry.body.get("model"))
+        text = words.shortened(found[0], 300) if found else "not explained"
+        cells = (
+            words.day(entry.recorded_at),
+            title(model, "name", "version"),
+            words.said(entry.body.get("verdict")),
+            text,
+        )
+        rows.append(Row(cells, (entry.seq, found[1].seq) if found else (entry.seq,)))
+    columns, styles = ("When", "Model", "Verdict", "Explanation on the ledger"), ("text", "text", "verdict", "text")
+    return [table("failures", "Earlier evaluations that did not pass", columns, styles, rows)]
+
+
+def fairness(story: Story) -> Section:
+    blocks: list[Block] = [_protected(story.model)]
+    for ground in story.grounds:
+        bias = [c for c in story.checks(ground.evaluation) or () if c.get("type") == "bias"]
+        for gate, checks in _by_gate(bias)[:_MOST_GATES]:
+            blocks += _bias_gate(gate, checks, ground.evaluation)
+    if len(blocks) == 1:
+        blocks.append(Note("Bias check: not recorded.", "open"))
+    else:
+        rule = (
+            "The four-fifths line is an employment rule, shown for illustration; the limit that counts is the policy's."
+        )
+        blocks.append(Note(rule, "quiet"))
+    return section(7, *blocks)
+
+
+def _protected(model: Entry) -> Facts:
+    return Facts(
+        "protected",
+        "Protected attributes",
+        (
+            inside(model, "Protected attributes at prediction", "features", "protected"),
+            inside(model, "Features used at prediction", "features", "used"),
+        ),
+    )
+
+
+def _bias_gate(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> list[Block]:
+    blocks: list[Block] = []
+    drawn = charts.thresholds(gate, checks, evaluation.seq)
+    if drawn is not None:
+        blocks.append(drawn)
+    grouped = next((check for check in checks if items(check.get("groups"))), None)
+    if grouped is not None:
+        bars = charts.groups(gate, grouped["groups"], policy=_ratio_limit(checks), entry=evaluation.seq)
+        blocks += [bars] if bars is not None else []
+        blocks.append(_groups_table(gate, grouped["groups"], evaluation))
+    return blocks + [_card(check, evaluation) for check in checks[:_MOST_CARDS]]
+
+
+def _ratio_limit(checks: Sequence[Mapping[str, Value]]) -> float | None:
+    """The smallest ratio of selection rates that the policy allows, if a check of the gate sets one."""
+    for check in checks:
+        words_of_it = f"{check.get('id')} {check.get('metric')}".lower()
+        found = charts.limit(within(check.get("threshold"), "fail_if"))
+        ratio = "dpr" in words_of_it or "parity_ratio" in words_of_it.replace("-", "_")
+        if ratio and found is not None and found.below and 0 < found.at <= 1:
+            return found.at
+    return None
+
+
+def _groups_table(gate: str, groups: Sequence[Value], evaluation: Entry) -> Table:
+    rows = [row for row in groups if isinstance(row, Mapping)]
+    found = dict.fromkeys(str(name) for row in rows for name in row if name not in ("group", "n"))
+    names = sorted(found, key=lambda name: name != "selection_rate")[:5]
+    columns = ("Group", "n", *(_column(name) for name in names))
+    numbers = [any(words.numeric(row.get(name)) is not None for row in rows) for name in names]
+    styles = ("text", "number", *("number" if is_number else "text" for is_number in numbers))
+    told = [Row((*_group_cells(row), *(_cell(row, name) for name in names)), (evaluation.seq,)) for row in rows]
+    return table(f"groups-{evaluation.seq}-{gate}"[:60], f"Groups of {gate}", columns, styles, told)
+
+
+def _group_cells(row: Mapping[str, Value]) -> tuple[str, str]:
+    return words.shortened(words.said(row.get("group")), 60), words.shortened(words.said(row.get("n")), 24)
+
+
+def _cell(row: Mapping[str, Value], name: str) -> str:
+    """A figure of a group; empty where the gate gave none for this group."""
+    return words.shortened(words.said(row[name]), 60) if row.get(name) is not None else ""
+
+
+def _column(name: str) -> str:
+    """``Selection rate`` for ``selection_rate``, ``TPR`` for ``tpr``."""
+    text = words.shortened(name.replace("_", " "), 24)
+    return text.upper() if len(text) <= 3 else text[:1].upper() + text[1:]
+
+
+def champion(story: Story) -> Section:
+    champion = story.champion
+    if champion is None:
+        first = story.promotions[-1] if story.promotions else None
+        reason = words.absence(first.body.get("replaces")) if first is not None else None
+        text = (
+            f"Champion: {reason}." if reason else "Champion: none. No version of this model was in production before."
+        )
+        return section(8, Note(text, "quiet", (first.seq,) if first is not None else ()), *_metrics(story))
+    old = [e for e in story.book.of_kind("evaluation") if e.body.get("model_digest") == champion.body.get("digest")]
+    theirs = {str(c.get("id")): c for c in (story.checks(old[-1]) or ())} if old else {}
+    rows = []
+    for ground in story.grounds:
+        for check in story.checks(ground.evaluation) or ():
+            other = theirs.get(str(check.get("id")))
+            told = (
+                f"{value_of(other)} ({words.shortened(str(other.get('verdict')), 16)})" if other else words.NOT_RECORDED
+            )
+            mine = f"{value_of(check)} ({words.shortened(str(check.get('verdict')), 16)})"
+            rows.append(
+                Row(
+                    (words.shortened(str(check.get("id")), 80), told, mine),
+                    (old[-1].seq, ground.evaluation.seq) if old else (ground.evaluation.seq,),
+                )
+            )
+    heading = f"Champion: version {words.said(champion.body.get('version'))}"
+    columns = ("Check", "Champion", "This version")
+    return section(8, table("champion", heading, columns, ("code", "number", "number"), rows), *_metrics(story))
+
+
+def _metrics(story: Story) -> list[Block]:
+    rows = [
+        Row(
+            (
+                words.shortened(words.said(within(e.body, "definition", "name")), 60),
+                words.shortened(words.said(e.body.get("value")), 40),
+                words.shortened(words.said(e.body.get("unit")), 24),
+                words.shortened(words.said(e.body.get("slice")), 60),
+                words.said(e.body.get("n")),
+            ),
+            (e.seq,),
+        )
+        for e in story.metrics
+    ]
+    columns, styles = ("Metric", "Value", "Unit", "Slice", "n"), ("text", "number", "text", "text", "number")
+    return [table("metrics", "Recorded metrics", columns, styles, rows)] if rows else []

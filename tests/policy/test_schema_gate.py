@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tallystick.policy.document import Policy
+from tallystick.policy.gates import schema
+from tallystick.policy.judge import Outcome
+from tallystick.policy.results import CheckResult
+
+Make = Callable[[str], Policy]
+Evaluate = Callable[[Policy, Path], Outcome]
+Write = Callable[..., Path]
+
+
+def gate(columns: str, more: str = "") -> str:
+    return f"  - id: s\n    type: schema\n    columns:\n      {columns}\n{more}"
+
+
+def checks(outcome: Outcome) -> dict[str, CheckResult]:
+    return {check.id.removeprefix("s/"): check for check in outcome.checks}
+
+
+@pytest.fixture
+def judge(policy: Make, evaluate: Evaluate, write: Write) -> Callable[..., dict[str, CheckResult]]:
+    """Judge one CSV column x under a column rule."""
+
+    def run(rule: str, values: list[object], more: str = "") -> dict[str, CheckResult]:
+        path = write(("x", "other"), [(value, 1) for value in values])
+        return checks(evaluate(policy(gate(f"x: {rule}", more)), path))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("rule", "good", "bad", "kind"),
+    [
+        ("{dtype: int64}", [1, -2, "+3", 2**63 - 1], ["1.0", "one", 2**63, "", "1e3"], "dtype"),
+        ("{dtype: uint8}", [0, 255], [256, -1], "dtype"),
+        ("{dtype: float64}", ["1", "-.5", "1e3", "2."], ["x", "1,5", "--1"], "dtype"),
+        ("{dtype: bool}", ["true", "False"], ["1", "yes"], "dtype"),
+        ("{dtype: date}", ["2026-11-21"], ["2026-13-01", "21.11.2026"], "dtype"),
+        ("{dtype: timestamp}", ["2026-11-21T10:00:00Z", "2026-11-21 10:00"], ["2026-11-21", "10:00"], "dtype"),
+        ("{nullable: false}", ["a", " "], [""], "nullable"),
+        ("{unique: true}", ["a", "b", "1"], ["a"], "unique"),
+        ("{range: [0, 1]}", [0, 1, "0.5"], [-0.001, 1.001, "nan", "inf", "x"], "range"),
+        ("{range: [null, 1]}", [-5, 1], [2, "nan"], "range"),
+        ("{range: [0, null]}", [0, 10**30], [-1, "nan"], "range"),
+        ("{isin: [a, b, 1]}", ["a", "b", "1", "1.0"], ["A", "c", "2", " a"], "isin"),
+        ("{isin: [true, 'null']}", ["true", "True", "null"], ["false", "1"], "isin"),
+        ('{regex: "AC-[0-9]{2}"}', ["AC-12"], ["AC-123", "xAC-12", "AC-12\n", "ac-12"], "regex"),
+        ('{regex: "a|ab"}', ["a", "ab"], ["abb", "b"], "regex"),
+    ],
+)
+def test_good_values_pass_and_each_bad_one_is_counted(
+    judge: Callable[..., dict[str, CheckResult]], rule: str, good: list[object], bad: list[object], kind: str
+) -> None:
+    passed = judge(rule, good)
+    assert {check.verdict for check in passed.values()} == {"pass"}
+    others = {"dtype": "nullable: true, ", "range": "nullable: true, "}.get(kind, "")
+    failed = judge(rule.replace("{", "{" + others, 1), [*good, *bad])[f"x.{kind}"]
+    missed = len([value for value in bad if value != "" or kind == "nullable"])
+    assert failed.verdict == "fail"
+    assert failed.value == missed / (len(good) + len(bad))
+    assert failed.reason.startswith(f"{missed} of {len(good) + len(bad)} rows")
+
+
+def test_nan_does_not_slip_through_a_range(policy: Make, evaluate: Evaluate, tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"x": [0.5, float("nan"), None]}), path)
+    rule = "x: {dtype: float64, range: [0, 1], nullable: true%s}"
+    strict = checks(evaluate(policy(gate(rule % "")), path))
+    assert {name: check.verdict for name, check in strict.items()} == {
+        "x.dtype": "pass",
+        "x.nan": "fail",
+        "x.range": "fail",
+    }
+    assert strict["x.range"].value == 1 / 3, "a missing value is the business of nullable"
+    allowed = checks(evaluate(policy(gate(rule % ", nan: allow")), path))
+    assert {name: check.verdict for name, check in allowed.items()} == {"x.dtype": "pass", "x.range": "pass"}
+
+
+def test_parquet_keeps_its_types_and_another_type_fails(policy: Make, evaluate: Evaluate, tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"a": pa.array([1, 2], pa.int32()), "b": ["x", "y"], "c": [True, None]}), path)
+    rule = "a: {dtype: int64}\n      b: {dtype: string}\n      c: {dtype: bool, nullable: true}"
+    found = checks(evaluate(policy(gate(rule)), path))
+    assert found["a.dtype"].verdict == "fail"
+    assert "a is of type int32; the policy wants int64" in found["a.dtype"].reason
+    assert (found["b.dtype"].verdict, found["c.dtype"].verdict) == ("pass", "pass")
+
+
+def test_isin_and_regex_on_numbers_and_range_on_text_of_parquet(
+    policy: Make, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"a": [1, 2, 3], "t": ["0.5", "7", "x"], "flag": [True, False, True]}), path)
+    rule = "a: {isin: [1, 2], regex: '[0-9]'}\n      t: {range: [0, 1]}\n      flag: {range: [0, 1]}"
+    found = checks(evaluate(policy(gate(rule)), path))
+    assert found["a.isin"].value == pytest.approx(1 / 3)
+    assert found["a.regex"].verdict == "pass"
+    assert found["t.range"].value == pytest.approx(2 / 3)
+    assert found["flag.range"].value == 1.0, "flags are no numbers"
+
+
+def test_a_missing_column_fails_each_of_its_checks(policy: Make, evaluate: Evaluate, write: Write) -> None:
+    path = write(("x",), [(1,)])
+    tolerate = "    tolerate: {y.nullable: {warn_if: '> 0'}}\n"
+    outcome = evaluate(policy(gate("y: {dtype: int64}\n      z: {nullable: true}", tolerate)), path)
+    assert {check.id: check.verdict for check in outcome.checks} == {
+        "s/y.dtype": "fail",
+        "s/y.nullable": "fail",
+        "s/z.present": "fail",
+    }
+    assert outcome.checks[0].reason == "there is no column y"
+
+
+def test_a_tolerance_counts_the_share_of_rows(judge: Callable[..., dict[str, CheckResult]]) -> None:
+    more = "    tolerate: {x.isin: {warn_if: '> 0', fail_if: '> 1%'}}\n"
+    for bad, verdict in ((0, "pass"), (1, "warn"), (2, "fail")):
+        check = judge("{isin: [a]}", ["a"] * (100 - bad) + ["b"] * bad, more)["x.isin"]
+        assert check.verdict == verdict
+    assert "2 of 100 rows (2.00 %) miss this: x is one of a; the policy tolerates a share of at most 1%" in check.reason
+
+
+def test_too_few_rows_fail(judge: Callable[..., dict[str, CheckResult]]) -> None:
+    check = judge("{nullable: true}", [1, 2], "    rows: {min: 3}\n")["rows"]
+    assert (check.verdict, check.value) == ("fail", 2.0)
+
+
+def test_an_empty_table_is_never_green(policy: Make, evaluate: Evaluate, write: Write) -> None:
+    outcome = evaluate(policy(gate("x: {dtype: int64}", "    rows: {min: 1}\n")), write(("x",), []))
+    assert {check.id: check.verdict for check in outcome.checks} == {
+        "s/rows": "fail",
+        "s/x.dtype": "not_evaluable",
+        "s/x.nullable": "not_evaluable",
+    }
+    assert outcome.verdict == "fail"
+
+
+def test_a_result_says_how_many_and_never_which(judge: Callable[..., dict[str, CheckResult]]) -> None:
+    found = judge("{isin: [a], regex: a, range: [0, 1], dtype: string}".replace(", range: [0, 1]", ""), ["a", "SECRET"])
+    assert found["x.isin"].verdict == "fail"
+    assert "SECRET" not in str([check.as_json() for check in found.values()])
+
+
+def test_a_regex_takes_linear_time(judge: Callable[..., dict[str, CheckResult]]) -> None:
+    """With backtracking this one would take longer than the universe has."""
+    assert judge('{regex: "(a+)+$"}', ["a" * 5_000 + "b"])["x.regex"].verdict == "fail"
+
+
+def test_the_self_test_catches_a_pandera_that_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandera.pandas as pandera
+
+    schema._self_test()
+    monkeypatch.setattr(pandera.DataFrameSchema, "validate", lambda self, frame, **_: frame)
+    with pytest.raises(RuntimeError, match="did not report an injected defect: dtype, nullable, nan"):
+        schema._self_test()
+
+
+def test_a_pandera_that_does_nothing_is_an_error_and_not_green(
+    policy: Make, evaluate: Evaluate, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandera.pandas as pandera
+
+    monkeypatch.setattr(pandera.DataFrameSchema, "validate", lambda self, frame, **_: frame)
+    outcome = evaluate(policy(gate("x: {dtype: int64}")), write(("x",), [(1,)]))
+    assert (outcome.verdict, {check.verdict for check in outcome.checks}) == ("error", {"error"})
+
+
+@pytest.mark.parametrize("switch", ["PANDERA_VALIDATION_ENABLED=False", "PANDERA_VALIDATION_DEPTH=SCHEMA_ONLY"])
+def test_settings_in_the_environment_cannot_switch_checks_off(tmp_path: Path, head: str, switch: str) -> None:
+    name, value = switch.split("=")
+    (tmp_path / "x.csv").write_text("x\n5\n")
+    (tmp_path / "p.yaml").write_text(head + "gates:\n" + gate("x: {range: [0, 1]}"))
+    code = (
+        "from pathlib import Path; from tallystick.policy import document, judge;"
+        "print(judge.evaluate(document.load(Path('p.yaml')), Path('x.csv'), data_digest='0' * 64).verdict)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {name: value},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == "fail"

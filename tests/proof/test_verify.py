@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from tallystick.canonical import digest, encode
+from tallystick.errors import InvalidInput, NewerFormat
+from tallystick.proof import container, merkle, verify
+from tallystick.proof.note import Checkpoint, VerifierKey, sign_note
+from tallystick.proof.pack import build
+
+TIME = "2026-03-01T09:00:00.000000Z"
+REST = {"template": {}, "as_of": TIME, "scope": {}, "checkpoint": {}, "anchor": "none"}
+
+
+def outcomes(verdict) -> dict[str, str]:
+    return {check.name: check.outcome for check in verdict.checks}
+
+
+@pytest.fixture(scope="module")
+def body(signed_pdf, certificate):
+    return REST | {
+        "file": {"name": "audit.pdf", "sha256": digest(signed_pdf), "size": len(signed_pdf)},
+        "evidence": {"name": "evidence.json", "sha256": digest(b'{"evidence":true}')},
+        "signer": {"certificate_sha256": digest(certificate)},
+    }
+
+
+@pytest.fixture(scope="module")
+def issued(world, body):
+    """The ledger after it recorded the report."""
+    return world.add("report", body, sign=True)
+
+
+@pytest.fixture(scope="module")
+def receipt(issued):
+    return issued.receipt(6).to_bytes()
+
+
+def other_root(checkpoint: Checkpoint) -> Checkpoint:
+    return replace(checkpoint, root=bytes(32))
+
+
+# ------------------------------------------------------------------ checkpoints and receipts
+
+
+def test_a_checkpoint_is_verified_and_says_what_it_does_not_prove(world, vkey):
+    verdict = verify.verify_checkpoint(world.note(), vkey)
+    assert (verdict.kind, verdict.integrity, verdict.completeness, verdict.exit_code) == (
+        "checkpoint",
+        "ok",
+        "not asked",
+        0,
+    )
+    assert verify.TRUTH in verdict.not_proven
+    assert any("No checkpoint from elsewhere" in line for line in verdict.not_proven)
+    assert verdict.checkpoint == world.checkpoint()
+
+
+def test_a_checkpoint_by_another_key_fails(world, vkey, stranger):
+    verdict = verify.verify_checkpoint(world.note(), VerifierKey(vkey.name, stranger.public))
+    assert (verdict.integrity, verdict.exit_code, verdict.checkpoint) == ("failed", 1, None)
+    assert outcomes(verdict) == {"signature": "failed"}
+
+
+def test_a_receipt_is_verified_with_its_entry(world, vkey):
+    verdict = verify.verify_receipt(world.receipt(2).to_bytes(), vkey)
+    assert (verdict.kind, verdict.integrity, verdict.exit_code, verdict.entry.seq) == ("receipt", "ok", 0, 2)
+    assert verdict.value()["entry"] == world.ref(2)
+    forged = replace(world.receipt(2), entry=world.raws[3]).to_bytes()
+    assert verify.verify_receipt(forged, vkey).exit_code == 1
+    assert verify.verify_receipt(b"", vkey).exit_code == 1
+
+
+def test_a_verdict_has_one_json_form(world, vkey):
+    value = verify.verify_pack(world.pack(), vkey, world.checkpoint()).value()
+    assert set(value) == {"kind", "integrity", "completeness", "checks", "not_proven", "key", "checkpoint", "entry"}
+    assert value["key"] == {"name": vkey.name, "fingerprint": vkey.public.fingerprint}
+    assert encode(value)
+
+
+# ------------------------------------------------------------------ anchors
+
+
+def test_an_anchor_of_the_same_size_has_the_same_root_or_the_ledger_forked(world, vkey):
+    data = world.pack()
+    same, fork = world.checkpoint(), other_root(world.checkpoint())
+    for check in (
+        lambda anchor: verify.verify_pack(data, vkey, anchor),
+        lambda anchor: verify.verify_checkpoint(world.note(), vkey, anchor),
+        lambda anchor: verify.verify_receipt(world.receipt(1).to_bytes(), vkey, anchor),
+    ):
+        assert (check(same).exit_code, outcomes(check(same))["anchor"]) == (0, "ok")
+        assert (check(fork).exit_code, check(fork).integrity) == (1, "failed")
+        assert not any("from elsewhere" in line for line in check(same).not_proven)
+
+
+@pytest.mark.parametrize("size", range(1, 6))
+def test_a_whole_pack_is_held_against_any_earlier_checkpoint(world, vkey, size):
+    data = world.pack()
+    good = verify.verify_pack(data, vkey, world.checkpoint(size))
+    assert (good.exit_code, good.completeness) == (0, "proven")
+    assert any(f"Entries {size} to 5 lie after" in line for line in good.not_proven)
+    assert verify.verify_pack(data, vkey, other_root(world.checkpoint(size))).exit_code == 1
+
+
+def test_a_partial_pack_needs_the_consistency_proof_it_carries(world, vkey):
+    proof = merkle.consistency_proof(3, 6, world.nodes)
+    data = world.pack(0, 1, 3, 4, 5, consistency={3: proof})
+    assert outcomes(verify.verify_pack(data, vkey, world.checkpoint(3)))["anchor"] == "ok"
+    assert outcomes(verify.verify_pack(data, vkey, other_root(world.checkpoint(3))))["anchor"] == "failed"
+    without = verify.verify_pack(data, vkey, world.checkpoint(4))
+    assert (outcomes(without)["anchor"], without.integrity, without.exit_code) == ("unknown", "ok", 3)
+    assert any("No checkpoint from elsewhere" in line for line in without.not_proven)
+
+
+def test_an_anchor_newer_than_the_file_cannot_be_compared(world, vkey):
+    shorter = replace(world, raws=world.raws[:4])
+    verdict = verify.verify_pack(shorter.pack(), vkey, world.checkpoint())
+    assert (outcomes(verdict)["anchor"], verdict.exit_code) == ("unknown", 3)
+    assert "newer than the file" in verdict.checks[-1].detail
+
+
+def test_an_empty_anchor_proves_nothing(world, vkey):
+    verdict = verify.verify_checkpoint(world.note(), vkey, world.checkpoint(0))
+    assert (outcomes(verdict)["anchor"], verdict.exit_code) == ("unknown", 3)
+
+
+def test_an_anchor_of_another_ledger_is_a_mistake(world, vkey):
+    anchor = replace(world.checkpoint(), origin="other.example")
+    with pytest.raises(InvalidInput, match="another ledger"):
+        verify.verify_pack(world.pack(), vkey, anchor)
+
+
+def test_a_checkpoint_is_held_against_an_older_one_by_a_proof(world, vkey):
+    proofs = {2: merkle.consistency_proof(2, 6, world.nodes)}
+    good = verify.verify_checkpoint(world.note(), vkey, world.checkpoint(2), proofs=proofs)
+    bad = verify.verify_checkpoint(world.note(), vkey, other_root(world.checkpoint(2)), proofs=proofs)
+    assert (good.exit_code, bad.exit_code) == (0, 1)
+
+
+def test_a_rewritten_history_is_caught_by_the_anchor_and_only_by_it(world, vkey):
+    """The whole ledger made anew by the holder of its key: every signature is good."""
+    forged = replace(world, raws=(*world.raws[:5],)).add("alert", {"source": "x", "alert": {}})
+    assert verify.verify_pack(forged.pack(), vkey).exit_code == 0
+    assert verify.verify_pack(forged.pack(), vkey, world.checkpoint()).exit_code == 1
+    assert verify.verify_pack(forged.pack(), vkey, world.checkpoint(5)).exit_code == 0
+
+
+# ------------------------------------------------------------------ packs
+
+
+def test_a_whole_pack_is_complete(world, vkey):
+    verdict = verify.verify_pack(world.pack(), vkey)
+    assert (verdict.kind, verdict.integrity, verdict.completeness, verdict.exit_code) == ("pack", "ok", "proven", 0)
+    assert set(outcomes(verdict).values()) == {"ok"}
+    assert verdict.pack.checkpoint == verdict.checkpoint
+
+
+def test_a_filtered_pack_is_complete_by_statement_only(world, vkey):
+    verdict = verify.verify_pack(world.pack(0, 1, 3, 4, 5), vkey)
+    assert (verdict.completeness, verdict.exit_code) == ("stated", 0)
+    assert any("stated by the ledger, not proven" in line for line in verdict.not_proven)
+
+
+def test_a_pack_that_lacks_what_it_names_is_partial(world, vkey):
+    verdict = verify.verify_pack(world.pack(0, 3, 5), vkey)
+    assert (verdict.integrity, verdict.completeness, verdict.exit_code) == ("ok", "partial", 3)
+    found = outcomes(verdict)
+    assert (found["references"], found["evaluations"], found["genesis"]) == ("unknown", "unknown", "ok")
+    assert outcomes(verify.verify_pack(world.pack(1, 3), vkey))["genesis"] == "unknown"
+
+
+def test_a_genesis_of_another_key_fails(empty, vkey, stranger):
+    other = str(VerifierKey(vkey.name, stranger.public))
+    genesis = {"origin": vkey.name, "uuid": "u", "checkpoint_key": other, "software": {}}
+    verdict = verify.verify_pack(empty.add("ledger", genesis).pack(), vkey)
+    assert (outcomes(verdict)["genesis"], verdict.exit_code) == ("failed", 1)
+
+
+def test_a_broken_pack_is_a_verdict_that_names_the_member(world, vkey):
+    members = container.read(world.pack())
+    members["entries/000000003.json"] = members["entries/000000003.json"].replace(b"churn", b"other")
+    verdict = verify.verify_pack(container.write(members), vkey)
+    assert (verdict.integrity, verdict.completeness, verdict.exit_code) == ("failed", "failed", 1)
+    assert "entries/000000003.json" in verdict.checks[0].detail
+
+
+def test_withheld_values_are_counted(world, vkey):
+    contents = world.contents()
+    items = tuple(replace(item, attachments=(), personal=()) for item in contents.items)
+    verdict = verify.verify_pack(build(replace(contents, items=items), world.signer), vkey)
+    assert verdict.exit_code == 0
+    assert any(
+        line.startswith("3 values are erased, withheld or missing: table of entry 2") for line in verdict.not_proven
+    )
+
+
+def test_a_later_format_is_no_verdict(world, vkey):
+    raw = world.raws[3].replace(b'"v":1', b'"v":2')
+    with pytest.raises(NewerFormat):
+        verify.verify_receipt(replace(world, raws=(*world.raws[:3], raw)).receipt(3).to_bytes(), vkey)
+
+
+# ------------------------------------------------------------------ reports
+
+
+def test_an_issued_report_is_verified(signed_pdf, receipt, vkey):
+    verdict = verify.verify_report(signed_pdf, receipt, vkey)
+    assert (verdict.kind, verdict.integrity, verdict.exit_code) == ("report", "ok", 0)
+    assert outcomes(verdict) == {"pdf": "ok", "receipt": "ok", "issue": "ok"}
+    assert {verify.SEAL, verify.APPEARANCE, verify.PEOPLE, verify.TRUTH} <= set(verdict.not_proven)
+    assert verdict.entry.kind == "report"
+
+
+def test_without_the_receipt_its_issue_is_not_proven(signed_pdf, vkey):
+    verdict = verify.verify_report(signed_pdf, None, vkey)
+    assert (verdict.integrity, verdict.exit_code) == ("unknown", 3)
+    assert any("not proven: give the receipt" in line for line in verdict.not_proven)
+
+
+def test_a_broken_report_fails_with_and_without_receipt(signed_pdf, receipt, vkey):
+    for given in (receipt, None):
+        verdict = verify.verify_report(signed_pdf + b"\n", given, vkey)
+        assert (verdict.integrity, verdict.exit_code, outcomes(verdict)) == ("failed", 1, {"pdf": "failed"})
+
+
+def test_any_changed_byte_of_a_report_fails(signed_pdf, receipt, vkey):
+    for at in range(0, len(signed_pdf), 97):
+        changed = signed_pdf[:at] + bytes([signed_pdf[at] ^ 4]) + signed_pdf[at + 1 :]
+        assert verify.verify_report(changed, receipt, vkey).exit_code == 1
+
+
+def test_the_receipt_of_another_report_fails(other_pdf, receipt, vkey):
+    """A good PDF and a good receipt that have nothing to do with each other."""
+    verdict = verify.verify_report(other_pdf, receipt, vkey)
+    assert outcomes(verdict) == {"pdf": "ok", "receipt": "ok", "issue": "failed"}
+    assert "another file" in verdict.checks[-1].detail
+
+
+def test_a_receipt_for_something_else_fails(world, signed_pdf, vkey):
+    verdict = verify.verify_report(signed_pdf, world.receipt(3).to_bytes(), vkey)
+    assert outcomes(verdict)["issue"] == "failed"
+    assert "another kind" in verdict.checks[-1].detail
+
+
+def test_a_receipt_by_another_key_fails(signed_pdf, receipt, vkey, stranger):
+    verdict = verify.verify_report(signed_pdf, receipt, VerifierKey(vkey.name, stranger.public))
+    assert outcomes(verdict) == {"pdf": "ok", "receipt": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"file": {"sha256": "ab" * 32, "size": 1}}, "another file"),
+        ({"file": {}}, "another file"),
+        ({"signer": {"certificate_sha256": "ab" * 32}}, "another certificate"),
+        ({"evidence": {"name": "other.json", "sha256": "ab" * 32}}, "not attached"),
+        ({"evidence": {"name": "evidence.json", "sha256": "ab" * 32}}, "another evidence"),
+        ({"evidence": {"absent": "not recorded"}}, "not attached"),
+    ],
+)
+def test_an_entry_that_records_something_else_fails(world, body, signed_pdf, vkey, change, match):
+    receipt = world.add("report", body | change, sign=True).receipt(6).to_bytes()
+    verdict = verify.verify_report(signed_pdf, receipt, vkey)
+    assert outcomes(verdict)["issue"] == "failed"
+    assert match in verdict.checks[-1].detail
+
+
+def test_a_report_entry_whose_statement_is_about_something_else_fails(world, issued, signed_pdf, vkey):
+    """Who may sign it is judged elsewhere, but a statement about other content speaks for nothing."""
+    raw = issued.raws[6].replace(b'"anchor":"none"', b'"anchor":"some"')
+    forged = replace(world, raws=(*world.raws, raw))
+    verdict = verify.verify_report(signed_pdf, forged.receipt(6).to_bytes(), vkey)
+    assert outcomes(verdict)["issue"] == "failed"
+    assert "statement has another" in verdict.checks[-1].detail
+
+
+def test_a_report_is_held_against_an_anchor(issued, signed_pdf, receipt, vkey):
+    assert verify.verify_report(signed_pdf, receipt, vkey, issued.checkpoint()).exit_code == 0
+    assert verify.verify_report(signed_pdf, receipt, vkey, other_root(issued.checkpoint())).exit_code == 1
+    assert verify.verify_report(signed_pdf, receipt, vkey, issued.checkpoint(3)).exit_code == 3
+
+
+# ------------------------------------------------------------------ reports in packs
+
+
+def test_a_report_in_a_pack_is_verified_with_it(world, issued, signed_pdf, receipt, vkey):
+    report = {"audit.pdf": signed_pdf, "receipt.tlog-proof": receipt}
+    verdict = verify.verify_pack(issued.pack(report=report), vkey)
+    found = outcomes(verdict)
+    assert verdict.exit_code == 0
+    assert [found[f"report {name}"] for name in ("pdf", "receipt", "issue", "entry")] == ["ok"] * 4
+    assert verify.SEAL in verdict.not_proven
+
+
+def test_a_report_in_a_pack_without_its_receipt_is_not_proven(issued, signed_pdf, vkey):
+    verdict = verify.verify_pack(issued.pack(report={"audit.pdf": signed_pdf}), vkey)
+    assert (verdict.integrity, outcomes(verdict)["report receipt"], verdict.exit_code) == ("ok", "unknown", 3)
+
+
+def test_another_report_in_a_pack_fails(issued, other_pdf, receipt, vkey):
+    report = {"audit.pdf": other_pdf, "receipt.tlog-proof": receipt}
+    assert verify.verify_pack(issued.pack(report=report), vkey).exit_code == 1
+
+
+def test_a_report_of_another_history_fails(world, issued, signed_pdf, vkey, body):
+    """The same ledger key told two stories of one length: the pack's and the receipt's."""
+    fork = replace(world, raws=world.raws[:5]).add("alert", {"source": "x", "alert": {}}).add("report", body, sign=True)
+    report = {"audit.pdf": signed_pdf, "receipt.tlog-proof": fork.receipt(6).to_bytes()}
+    verdict = verify.verify_pack(issued.pack(0, 1, 3, report=report), vkey)
+    assert (outcomes(verdict)["report entry"], verdict.exit_code) == ("failed", 1)
+
+
+# ------------------------------------------------------------------ lightness
+
+
+def test_verifying_loads_nothing_heavy():
+    """Neither a PDF parser nor a database nor a data frame, until a PDF is looked at."""
+    code = "import sys, tallystick.proof.verify; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {
+        "pyhanko",
+        "asn1crypto",
+        "sqlite3",
+        "sqlmodel",
+        "pandas",
+        "numpy",
+        "pydantic",
+        "asyncio",
+        "logging",
+        "zipfile",
+    }
+    assert not heavy & set(loaded)
+
+
+def test_sign_note_is_what_verify_checkpoint_reads(vkey, signer):
+    note = sign_note(Checkpoint(vkey.name, 1, bytes(32)).text(), vkey.name, signer)
+    assert verify.verify_checkpoint(note, vkey).exit_code == 0
