@@ -49,7 +49,9 @@ def commands(group, context):
 
 
 ALL = dict(commands(cli, click.Context(cli, info_name="tallystick")))
-SHARING = {path for path, command in ALL.items() if {"--ledger", "--keys"} <= {o for p in command.params for o in p.opts}}
+SHARING = {
+    path for path, command in ALL.items() if {"--ledger", "--keys"} <= {o for p in command.params for o in p.opts}
+}
 
 
 def options(command):
@@ -73,7 +75,9 @@ def meaning(option):
 
 def drawn(path, command):
     """The section of a command: how it is called, what it does, its own options."""
-    arguments = [param.make_metavar(click.Context(command)) for param in command.params if isinstance(param, click.Argument)]
+    arguments = [
+        param.make_metavar(click.Context(command)) for param in command.params if isinstance(param, click.Argument)
+    ]
     own = [o for o in options(command) if path not in SHARING or o.opts[0] not in SHARED]
     call = " ".join([path, *arguments, *(["[OPTIONS]"] if options(command) else [])])
     says = re.sub(r"(?<=[.]) (?=[A-Z])", "\n", " ".join(inspect.cleandoc(command.help or "").split()))
@@ -112,7 +116,11 @@ def tree(error=errors.TallystickError, depth=0):
 
 def test_the_page_of_commands_has_every_error_with_its_exit_code():
     rows = [
-        (f"{'&nbsp;&nbsp;' * depth}`{error.__name__}`", str(error.exit_code), inspect.cleandoc(error.__doc__).splitlines()[0])
+        (
+            f"{'&nbsp;&nbsp;' * depth}`{error.__name__}`",
+            str(error.exit_code),
+            inspect.cleandoc(error.__doc__).splitlines()[0],
+        )
         for error, depth in tree()
     ]
     drawn_table = table(("error", "exit code", "meaning"), rows)
