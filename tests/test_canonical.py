@@ -127,7 +127,7 @@ def test_any_other_spelling_is_refused_where_the_canonical_one_is_asked_for(valu
 @given(nfc, st.integers(-5, 5), st.integers(-5, 5), st.integers(0, 4))
 def test_any_key_that_stands_twice_is_refused(key, one, two, depth):
     text = "[" * depth + f"{{{json.dumps(key)}: {one}, {json.dumps(key)}: {two}}}" + "]" * depth
-    with pytest.raises(Malformed, match="twice"):
+    with pytest.raises(Malformed):
         decode(text.encode())
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -41,6 +41,7 @@ __all__ = [
     "Personal",
     "Ref",
     "absent",
+    "references",
 ]
 
 VERSION: Final = 1
@@ -391,6 +392,18 @@ class Ref:
         return cls(value["seq"], value["leaf"])
 
 
+def references(value: Value) -> Iterator[Ref]:
+    """The references in a value, however deep: each object that is exactly ``{"seq": n, "leaf": hex}``."""
+    if _is_ref(value):
+        yield Ref(value["seq"], value["leaf"])
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from references(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from references(item)
+
+
 @dataclass(frozen=True)
 class Attachment:
     """Bytes that stand beside an entry: by digest, or, if erasable, by salted commitment."""
@@ -669,6 +682,12 @@ class Entry:
     @property
     def ref(self) -> Ref:
         return Ref(self.seq, self.leaf.hex())
+
+    @property
+    def references(self) -> frozenset[Ref]:
+        """Every entry that this one names, anywhere in its body, and the one it supersedes."""
+        found = set(references(self.body))
+        return frozenset(found if self.supersedes is None else found | {self.supersedes})
 
     def value(self) -> dict[str, Value]:
         """The JSON object that the bytes spell, unknown fields too."""

@@ -131,14 +131,14 @@ class World:
         }
         return self.add("model", body, actor=self.actor(signer or self.engineer))
 
-    def policy(self, plan=("a", "b"), version="1.0.0", stage="production") -> Entry:
+    def policy(self, plan=("a", "b"), version="1.0.0", stage="production", effective_from=None) -> Entry:
         body = {
             "id": "p",
             "version": version,
             "digest": version.replace(".", "").rjust(64, "0"),
             "author": absent(),
             "approver": self.actor(self.officer),
-            "effective_from": self.time(),
+            "effective_from": effective_from or self.time(),
             "controls": [],
             "stage": stage,
             "plan": list(plan),

@@ -8,6 +8,7 @@ from tallystick.errors import NotFound, Tampered
 from tallystick.people import duties, rules
 from tallystick.people.keys import KeyRing
 from tallystick.proof.keys import Signer
+from tallystick.records import Draft
 
 
 def test_a_passed_and_approved_model_may_be_promoted(world):
@@ -107,6 +108,19 @@ def test_the_newest_word_of_a_person_counts(world):
     assert world.problems(model) == []
 
 
+def test_an_approval_that_was_taken_back_cannot_be_brought_back(world):
+    """Whoever can append could copy the officer's signed words once more; the nonce in them says they are old."""
+    model, policy, evaluation, decision = world.story()
+    approved = world.approval(model, evaluation, decision, policy)
+    world.approval(model, evaluation, decision, policy, verdict="refused")
+    copied = Draft(
+        "approval", approved.actor, world.time(), approved.body, subject=approved.subject, statement=approved.statement
+    )
+    again = world.put(copied)
+    assert world.ring.check(again)
+    assert "refused by" in world.problems(model)[0]
+
+
 def test_an_earlier_failure_must_be_explained(world):
     usecase, policy = world.usecase(), world.policy()
     first, second = world.model(usecase, version=1), world.model(usecase, version=2)
@@ -174,11 +188,21 @@ def test_history_knows_which_version_was_in_production_when(world):
     assert rules.history(world.book, "credit", as_of="2020-01-01T00:00:00.000000Z") == []
 
 
-@given(st.lists(st.sampled_from([*rules.SEVERITY, "other"])))
-def test_an_evaluation_is_green_only_if_something_passed_and_nothing_failed(verdicts):
+VERDICTS = (*rules.MEASURED, "not_applicable", "not_evaluable", "error", "other")
+
+
+@given(st.lists(st.sampled_from(VERDICTS)))
+def test_an_evaluation_is_green_only_if_something_was_measured_and_nothing_failed(verdicts):
     green = rules.rolled_up(verdicts) in rules.GREEN
     bad = {"fail", "inconclusive", "error", "not_evaluable", "other"}
-    assert green == (not bad & set(verdicts) and any(v != "not_applicable" for v in verdicts))
+    assert green == (not bad & set(verdicts) and bool(rules.MEASURED & set(verdicts)))
+
+
+def test_a_policy_counts_from_the_time_it_is_in_force(world):
+    model, policy, evaluation, decision = world.story()
+    world.approval(model, evaluation, decision, policy)
+    world.policy(version="2.0.0", effective_from="2099-01-01T00:00:00.000000Z")
+    assert world.problems(model) == []
 
 
 # ------------------------------------------------------------------------------- keys

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
+import tallystick
 from tallystick.policy import judge
 from tallystick.policy.counts import Counts, Table
 from tallystick.policy.document import Policy, parse
@@ -87,6 +91,25 @@ def counted() -> Callable[..., Counts]:
 def evaluate() -> Callable[[Policy, Path], judge.Outcome]:
     def run(policy: Policy, path: Path) -> judge.Outcome:
         return judge.evaluate(policy, path, data_digest=hashlib.sha256(path.read_bytes()).hexdigest())
+
+    return run
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs code in another process, in the temporary folder, with this same tallystick."""
+    source = str(Path(tallystick.__file__).parents[1])
+
+    def run(code: str, *, first: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([*([str(first)] if first else []), source])
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=os.environ | environ | {"PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     return run
 

@@ -122,6 +122,11 @@ def test_a_missing_score_is_not_applicable_only_where_the_policy_says_so(
         evaluate(policy(gate(accuracy, "{name: roc_auc, fail_if: '< 0.7'}")), path)
 
 
+def test_the_gate_itself_refuses_to_go_without_a_score_that_it_needs(policy: Make, counted: Counted) -> None:
+    with pytest.raises(InvalidData, match="no score"):
+        judge(policy(SCORED), counted({"a": (8, 2, 3, 7)}))
+
+
 def test_a_policy_of_which_nothing_applies_is_an_error(
     policy: Make, evaluate: Evaluate, write: Callable[..., Path]
 ) -> None:

@@ -153,6 +153,7 @@ def test_any_table_agrees_with_fairlearn(groups: dict[str, tuple[int, int, int, 
         assert found.value == pytest.approx(by_fairlearn(name, *rows), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(people_by_group, st.randoms())
 def test_a_metric_lies_between_0_and_1_and_does_not_depend_on_the_order_of_groups(
     groups: dict[str, tuple[int, int, int, int]], random: object
@@ -167,6 +168,7 @@ def test_a_metric_lies_between_0_and_1_and_does_not_depend_on_the_order_of_group
         assert found.value == again.value
 
 
+@settings(deadline=None)
 @given(cells, st.integers(2, 4))
 def test_groups_in_the_same_proportions_are_equal(one: tuple[int, ...], times: int) -> None:
     for metric in GROUP_METRICS.values():

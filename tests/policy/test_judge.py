@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -222,7 +221,7 @@ def test_a_check_that_ran_twice_is_an_error() -> None:
 
 @pytest.mark.parametrize("broken_part", ["pandera/pandas.py", "duckdb/__init__.py", "numpy/__init__.py"])
 def test_a_library_that_ends_the_program_on_import_does_not_make_it_green(
-    tmp_path: Path, head: str, broken_part: str
+    tmp_path: Path, head: str, python: Callable[..., Any], broken_part: str
 ) -> None:
     """A half-installed library was seen to exit with 0 half way through its import."""
     part = tmp_path / "fake" / broken_part
@@ -236,14 +235,7 @@ def test_a_library_that_ends_the_program_on_import_does_not_make_it_green(
         "o = judge.evaluate(document.load(Path('p.yaml')), Path('x.csv'), data_digest='0' * 64);"
         "print('VERDICT', o.verdict)"
     )
-    path = os.pathsep.join([str(tmp_path / "fake"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
+    run = python(code, first=tmp_path / "fake")
     assert (run.returncode != 0 and "Unavailable" in run.stderr) or "VERDICT error" in run.stdout, run
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick import canonical
@@ -234,11 +234,13 @@ def _adult(data: Path) -> Counts:
     return open_source(data / "adult_test.csv.gz").count([("sex",)], true="income", predicted="income")
 
 
+@settings(deadline=None)
 @given(cells, cells)
 def test_the_table_of_two_parts_is_the_sum_of_their_tables(one: list, two: list) -> None:
     assert Table.of(["g"], one) + Table.of(["g"], two) == Table.of(["g"], one + two)
 
 
+@settings(deadline=None)
 @given(cells, st.randoms())
 def test_a_table_does_not_depend_on_the_order_of_rows(one: list, random: object) -> None:
     shuffled = list(one)
@@ -246,6 +248,7 @@ def test_a_table_does_not_depend_on_the_order_of_rows(one: list, random: object)
     assert Table.of(["g"], shuffled) == Table.of(["g"], one)
 
 
+@settings(deadline=None)
 @given(cells)
 def test_counts_survive_their_canonical_bytes(one: list) -> None:
     table = Table.of(["g"], one)

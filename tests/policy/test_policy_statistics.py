@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.policy.statistics import bootstrap, check_seed, evaluation_seed, hanley_mcneil, wilson
@@ -19,6 +19,7 @@ def test_wilson_agrees_with_newcombe_1998(k: int, n: int, low: float, high: floa
     assert (round(found.low, 4), round(found.high, 4)) == (low, high)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 500), st.integers(1, 500), st.sampled_from([0.8, 0.95, 0.99]))
 def test_wilson_holds_its_share_and_stays_within_0_and_1(k: int, n: int, confidence: float) -> None:
     k = min(k, n)

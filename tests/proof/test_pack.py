@@ -350,6 +350,13 @@ def test_a_key_under_another_fingerprint_is_refused(packed, vkey, forge, strange
         open_pack(forge(packed, change), vkey)
 
 
+def test_a_key_in_another_spelling_is_refused(packed, vkey, forge, stranger):
+    pem = stranger.public.pem.replace("-----BEGIN PUBLIC KEY-----", "-----BEGIN KEY-----").encode()
+    change = reordered(put(f"keys/{stranger.public.fingerprint}.pem", pem))
+    with pytest.raises(Malformed, match="not the PEM"):
+        open_pack(forge(packed, change), vkey)
+
+
 def side_change(change):
     def changed(members):
         side = decode(members["side/000000002.json"])

@@ -4,7 +4,7 @@ import random
 from io import BytesIO
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -252,3 +252,220 @@ def test_a_file_too_large_is_not_read(monkeypatch, signed_pdf):
     monkeypatch.setattr(pdf, "MAX_PDF", 100)
     with pytest.raises(Malformed, match="too large"):
         pdf.inspect(signed_pdf)
+
+
+# ------------------------------------------------------------------ the signature's own bytes
+#
+# What stands in the gap is covered by no digest, so an attacker may rewrite it as long as it still verifies.
+
+
+def with_contents(data: bytes, contents: bytes) -> bytes:
+    start, end = gap(data)
+    return replaced(data, start, contents.hex().upper().ljust(end - start, "0").encode())
+
+
+@pytest.fixture
+def rewritten(signed_pdf):
+    """The file with its signature taken apart, changed and put together again."""
+    from asn1crypto import cms
+
+    def rewrite(change) -> bytes:
+        signature = PdfFileReader(BytesIO(signed_pdf)).embedded_signatures[0]
+        message = cms.ContentInfo.load(signature.pkcs7_content)
+        signed = message["content"]
+        change(signed, signed["signer_infos"][0])
+        return with_contents(signed_pdf, message.dump(force=True))
+
+    return rewrite
+
+
+def set_version(signed, info):
+    signed["version"] = "v3"
+
+
+def set_signer_version(signed, info):
+    info["version"] = "v3"
+
+
+def add_signer(signed, info):
+    signed["signer_infos"].append(info.copy())
+
+
+def add_unsigned(signed, info):
+    info["unsigned_attrs"] = [{"type": "1.2.3.4", "values": []}]
+
+
+def add_digest(signed, info):
+    signed["digest_algorithms"].append({"algorithm": "sha512"})
+
+
+def set_digest(signed, info):
+    info["digest_algorithm"] = {"algorithm": "md5"}
+
+
+def set_content(signed, info):
+    signed["encap_content_info"]["content"] = b"other"
+
+
+def set_content_type(signed, info):
+    signed["encap_content_info"] = {"content_type": "1.2.3.4"}
+
+
+def drop_signed(signed, info):
+    del info["signed_attrs"]
+
+
+def drop_certificate_digest(signed, info):
+    attributes = [a for a in info["signed_attrs"] if a["type"].native != "signing_certificate_v2"]
+    info["signed_attrs"] = attributes
+
+
+def name_by_key(signed, info):
+    info["sid"] = type(info["sid"])(name="subject_key_identifier", value=b"key")
+
+
+def name_in_capitals(signed, info):
+    from asn1crypto import x509
+
+    named = info["sid"].chosen
+    named["issuer"] = x509.Name.build({"common_name": "REPORT SEAL OF BANK.EXAMPLE"})
+
+
+def spoil_signature(signed, info):
+    info["signature"] = info["signature"].native[:-1] + bytes([info["signature"].native[-1] ^ 1])
+
+
+def spoil_digest(signed, info):
+    attribute = next(a for a in info["signed_attrs"] if a["type"].native == "message_digest")
+    attribute["values"] = [bytes(32)]
+
+
+def test_a_signature_put_together_again_is_the_same(rewritten, signed_pdf):
+    assert rewritten(lambda signed, info: None) == signed_pdf
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (set_version, "another version"),
+        (set_signer_version, "another version"),
+        (add_signer, None),
+        (add_unsigned, "does not sign"),
+        (add_digest, "another digest"),
+        (set_digest, None),
+        (set_content, "content of its own"),
+        (set_content_type, "content of its own"),
+        (drop_signed, None),
+        (drop_certificate_digest, "digest of its certificate"),
+        (name_by_key, None),
+        (name_in_capitals, "another certificate"),
+        (spoil_signature, "signature of the PDF fails"),
+        (spoil_digest, "not the one that was signed"),
+    ],
+)
+def test_a_rewritten_signature_is_rejected(rewritten, change, match):
+    with pytest.raises(NotVerified, match=match):
+        pdf.inspect(rewritten(change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda der: b"\x30\x83\x00" + der[2:], id="length with a zero in front"),
+        pytest.param(lambda der: b"\x30\x80" + der[4:] + b"\0\0", id="indefinite length"),
+        pytest.param(lambda der: b"\x31" + der[1:], id="a set"),
+        pytest.param(lambda der: b"\x3f" + der[1:], id="long tag"),
+        pytest.param(lambda der: b"\x30\x82\xff\xff" + der[4:], id="length beyond the end"),
+        pytest.param(lambda der: der[:2] + (len(der) - 2).to_bytes(2, "big") + der[4:] + b"\0\0", id="zeros inside"),
+        pytest.param(lambda der: b"\x30\x00", id="empty sequence"),
+        pytest.param(lambda der: (b"\x30\x82" + b"\x30\x82" * 500)[:1000], id="deep nest"),
+    ],
+)
+def test_a_signature_that_is_not_strict_der_is_rejected(signed_pdf, change):
+    signature = PdfFileReader(BytesIO(signed_pdf)).embedded_signatures[0]
+    der = signature.pkcs7_content[: 4 + int.from_bytes(signature.pkcs7_content[2:4], "big")]
+    with pytest.raises(NotVerified):
+        pdf.inspect(with_contents(signed_pdf, change(der)))
+
+
+@pytest.mark.parametrize(
+    ("data", "good"), [("3000", 1), ("300500", 0), ("30810100", 0), ("30020500", 1), ("3002050100", 0)]
+)
+def test_der_is_walked_to_its_last_part(data, good):
+    if good:
+        assert pdf._der_length(bytes.fromhex(data) + b"\0" * 8) == len(bytes.fromhex(data))
+    else:
+        with pytest.raises(Malformed):
+            pdf._der_length(bytes.fromhex(data))
+
+
+# ------------------------------------------------------------------ keys, encryption, attachments
+
+
+def test_an_rsa_seal_of_2048_bits_is_taken_and_a_shorter_one_is_not(plain_pdf, make_pdf_signer):
+    assert pdf.inspect(sign(plain_pdf, make_pdf_signer(rsa.generate_private_key(65537, 2048))))
+    with pytest.raises(Malformed, match="weak"):
+        pdf.inspect(sign(plain_pdf, make_pdf_signer(rsa.generate_private_key(65537, 1024))))  # noqa: S505 - the point
+
+
+def test_an_encrypted_file_is_rejected(plain_pdf, pdf_signer):
+    from pyhanko.pdf_utils.writer import copy_into_new_writer
+
+    writer = copy_into_new_writer(PdfFileReader(BytesIO(plain_pdf)))
+    writer.encrypt("owner", "")
+    out = BytesIO()
+    writer.write(out)
+    with pytest.raises(Malformed, match="encrypted"):
+        pdf.inspect(out.getvalue())
+
+
+def with_tree(data: bytes, signer, build) -> bytes:
+    """A signed file with a name tree of attachments of our making."""
+    writer = IncrementalPdfFileWriter(BytesIO(data))
+    stream = writer.add_object(generic.StreamObject(stream_data=b"{}"))
+    holder = generic.DictionaryObject({generic.pdf_name("/F"): stream})
+    specification = generic.DictionaryObject(
+        {generic.pdf_name("/F"): generic.pdf_string("a.json"), generic.pdf_name("/EF"): holder}
+    )
+    tree = build(writer, writer.add_object(specification))
+    writer.root["/Names"] = generic.DictionaryObject({generic.pdf_name("/EmbeddedFiles"): tree})
+    writer.update_root()
+    out = BytesIO()
+    meta = signers.PdfSignatureMetadata(
+        field_name="Seal",
+        subfilter=fields.SigSeedSubFilter.PADES,
+        md_algorithm="sha256",
+        certify=True,
+        docmdp_permissions=fields.MDPPerm.NO_CHANGES,
+    )
+    signers.sign_pdf(writer, meta, signer=signer, output=out)
+    return out.getvalue()
+
+
+def leaf(*specifications):
+    pairs = [part for item in specifications for part in (generic.pdf_string("name"), item)]
+    return generic.DictionaryObject({generic.pdf_name("/Names"): generic.ArrayObject(pairs)})
+
+
+def test_attachments_are_found_in_a_nested_tree(plain_pdf, pdf_signer):
+    def nested(writer, specification):
+        kid = writer.add_object(leaf(specification))
+        return generic.DictionaryObject({generic.pdf_name("/Kids"): generic.ArrayObject([kid])})
+
+    assert pdf.inspect(with_tree(plain_pdf, pdf_signer, nested)).attachments == {"a.json": b"{}"}
+
+
+def test_a_tree_that_holds_itself_is_rejected(plain_pdf, pdf_signer):
+    def endless(writer, specification):
+        node = generic.DictionaryObject()
+        kid = writer.add_object(node)
+        node[generic.pdf_name("/Kids")] = generic.ArrayObject([kid, kid])
+        return kid
+
+    with pytest.raises(Malformed, match="deep"):
+        pdf.inspect(with_tree(plain_pdf, pdf_signer, endless))
+
+
+def test_two_attachments_of_one_name_are_rejected(plain_pdf, pdf_signer):
+    with pytest.raises(Malformed, match="twice"):
+        pdf.inspect(with_tree(plain_pdf, pdf_signer, lambda writer, item: leaf(item, item)))

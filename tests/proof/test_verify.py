@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from tallystick.canonical import digest, encode
+from tallystick.canonical import decode, digest, encode
 from tallystick.errors import InvalidInput, NewerFormat
 from tallystick.proof import container, merkle, verify
 from tallystick.proof.note import Checkpoint, VerifierKey, sign_note
 from tallystick.proof.pack import build
+from tallystick.records import Attachment
 
 TIME = "2026-03-01T09:00:00.000000Z"
 REST = {"template": {}, "as_of": TIME, "scope": {}, "checkpoint": {}, "anchor": "none"}
@@ -277,6 +278,17 @@ def test_a_report_entry_whose_statement_is_about_something_else_fails(world, iss
     verdict = verify.verify_report(signed_pdf, forged.receipt(6).to_bytes(), vkey)
     assert outcomes(verdict)["issue"] == "failed"
     assert "statement has another" in verdict.checks[-1].detail
+
+
+def test_a_report_entry_that_lacks_a_part_fails(world, body, signed_pdf, vkey):
+    """Its file may stand in an attachment for the table of kinds; a verifier with the receipt alone cannot follow."""
+    attached = Attachment("file", "application/json", b"{}")
+    recorded = world.add("report", body, sign=True).raws[6]
+    raw = encode(decode(recorded) | {"body": body | {"file": [], "evidence": []}})
+    odd = replace(world, raws=(*world.raws, raw))
+    assert outcomes(verify.verify_report(signed_pdf, odd.receipt(6).to_bytes(), vkey))["issue"] == "failed"
+    spilled = world.add("report", body | {"file": {"attachment": "file"}}, sign=True, attachments=(attached,))
+    assert outcomes(verify.verify_report(signed_pdf, spilled.receipt(6).to_bytes(), vkey))["issue"] == "failed"
 
 
 def test_a_report_is_held_against_an_anchor(issued, signed_pdf, receipt, vkey):

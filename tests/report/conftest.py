@@ -352,7 +352,7 @@ def evaluation(
         "seed": "9f3c21d07b64aa10",
     }
     attachments: tuple[Attachment, ...] = (counts,)
-    if len(encode(checks)) > 30_000:
+    if len(encode(checks)) > 12_000:
         body["checks"] = {"attachment": "checks.json"}
         attachments += (attach("checks.json", checks),)
     return shelf.add("evaluation", body | more, attachments=attachments, actor="p-ci000001")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tallystick.canonical import Value
     from tallystick.workflow.desk import Desk
 
-__all__ = ["Front", "acting", "bar", "columns", "front", "model_version", "pairs", "progress", "when"]
+__all__ = ["Front", "acting", "bar", "columns", "front", "model_version", "pairs", "progress", "when", "wrapped"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,7 +62,7 @@ class Front:
     def print(self, value: Value, lines: Sequence[str]) -> None:
         """Print the JSON form or the lines for people, as asked."""
         if self.settings.format == "json":
-            click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+            click.echo(json.dumps(value, indent=2))
         else:
             for line in lines:
                 click.echo(_visible(line))
@@ -141,6 +141,13 @@ def columns(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:
 def pairs(facts: Mapping[str, str]) -> list[str]:
     """Names and values as aligned lines."""
     return columns([(name, value) for name, value in facts.items()])
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    """A sentence as lines of up to 108 characters, those after the first indented further."""
+    import textwrap
+
+    return textwrap.wrap(text, width=108, initial_indent=indent, subsequent_indent=indent + "  ")
 
 
 def when(recorded_at: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.front import Front, acting, columns, front, model_version, progress
+from tallystick.cli.front import Front, acting, columns, front, model_version, progress, wrapped
 
 if TYPE_CHECKING:
     from tallystick.workflow.evaluate import Evaluated
@@ -67,7 +67,7 @@ def run(
         )
     value = _value(found)
     if output is not None:
-        output.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        output.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     front.print(value, _lines(found))
     return EXIT.get(found.outcome.verdict, 3)
 
@@ -96,10 +96,10 @@ def _lines(found: Evaluated) -> list[str]:
     lines += [""]
     for check in found.outcome.checks:
         if check.verdict != "pass":
-            lines += _wrapped(f"{check.verdict.upper().replace('_', ' ')}  {check.id}: {check.reason}", "")
+            lines += wrapped(f"{check.verdict.upper().replace('_', ' ')}  {check.id}: {check.reason}", "")
         if check.verdict not in ("pass", "not_applicable"):
-            lines += _wrapped(f"why this criterion: {check.because}", "  ") if check.because else []
-            lines += _wrapped(f"look at: {check.advice}", "  ") if check.advice else []
+            lines += wrapped(f"why this criterion: {check.because}", "  ") if check.because else []
+            lines += wrapped(f"look at: {check.advice}", "  ") if check.advice else []
     return [*lines, *_looks(found), "", _verdict(name, found)]
 
 
@@ -121,12 +121,6 @@ def _rows(found: Evaluated) -> list[tuple[str, ...]]:
 def _limits(threshold: Mapping[str, object]) -> str:
     words = {"fail_if": "fails if", "warn_if": "warns if"}
     return ", ".join(f"{words[key]} {threshold[key]}" for key in words if threshold.get(key))
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, width=108, initial_indent=indent, subsequent_indent=indent + "  ")
 
 
 def _looks(found: Evaluated) -> list[str]:

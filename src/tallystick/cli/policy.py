@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.front import Front, acting, columns, front, pairs, when
+from tallystick.cli.front import Front, acting, columns, front, pairs, when, wrapped
+
+if TYPE_CHECKING:
+    from tallystick.policy.document import Explained
 
 __all__ = ["policy"]
 
@@ -28,11 +32,24 @@ def check(front: Front, file: Path) -> None:
 
     found = evaluate.checked(file)
     facts = {"policy": f"{found.id} {found.version}", "stage": found.stage, "digest": found.digest}
-    sentences = document.explain(found)
+    sentences = _told(document.explain(found))
     front.print(
         {"id": found.id, "version": found.version, "digest": found.digest, "plan": list(found.plan)},
         [*pairs(facts), "", *sentences],
     )
+
+
+def _told(explained: list[Explained]) -> list[str]:
+    """Checks under their gates; a reason that several share stands once, after them."""
+    lines: list[str] = []
+    for number, one in enumerate(explained):
+        gate, _, check = one.check.partition("/")
+        if number == 0 or explained[number - 1].check.partition("/")[0] != gate:
+            lines += ["", gate]
+        lines += wrapped(f"{check}: {one.demand}", "  ")
+        last = number + 1 == len(explained) or explained[number + 1].because != one.because
+        lines += wrapped(f"because: {one.because}", "      ") if one.because and last else []
+    return lines[1:]
 
 
 @policy.command()

@@ -40,7 +40,7 @@ def verify(
 
     verdict = verbs.verify(file, key=key, trust=trust, receipt=receipt, anchor=anchor)
     if form == "json":
-        click.echo(json.dumps(verdict.value(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(verdict.value(), indent=2))
     else:
         for line in _lines(verdict):
             click.echo("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))

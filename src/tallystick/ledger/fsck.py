@@ -28,7 +28,7 @@ from tallystick.canonical import digest, leaf_hash
 from tallystick.errors import Malformed, NewerFormat, NotVerified
 from tallystick.ledger.database import PATIENCE, choose_journal, connect
 from tallystick.ledger.guards import TABLES, TRIGGERS
-from tallystick.ledger.reading import Reader, Rows, checked_part, genesis_key, references
+from tallystick.ledger.reading import Reader, Rows, checked_part, genesis_key, required_links
 from tallystick.proof.merkle import node_hash, root_of
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.records import FIRST_PREV, Entry
@@ -329,7 +329,7 @@ class _Examination(Rows):
         self._clock = entry.recorded_at
 
     def _check_references(self, row: _Row, entry: Entry) -> None:
-        demanded, all_ = references(entry)
+        demanded, all_ = required_links(entry)
         for ref in sorted(demanded, key=lambda ref: ref.seq):
             if not (ref.seq < row.seq and self.leads(ref)):
                 self._say(row.seq, "entry refers to one that is not there", f"entry {ref.seq}, leaf {ref.leaf[:16]}")

@@ -29,7 +29,7 @@ from typing import Self
 from tallystick.canonical import Value, decode, digest, encode
 from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, Tampered, UsageError
 from tallystick.ledger.database import PATIENCE, connect, laid_out, locked, rewrite, transaction, translated
-from tallystick.ledger.reading import Reader, references
+from tallystick.ledger.reading import Reader, required_links
 from tallystick.proof.keys import Signer
 from tallystick.proof.merkle import completed, consistency_proof, node_hash, root_of, verify_consistency
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint, sign_note
@@ -291,7 +291,7 @@ class Writer(Reader):
             raise InvalidRecord(f"{draft.kind} record cannot be read back: {error.what}", got=error.got) from error
 
     def _targets(self, entry: Entry) -> list[int]:
-        demanded, all_ = references(entry)
+        demanded, all_ = required_links(entry)
         for ref in sorted(demanded, key=lambda ref: ref.seq):
             if not self.leads(ref):
                 raise InvalidRecord(

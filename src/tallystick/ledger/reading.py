@@ -7,21 +7,20 @@ has a checkpoint, and fsck says so for the whole.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tallystick.canonical import Value, commitment, decode, digest
+from tallystick.canonical import commitment, decode, digest
 from tallystick.errors import Malformed, NotFound, Tampered
 from tallystick.ledger.database import PATIENCE, translated
 from tallystick.proof.merkle import consistency_proof, inclusion_proof
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.proof.receipt import Receipt
-from tallystick.records import KINDS, Entry, Ref
+from tallystick.records import KINDS, Entry, Ref, references
 
-__all__ = ["Reader", "Rows", "checked_part", "genesis_key", "references"]
+__all__ = ["Reader", "Rows", "checked_part", "genesis_key", "required_links"]
 
 _PAGE = 256
 """Rows fetched at a time: a reader holds no lock while its caller works, and memory stays flat."""
@@ -298,7 +297,7 @@ def checked_part(entry: Entry, line: Mapping[str, Any], salt: bytes, data: bytes
 # --------------------------------------------------------------------------- references in an entry
 
 
-def references(entry: Entry) -> tuple[frozenset[Ref], frozenset[Ref]]:
+def required_links(entry: Entry) -> tuple[frozenset[Ref], frozenset[Ref]]:
     """(demanded, all) references of an entry: those in the fields that its kind declares as such, and any that its
     body holds, however deep. The demanded ones must lead to entries; of the others, those that do become links.
     """
@@ -306,18 +305,5 @@ def references(entry: Entry) -> tuple[frozenset[Ref], frozenset[Ref]]:
     kind = KINDS.get(entry.kind)
     for name, field in kind.fields.items() if kind else ():
         if field.type in ("ref", "refs"):
-            demanded.update(_found(entry.body.get(name)))
-    return frozenset(demanded), frozenset({*demanded, *_found(entry.body)})
-
-
-def _found(value: Value) -> Iterator[Ref]:
-    if isinstance(value, dict):
-        if set(value) == {"seq", "leaf"}:
-            with contextlib.suppress(Malformed):
-                yield Ref.of(value)
-        else:
-            for item in value.values():
-                yield from _found(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _found(item)
+            demanded.update(references(entry.body.get(name)))
+    return frozenset(demanded), entry.references

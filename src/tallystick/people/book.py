@@ -12,7 +12,7 @@ from tallystick.canonical import Value, decode
 from tallystick.errors import Malformed, NotFound, Tampered
 from tallystick.records import Entry, Ref
 
-__all__ = ["Book", "Parts", "references"]
+__all__ = ["Book", "Parts"]
 
 Parts = Callable[[Entry, str], bytes | None]
 """Bytes of an entry's attachment or encoded personal value by name; None if erased, withheld or missing."""
@@ -93,7 +93,7 @@ class Book:
         """Entries (of these kinds, or any) that name the target in body or `supersedes`."""
         wanted = target.ref
         pool = self.of_kind(*kinds) if kinds else self.entries
-        return [entry for entry in pool if entry.seq > target.seq and wanted in references(entry)]
+        return [entry for entry in pool if entry.seq > target.seq and wanted in entry.references]
 
     def part(self, entry: Entry, name: str) -> bytes | None:
         """Bytes of an attachment; None if it was erased, withheld or is missing."""
@@ -113,25 +113,3 @@ class Book:
             data = self._parts(entry, value["attachment"])
             return None if data is None else decode(data, what=f"attachment {value['attachment']}")
         return value
-
-
-def references(entry: Entry) -> set[Ref]:
-    """Every entry that this one names, anywhere in its body, and the one it supersedes."""
-    found: set[Ref] = set() if entry.supersedes is None else {entry.supersedes}
-    _collect(entry.body, found)
-    return found
-
-
-def _collect(value: Value, found: set[Ref]) -> None:
-    if isinstance(value, Mapping):
-        if set(value) == {"seq", "leaf"}:
-            try:
-                found.add(Ref.of(value))
-            except Malformed:
-                return
-        else:
-            for item in value.values():
-                _collect(item, found)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _collect(item, found)

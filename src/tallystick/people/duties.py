@@ -7,7 +7,7 @@ whose e-mail address is bound to no key counts as unmapped: both are said in eve
 
 from __future__ import annotations
 
-from tallystick.people.book import Book, references
+from tallystick.people.book import Book
 from tallystick.records import LEDGER_ACTOR, Entry
 
 __all__ = ["lineage", "makers", "unmapped_authors"]
@@ -24,7 +24,7 @@ def lineage(book: Book, model: Entry) -> list[Entry]:
         if entry.seq in found:
             continue
         found[entry.seq] = entry
-        for ref in references(entry):
+        for ref in entry.references:
             target = book.find(ref.value())
             if target is not None and target.kind in _INPUTS:
                 waiting.append(target)

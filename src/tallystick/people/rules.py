@@ -22,10 +22,12 @@ from tallystick.errors import Malformed, NotFound, NotVerified
 from tallystick.people.book import Book
 from tallystick.people.duties import makers
 from tallystick.people.keys import KeyRing, entitled
+from tallystick.proof.envelope import read_unverified
 from tallystick.records import Entry, Ref
 
 __all__ = [
     "GREEN",
+    "MEASURED",
     "SEVERITY",
     "Standing",
     "Tenure",
@@ -46,7 +48,9 @@ __all__ = [
 ]
 
 SEVERITY: Final = ("pass", "not_applicable", "waived", "warn", "not_evaluable", "inconclusive", "fail", "error")
-"""Verdicts of checks, mildest first. The verdict of an evaluation is that of its worst check."""
+"""Verdicts of checks, mildest first."""
+MEASURED: Final = frozenset({"pass", "warn", "waived", "fail", "inconclusive"})
+"""Verdicts that rest on numbers; the others say why there are none."""
 GREEN: Final = frozenset({"pass", "warn"})
 
 
@@ -75,22 +79,30 @@ def plan_digest(ids: Iterable[str]) -> str:
 
 
 def rolled_up(verdicts: Iterable[str]) -> str:
-    """The verdict of an evaluation from those of its checks; none at all is an error."""
-    known = [verdict if verdict in SEVERITY else "error" for verdict in verdicts]
-    worst = max(known, key=SEVERITY.index, default="error")
-    if all(verdict == "not_applicable" for verdict in known):
+    """The verdict of an evaluation from those of its checks.
+
+    The worst counts: error, fail, inconclusive (a check that is not evaluable makes the whole so), warn (a waived
+    failure too), pass. Where nothing was measured at all, or a word is unknown, it is an error: never green.
+    """
+    present = set(verdicts)
+    if "error" in present or not present & MEASURED or present - MEASURED - {"not_applicable", "not_evaluable"}:
         return "error"
-    return {"not_applicable": "pass", "waived": "warn", "not_evaluable": "inconclusive"}.get(worst, worst)
+    if "fail" in present:
+        return "fail"
+    if present & {"inconclusive", "not_evaluable"}:
+        return "inconclusive"
+    return "warn" if present & {"warn", "waived"} else "pass"
 
 
 # --------------------------------------------------------------------------- policies and evaluations
 
 
-def policies_in_force(book: Book, *, stage: str, usecase: str, before: int | None = None) -> list[Entry]:
-    """The newest published version of each policy that governs a stage of a use case."""
+def policies_in_force(book: Book, *, stage: str, usecase: str, at: str, before: int | None = None) -> list[Entry]:
+    """The newest version of each policy that governs a stage of a use case and is in force at a time."""
     newest: dict[str, Entry] = {}
     for entry in _before(book.of_kind("policy"), before):
-        if entry.body.get("stage") == stage and _governs(entry, usecase):
+        in_force = str(entry.body.get("effective_from")) <= at
+        if entry.body.get("stage") == stage and _governs(entry, usecase) and in_force:
             newest[str(entry.body["id"])] = entry
     return list(newest.values())
 
@@ -224,7 +236,7 @@ def promotion_problems(
         before: look only at entries with a smaller index, as when an old promotion is verified.
     """
     usecase = _name_of(book, model, "usecase", "name")
-    policies = policies_in_force(book, stage=stage, usecase=usecase, before=before)
+    policies = policies_in_force(book, stage=stage, usecase=usecase, at=at, before=before)
     if not policies:
         return [f"no policy is published for stage {stage}: nothing was checked"]
     also = list(explained)
@@ -263,12 +275,27 @@ def _missing_approval(
 
 
 def newest_verdicts(book: Book, decision: Entry | None, *, before: int | None = None) -> list[Entry]:
-    """Each person's newest approval entry about a decision."""
+    """Each person's newest approval entry about a decision.
+
+    A statement counts where it first stood: whoever can append cannot bring back a word that its author took back.
+    """
     newest: dict[str, Entry] = {}
+    said: set[bytes] = set()
     for entry in _before(book.of_kind("approval"), before):
         if decision is not None and _names(entry, "decision", decision):
-            newest[entry.actor] = entry
+            payload = _payload(entry)
+            if payload not in said:
+                newest[entry.actor] = entry
+            said.add(payload)
     return list(newest.values())
+
+
+def _payload(entry: Entry) -> bytes:
+    """The bytes that were signed, whatever the spelling of their base64; they hold a nonce."""
+    try:
+        return read_unverified(entry.statement or {})[1]
+    except Malformed:
+        return entry.raw
 
 
 def _approval_flaws(

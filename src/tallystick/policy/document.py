@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -305,22 +305,33 @@ def _across(value: Mapping[str, canonical.Value], controls: Collection[str] | No
 # --------------------------------------------------------------------------- in plain words
 
 
-def explain(policy: Policy) -> list[str]:
-    """Each check of the plan as a sentence, in the order of the plan."""
-    sentences = {}
+@dataclass(frozen=True)
+class Explained:
+    """A check in plain words."""
+
+    check: str
+    demand: str
+    because: str
+    """The policy's reason, of the check or of its gate; empty if it gives none."""
+
+
+def explain(policy: Policy) -> list[Explained]:
+    """Each check of the plan in plain words, in the order of the plan."""
+    found: dict[str, Explained] = {}
     for gate in policy.gates:
+        said: Iterable[Explained]
         if isinstance(gate, BiasGate):
-            sentences.update({check: _explain_bias(gate, columns, m) for check, columns, m in gate.checks()})
+            said = (_explain_bias(gate, check, columns, m) for check, columns, m in gate.checks())
         elif isinstance(gate, BenchmarkGate):
-            sentences.update({check: _explain_benchmark(gate, metric) for check, metric in gate.checks()})
+            said = (_explain_benchmark(gate, check, metric) for check, metric in gate.checks())
         else:
-            sentences.update(dict(_explain_schema(gate)))
-    return [f"{check}: {sentences[check]}" for check in policy.plan]
+            said = _explain_schema(gate)
+        found.update({one.check: one for one in said})
+    return [found[check] for check in policy.plan]
 
 
 def _because(*reasons: str | None) -> str:
-    reason = next((text for text in reasons if text), None)
-    return f" Because: {reason.strip()}" if reason else ""
+    return next((text.strip() for text in reasons if text), "")
 
 
 def _limits(limits: Limits) -> str:
@@ -328,26 +339,30 @@ def _limits(limits: Limits) -> str:
     return f"{limits.words[0].upper()}{limits.words[1:]}.{deciding}"
 
 
-def _explain_bias(gate: BiasGate, columns: tuple[str, ...], metric: BiasMetric) -> str:
+def _explain_bias(gate: BiasGate, check: str, columns: tuple[str, ...], metric: BiasMetric) -> Explained:
     small = f"Groups of fewer than {gate.min_group.n} people are left out, in the open"
     if gate.min_group.on_small == "error":
         small = f"A group of fewer than {gate.min_group.n} people is an error"
     who = " and ".join(columns)
     asked = f"{metric.name.replace('_', ' ')} by {who}: {metric.metric.means}"
-    return f"{asked}. {_limits(gate.limits(metric))} {small}.{_because(metric.because, gate.because)}"
+    demand = f"{asked}. {_limits(gate.limits(metric))} {small}."
+    return Explained(check, demand, _because(metric.because, gate.because))
 
 
-def _explain_benchmark(gate: BenchmarkGate, metric: BenchmarkMetric) -> str:
+def _explain_benchmark(gate: BenchmarkGate, check: str, metric: BenchmarkMetric) -> Explained:
     optional = " It does not apply where the data have no score." if metric.optional else ""
-    return f"{metric.metric.words}. {_limits(gate.limits(metric))}{optional}{_because(metric.because, gate.because)}"
+    demand = f"{metric.metric.words}. {_limits(gate.limits(metric))}{optional}"
+    return Explained(check, demand, _because(metric.because, gate.because))
 
 
-def _explain_schema(gate: SchemaGate) -> Iterator[tuple[str, str]]:
+def _explain_schema(gate: SchemaGate) -> Iterator[Explained]:
     if gate.rows is not None and gate.rows_check is not None:
-        yield gate.rows_check, f"there are at least {gate.rows.min:,} rows.{_because(gate.rows.because, gate.because)}"
+        because = _because(gate.rows.because, gate.because)
+        yield Explained(gate.rows_check, f"there are at least {gate.rows.min:,} rows.", because)
     for check, name, kind in gate.checks():
         column = gate.columns[name]
         tolerated = f"{name}.{kind}" in gate.tolerate
         limits = f" Of the share of rows that miss this, {gate.limits(name, kind).words}." if tolerated else ""
         everywhere = "" if kind == "present" or tolerated else ", in every row"
-        yield check, f"{column.demand(name, kind)}{everywhere}.{limits}{_because(column.because, gate.because)}"
+        demand = f"{column.demand(name, kind)}{everywhere}.{limits}"
+        yield Explained(check, demand, _because(column.because, gate.because))

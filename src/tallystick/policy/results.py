@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tallystick.canonical import Value
+from tallystick.people.rules import rolled_up
 from tallystick.policy.statistics import Interval
 from tallystick.policy.threshold import Threshold
 
@@ -219,12 +220,6 @@ def broken(check: str, gate: str, kind: str, reason: str) -> CheckResult:
 
 
 def roll_up(verdicts: Iterable[Verdict]) -> Verdict:
-    """One verdict for many; see the module's rules."""
-    present = set(verdicts)
-    if "error" in present or not present & MEASURED:
-        return "error"
-    if "fail" in present:
-        return "fail"
-    if present & {"inconclusive", "not_evaluable"}:
-        return "inconclusive"
-    return "warn" if "warn" in present else "pass"
+    """One verdict for many: the rule by which promotions and verifiers hold an evaluation to its checks."""
+    whole = rolled_up(verdicts)
+    return next((verdict for verdict in VERDICTS if verdict == whole), "error")

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tallystick.canonical import Value
 from tallystick.proof.note import VerifierKey
-from tallystick.records import Entry, Ref
+from tallystick.records import Entry, Ref, references
 
-__all__ = ["AttemptGap", "Completeness", "Dangling", "completeness", "references"]
+__all__ = ["AttemptGap", "Completeness", "Dangling", "completeness"]
 
 
 @dataclass(frozen=True)
@@ -62,30 +61,10 @@ def completeness(entries: Sequence[Entry], *, size: int, key: VerifierKey) -> Co
     )
 
 
-def references(entry: Entry) -> list[Ref]:
-    """The entries that an entry names: all of ``{"seq": n, "leaf": hex}`` in its body, and what it supersedes."""
-    found = list(_in_value(entry.body))
-    if entry.supersedes is not None:
-        found.append(entry.supersedes)
-    return found
-
-
-def _in_value(value: Value) -> Iterator[Ref]:
-    if isinstance(value, Mapping):
-        if set(value) == {"seq", "leaf"} and isinstance(value["seq"], int) and isinstance(value["leaf"], str):
-            yield Ref(value["seq"], value["leaf"])
-        else:
-            for item in value.values():
-                yield from _in_value(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _in_value(item)
-
-
 def _dangling(entries: Sequence[Entry]) -> Iterator[Dangling]:
     leaves = {entry.seq: entry.ref for entry in entries}
     for entry in entries:
-        for ref in references(entry):
+        for ref in sorted(entry.references, key=lambda ref: (ref.seq, ref.leaf)):
             if leaves.get(ref.seq) != ref:
                 yield Dangling(entry.seq, ref, elsewhere=ref.seq in leaves)
 
@@ -96,7 +75,7 @@ def _attempts(entries: Sequence[Entry]) -> tuple[tuple[AttemptGap, ...], tuple[i
     for entry in entries:
         if entry.kind != "evaluation":
             continue
-        attempt, usecase = entry.body.get("attempt"), list(_in_value(entry.body.get("usecase")))
+        attempt, usecase = entry.body.get("attempt"), list(references(entry.body.get("usecase")))
         number = attempt.get("usecase") if isinstance(attempt, Mapping) else None
         if isinstance(number, int) and not isinstance(number, bool) and number > 0 and len(usecase) == 1:
             numbers.setdefault(usecase[0], set()).add(number)

@@ -290,7 +290,9 @@ def strip(title: str, checks: Sequence[Mapping[str, Value]], entry: int) -> Stri
     verdicts = [cell[2] for cell in cells]
     told = ", ".join(f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts))
     height = (cells[-1][1] if cells else 0) + 22
-    return Strip(f"Checks: {title}", f"{len(checks)} checks: {told}.", height, tuple(cells), (entry,))
+    return Strip(
+        f"Checks: {title}", f"Results of {words.plural(len(checks), 'check')}: {told}.", height, tuple(cells), (entry,)
+    )
 
 
 # --------------------------------------------------------------------------- lineage

@@ -105,7 +105,7 @@ class Table:
         longest = max((len(text) for text in texts), default=0)
         header = max((len(word) for word in self.columns[position].split()), default=0)
         if one_line:
-            return max(header, min(longest, 18)) + 2.5
+            return max(header + 1.5, min(longest, 18)) + 2.5
         mean = sum(len(text) for text in texts) / max(len(texts), 1)
         return float(max(header + 2, min(longest, 2 * mean, 60), 6) ** 0.75)
 

@@ -44,7 +44,7 @@ def _promoted(story: Story, promotion: Entry, decision: Entry | None) -> Headlin
     if decision is not None and decision.seq > promotion.seq:
         verdict = words.shortened(str(decision.body.get("verdict")), 20)
         text = f"In {stage} since {since}. It was evaluated again later; that decision says {verdict}."
-        tone = "good" if decision.body.get("verdict") in rules.GREEN else "bad"
+        tone = "good" if str(decision.body.get("verdict")) in rules.GREEN else "bad"
         return Headline(f"In {stage}", text, tone, (promotion.seq, decision.seq))
     text = f"Approved and promoted to {stage} by {who(story, promotion.actor)}, in force since {since}."
     return Headline(f"In {stage}", text, "good", (promotion.seq,))

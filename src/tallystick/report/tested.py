@@ -50,7 +50,7 @@ def _one_evaluation(story: Story, ground: Ground) -> list[Block]:
     for gate, members in _by_gate(checks)[:_MOST_GATES]:
         if members[0].get("type") != "bias":
             blocks += _gate_pictures(gate, members, evaluation)
-    wanting = [check for check in checks if check.get("verdict") in _WANTS_A_LOOK and check.get("type") != "bias"]
+    wanting = [check for check in checks if str(check.get("verdict")) in _WANTS_A_LOOK and check.get("type") != "bias"]
     blocks += [_card(check, evaluation) for check in wanting[:_MOST_CARDS]]
     return blocks
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from tallystick.canonical import Value, b64, digest, encode
 from tallystick.errors import InvalidInput, NotFound
-from tallystick.people.book import Book, references
+from tallystick.people.book import Book
 from tallystick.records import Entry
 from tallystick.report import decided, frame, front, made, tested, words
 from tallystick.report.decided import Control
@@ -185,7 +185,7 @@ def _sources(book: Book, model: Entry, parts: tuple[Section, ...], summary: tupl
         if entry.seq in found:
             continue
         found[entry.seq] = entry
-        waiting += [target for ref in references(entry) if (target := book.find(ref.value())) is not None]
+        waiting += [target for ref in entry.references if (target := book.find(ref.value())) is not None]
     return [found[seq] for seq in sorted(found)]
 
 

@@ -42,7 +42,8 @@ _MOST_MARKS: Final = 3
 def visible(text: str, longest: int = LONGEST) -> str:
     """The text with every character that cannot be seen written as an escape, cut to a printable length.
 
-    Line feeds stay, up to twelve lines; a heap of combining marks is written as escapes after the third.
+    Line feeds stay, up to twelve lines; spaces of any width become plain ones; a heap of combining marks is written as
+    escapes after the third.
     """
     lines = text[: longest * 4].split("\n")
     shown = "\n".join(_visible_line(line) for line in lines[:_MOST_LINES])
@@ -58,7 +59,7 @@ def _visible_line(line: str) -> str:
     for char in line:
         marks = marks + 1 if unicodedata.combining(char) else 0
         hidden = unicodedata.category(char) in _INVISIBLE or char in _FILLERS or _is_tag(char)
-        if char == "\t":
+        if char == "\t" or unicodedata.category(char) == "Zs":
             shown.append(" ")
         elif hidden or marks > _MOST_MARKS:
             shown.append(char.encode("unicode_escape").decode("ascii"))

@@ -49,7 +49,7 @@ def approve(
         book = desk.book(writer)
         entry = book.model(*model)
         _may_approve(book, entry, actor)
-        found = _decided(book, entry, stage=stage, policy=policy)
+        found = _decided(book, entry, stage=stage, policy=policy, at=desk.clock())
         if verdict == "approved":
             _refuse_if(rules.decision_problems(book, entry, found), f"{_name(entry)} cannot be approved")
         if found.decision is None or found.evaluation is None:
@@ -74,9 +74,10 @@ def _may_approve(book: Book, model: Entry, actor: str) -> None:
     _refuse_if(problems, f"{actor} may not approve {_name(model)}", remedy="Ask a risk officer who had no part in it.")
 
 
-def _decided(book: Book, model: Entry, *, stage: str, policy: str | None) -> rules.Standing:
+def _decided(book: Book, model: Entry, *, stage: str, policy: str | None, at: str) -> rules.Standing:
     usecase = book.find(model.body["usecase"])
-    chosen = chosen_policy(book, name=policy, stage=stage, usecase=str(usecase.body["name"]) if usecase else "")
+    name = str(usecase.body["name"]) if usecase else ""
+    chosen = chosen_policy(book, name=policy, stage=stage, usecase=name, at=at)
     return rules.standing(book, model, chosen)
 
 
@@ -109,7 +110,8 @@ def promote(
         usecase = book.find(entry.body["usecase"])
         name = str(usecase.body["name"]) if usecase is not None else ""
         standings = [
-            rules.standing(book, entry, policy) for policy in rules.policies_in_force(book, stage=stage, usecase=name)
+            rules.standing(book, entry, policy)
+            for policy in rules.policies_in_force(book, stage=stage, usecase=name, at=at)
         ]
         told = _told(book, standings, explain)
         problems = rules.promotion_problems(book, ring, model=entry, stage=stage, at=at, explained=told)

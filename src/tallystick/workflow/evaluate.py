@@ -96,7 +96,7 @@ def _policy_draft(policy: Policy, *, actor: str, author: str | None, at: str) ->
         "digest": policy.digest,
         "author": absent() if author is None else author,
         "approver": actor,
-        "effective_from": policy.effective_from or at,
+        "effective_from": f"{policy.effective_from}T00:00:00.000000Z" if policy.effective_from else at,
         "controls": list(policy.controls),
         "stage": policy.stage,
         "plan": list(policy.plan),
@@ -135,9 +135,9 @@ def published(book: Book, entry: Entry) -> Policy:
     return policy
 
 
-def chosen_policy(book: Book, *, name: str | None, stage: str, usecase: str) -> Entry:
+def chosen_policy(book: Book, *, name: str | None, stage: str, usecase: str, at: str) -> Entry:
     """The policy to evaluate under: the one named, or the only one in force for the stage."""
-    in_force = rules.policies_in_force(book, stage=stage, usecase=usecase)
+    in_force = rules.policies_in_force(book, stage=stage, usecase=usecase, at=at)
     known = ", ".join(f"{entry.body['id']}" for entry in in_force) or "none"
     named = [entry for entry in in_force if name is None or entry.body["id"] == name]
     if not named:
@@ -215,7 +215,7 @@ def evaluate(
     subject = book.model(*model)
     usecase = book.find(subject.body["usecase"])
     usecase_name = str(usecase.body["name"]) if usecase is not None else ""
-    entry = chosen_policy(book, name=policy, stage=stage, usecase=usecase_name)
+    entry = chosen_policy(book, name=policy, stage=stage, usecase=usecase_name, at=desk.clock())
     rules_text = published(book, entry)
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256

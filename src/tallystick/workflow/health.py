@@ -13,7 +13,7 @@ from tallystick import signing
 from tallystick.errors import NotFound, NotVerified, TallystickError
 from tallystick.ledger import fsck as checks
 from tallystick.ledger.ledger import Ledger, extends
-from tallystick.people.book import Book, references
+from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.proof.note import VerifierKey
 from tallystick.records import KINDS, Entry, Ref
@@ -93,7 +93,7 @@ def _unsigned(ledger: Ledger) -> Iterator[checks.Problem]:
 
 
 def _ref(entry: Entry, leaf: str) -> Ref:
-    named = next((ref for ref in references(entry) if ref.leaf == leaf), None)
+    named = next((ref for ref in entry.references if ref.leaf == leaf), None)
     return named or Ref(entry.seq, leaf)
 
 

@@ -18,7 +18,7 @@ from tallystick import signing
 from tallystick.canonical import Value, digest
 from tallystick.errors import NotFound, Refused
 from tallystick.ledger.ledger import Appended, extends
-from tallystick.people.book import Book, references
+from tallystick.people.book import Book
 from tallystick.people.duties import lineage
 from tallystick.people.keys import KeyRing
 from tallystick.proof.note import Checkpoint, open_checkpoint
@@ -225,7 +225,7 @@ def _closed(book: Book, entries: Iterable[Entry]) -> list[Entry]:
         entry = waiting.pop()
         if entry.seq not in found:
             found[entry.seq] = entry
-            waiting += [book.get(ref) for ref in references(entry)]
+            waiting += [book.get(ref) for ref in entry.references]
     return [found[seq] for seq in sorted(found)]
 
 

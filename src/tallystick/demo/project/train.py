@@ -15,11 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 import tallystick
 
-NUMBERS = ["age", "education_num", "hours_per_week", "capital_gain", "capital_loss"]
-CATEGORIES = ["workclass", "occupation", "marital_status", "relationship"]
+NUMBERS = ["age", "education_num", "capital_gain", "capital_loss", "hours_per_week"]
+CATEGORIES = ["workclass", "education", "marital_status", "occupation", "relationship", "native_country"]
 FEATURES = {"used": NUMBERS + CATEGORIES, "protected": []}
 DESCRIBED = {
     "temporal_coverage": "1994",
@@ -32,13 +33,13 @@ DESCRIBED = {
     "sensitive_fields": {"columns": ["sex", "race", "age"], "obtained": "asked in the census"},
 }
 SEED = 0
-REDUCTION_ROWS = 8000
 
 train = pd.read_csv("data/adult_train.csv.gz")
 test = pd.read_csv("data/adult_test.csv.gz")
 y_train, y_test = (train["income"] == ">50K").astype(int), (test["income"] == ">50K").astype(int)
 prepare = make_column_transformer(
-    (StandardScaler(), NUMBERS), (OneHotEncoder(handle_unknown="ignore", sparse_output=False), CATEGORIES)
+    (StandardScaler(), NUMBERS),
+    (OneHotEncoder(handle_unknown="ignore", min_frequency=50, sparse_output=False), CATEGORIES),
 )
 
 
@@ -57,16 +58,18 @@ def baseline(run) -> None:
 
 
 def fair(run) -> None:
-    sample = train.sample(REDUCTION_ROWS, random_state=SEED).index
     reduction = ExponentiatedGradient(
-        LogisticRegression(max_iter=500, random_state=SEED), DemographicParity(), eps=0.01, max_iter=20
+        LogisticRegression(max_iter=1000, random_state=SEED),
+        DemographicParity(difference_bound=0.005),
+        eps=0.005,
+        max_iter=20,
     )
-    run.params(reduction, seeds={"sample": SEED, "prediction": SEED})
-    prepared = prepare.fit_transform(train.loc[sample])
-    reduction.fit(prepared, y_train[sample], sensitive_features=train["sex"][sample])
+    run.params(reduction, seeds={"prediction": SEED})
+    with threadpool_limits(1):  # many small fits: threads would cost more than they give
+        reduction.fit(prepare.fit_transform(train), y_train, sensitive_features=train["sex"])
     y_pred = reduction.predict(prepare.transform(test), random_state=SEED)
     save_predictions("predictions/fair.csv", y_pred=y_pred)
-    limits = "Trained on 8,000 rows of US census data of 1994. Predictions are drawn from several models, by a seed."
+    limits = "Trained on US census data of 1994. Predictions are drawn from several models, by a seed."
     finish(run, (prepare, reduction), y_pred, score=None, limits=limits)
 
 

@@ -144,6 +144,8 @@ class Source:
     def table(self, columns: Sequence[str]) -> pyarrow.Table:
         """These columns with all rows, in the order of the file: typed as in Parquet, text from CSV.
 
+        For no columns a table that has the rows only, under a name that no policy can ask for.
+
         Raises:
             InvalidData: a column is missing.
         """
@@ -152,7 +154,7 @@ class Source:
         with self._connection() as connection:
             relation = connection.sql(f"SELECT {chosen} FROM {self.relation}", params=[_literal(self.path)])  # noqa: S608
             found = relation.to_arrow_table()
-        return found.rename_columns(list(columns) or ["c0"])
+        return found.rename_columns(list(columns) or [""])
 
     def scores(self, *, true: str, score: str, favourable: str) -> Scores:
         """Of each row whether its true outcome is the favourable one, and its score, in the order of the file.

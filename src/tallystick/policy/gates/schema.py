@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallystick.policy.counts import label
@@ -156,6 +157,8 @@ def _of_type(column: Any, dtype: str, *, typed: bool) -> Any:
         return _all(column, good=True)
     if dtype in _SIZES:
         return _or_missing(column, _fits(column, dtype))
+    if dtype in ("date", "timestamp"):
+        return _or_missing(column, _in_calendar(column, _FORMS[dtype]))
     return _or_missing(column, _matches(column, _FORMS.get(dtype, _FLOAT)))
 
 
@@ -191,6 +194,25 @@ def _fits(column: Any, dtype: str) -> Any:
     return pa.array(good, pa.bool_()).take(encoded.indices)
 
 
+def _in_calendar(column: Any, form: str) -> Any:
+    """Whether text has the form of a time and names a day that there is."""
+    import pyarrow as pa
+
+    encoded = column.dictionary_encode()
+    well_formed = _matches(encoded.dictionary, form).to_pylist()
+    texts = encoded.dictionary.to_pylist()
+    good = [bool(yes) and _is_a_day(text[:10]) for yes, text in zip(well_formed, texts, strict=True)]
+    return pa.array(good, pa.bool_()).take(encoded.indices)
+
+
+def _is_a_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _numbers(column: Any) -> Any:
     """The column as numbers; text that is no number becomes null."""
     import pyarrow as pa
@@ -220,21 +242,19 @@ def _not_nan(column: Any) -> Any:
 
 
 def _in_range(column: Any, rule: Column) -> Any:
+    """NaN compares as false with either end, and there is an end to compare with."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     numbers = _numbers(column)
     low, high = rule.range or (None, None)
     good = pc.is_valid(numbers)
-    if pa.types.is_floating(numbers.type):
-        is_nan = pc.fill_null(pc.is_nan(numbers), False)
-        good = pc.and_(good, pc.invert(is_nan))
     if low is not None:
         good = pc.and_(good, pc.fill_null(pc.greater_equal(numbers, low), False))
     if high is not None:
         good = pc.and_(good, pc.fill_null(pc.less_equal(numbers, high), False))
     if rule.nan == "allow" and pa.types.is_floating(numbers.type):
-        good = pc.or_(good, is_nan)
+        good = pc.or_(good, pc.fill_null(pc.is_nan(numbers), False))
     return _or_missing(column, good)
 
 
