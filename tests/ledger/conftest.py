@@ -11,8 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "trials"))
 
-import outside as outside_checker
-import trial_ledger
+import _outside as outside_checker
+import _trial_ledger as trial_ledger
 
 from tallystick.ledger.ledger import Ledger
 

@@ -56,7 +56,7 @@ def test_reading_and_appending_load_no_sqlmodel(path, world):
 import sys
 from tallystick.ledger.fsck import doctor_facts
 from tallystick.ledger.ledger import Ledger
-import trial_ledger
+import _trial_ledger as trial_ledger
 with Ledger.open(sys.argv[1], signer=trial_ledger.signer()) as ledger:
     with ledger.writing(now=trial_ledger.clock) as writer:
         writer.append(trial_ledger.document("one"))

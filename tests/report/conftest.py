@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -283,7 +285,7 @@ def checks_of(*, fair: bool) -> list[dict[str, Any]]:
             "pass",
             0.8731 if fair else 0.9012,
             threshold={"fail_if": "< 0.78", "warn_if": None},
-            interval=interval(0.8672, 0.879),
+            interval=interval(0.8672, 0.879) if fair else interval(0.8961, 0.9063),
             reason="area under the curve is 0.873" if fair else "area under the curve is 0.901",
             replay="threshold-only",
         ),
@@ -378,7 +380,9 @@ def decision(
     return shelf.add("decision", body, actor="p-ci000001")
 
 
-def approval(shelf: Shelf, refs: Mapping[str, Any], decision_ref: Any, verdict: str, **more: Any) -> Any:
+def approval(
+    shelf: Shelf, refs: Mapping[str, Any], decision_ref: Any, verdict: str, *, actor: str = OFFICER, **more: Any
+) -> Any:
     body = {
         "decision": decision_ref,
         "seen": {"evaluation": sha("e"), "model": refs["digest"], "policy": refs["policy_digest"]},
@@ -395,7 +399,7 @@ def approval(shelf: Shelf, refs: Mapping[str, Any], decision_ref: Any, verdict: 
         ],
         "independence": "I took no part in making this model and do not report to its makers.",
     }
-    return shelf.add("approval", body | more, actor=OFFICER, basis="declared")
+    return shelf.add("approval", body | more, actor=actor, basis="declared")
 
 
 def promotion(shelf: Shelf, refs: Mapping[str, Any], decision_ref: Any, approvals: list[Any], **more: Any) -> Any:
@@ -712,6 +716,22 @@ def sample() -> Callable[..., Any]:
         return view.build(book, model_entry, **(anchor_facts(book) | more))
 
     return build
+
+
+@functools.cache
+def _drawn(name: str) -> tuple[Any, bytes]:
+    from tallystick.report import render, view
+
+    book, model_entry = BOOKS[name]()
+    found = view.build(book, model_entry, **anchor_facts(book))
+    moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    return found, render.pdf(found, view.evidence(found), identifier=b"report", moment=moment)
+
+
+@pytest.fixture
+def drawn_once() -> Callable[[str], tuple[Any, bytes]]:
+    """The view and the PDF of a sample book, drawn once for all tests that only look at them."""
+    return _drawn
 
 
 @pytest.fixture

@@ -223,12 +223,7 @@ def test_a_maker_who_approved_is_named_on_the_first_page(story):
     shelf = story.Shelf()
     refs, evaluation = story.refused_story(shelf)
     ref = story.decision(shelf, refs, evaluation, "pass", {})
-    approval = story.approval(shelf, refs, ref, "approved")
-    shelf.entries.pop()
-    body = json.loads(json.dumps({"decision": ref, "verdict": "approved"}))
-    assert approval
-    draft = {"seen": {}, "stage": "production", "rationale": "mine", "conditions": [], "independence": "none"}
-    shelf.add("approval", body | draft, actor=story.ENGINEER)
+    story.approval(shelf, refs, ref, "approved", actor=story.ENGINEER)
     book = shelf.book()
     found = view.build(book, book.model("income-screening", 1), **story.anchor_facts(book))
     assert any("Approved by a maker of the model: Jonas Weil" in note.text for note in found.attention)
@@ -257,7 +252,7 @@ def test_the_champion_and_the_challenger_stand_side_by_side(sample):
 def test_changes_against_the_version_before_name_both_values(sample):
     text = section_text(sample("promoted"), 3)
     assert "Parameter C: Version 1: 1; Version 2: 0.5" in text
-    assert "Training data: Version 1: adult-train 1994-05" in text
+    assert "Data: Version 1: adult-train 1994-05" in text
     assert "Verdict of the gates: Version 1: fail [13]; Version 2: warn [21]" in text
 
 
@@ -272,7 +267,10 @@ def test_no_control_is_closed_by_software(sample):
 
     text = section_text(sample("promoted", catalogue={"euaia-14": Clause()}), 13)
     assert "Draft mapping, not legal advice" in text
-    assert "euaia-14: Clause: euaia, Art 14: Human oversight; Policy: income/promotion 1.2.0; Status: open: human only" in text
+    assert (
+        "euaia-14: Clause: euaia, Art 14: Human oversight; Policy: income/promotion 1.2.0; Status: open: human only"
+        in text
+    )
     assert "euaia-10.2: Clause: not in the catalogue at hand" in text
     assert "closed" not in text.replace("No control is closed by software", "")
 
@@ -294,6 +292,7 @@ def test_entries_recorded_after_the_time_of_the_report_are_not_looked_at(books, 
     given = story.anchor_facts(book) | {"as_of": "2026-11-05"}
     found = view.build(book, book.model("income-screening", 2), **given)
     assert found.headline.word == "In production"
+    assert "Entries left out: 12, recorded later or not at hand" in section_text(found, 1)
     assert found.as_of == "2026-11-05T23:59:59.999999Z"
 
 
@@ -474,13 +473,13 @@ def test_columns_of_a_table_share_exactly_its_width(sample):
 
 
 def test_a_field_that_holds_an_absence_never_breaks_a_report(story):
-    """Any required field may be absent; each is tried in turn."""
+    """Any required field may be absent; each is tried in turn. An evaluation without a verdict is no evaluation."""
     shelf = story.Shelf()
     story.promoted_story(shelf)
     for position, entry in enumerate(shelf.entries):
         if entry.kind in ("ledger", "key", "review", "finding"):
             continue
-        for field in entry.body:
+        for field in set(entry.body) - ({"verdict"} if entry.kind == "evaluation" else set()):
             body = {**entry.body, field: absent("left out")}
             hollow = Entry.parse(encode(entry.value() | {"body": body}))
             book, model = hollowed(story, shelf, position, hollow)

@@ -19,8 +19,8 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-import outside
-import trial_ledger
+import _outside as outside
+import _trial_ledger as trial_ledger
 
 from tallystick.canonical import encode
 from tallystick.ledger.fsck import fsck

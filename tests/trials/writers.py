@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import outside
-import trial_ledger
+import _outside as outside
+import _trial_ledger as trial_ledger
 
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger

@@ -28,6 +28,7 @@ class Scope:
         vkey: str,
         anchor: Mapping[str, Value],
         un_anchored: int,
+        covered: int,
     ) -> None:
         self.origin = words.shortened(origin, 200)
         self.size = size
@@ -37,6 +38,8 @@ class Scope:
         self.vkey = words.visible(vkey)
         self.anchor = anchor
         self.un_anchored = un_anchored
+        self.covered = covered
+        """How many of the entries below the checkpoint were recorded by then; others are left out."""
 
     def un_anchored_text(self) -> str:
         if not self.un_anchored:
@@ -61,7 +64,13 @@ def opinion(story: Story, scope: Scope, head: Headline) -> Section:
             Fact("Stage", words.visible(", ".join(stages)) if stages else "none: no decision is recorded"),
             Fact("As of", words.day(scope.as_of)),
             Fact("Ledger", scope.origin, style="code"),
-            Fact("Entries covered", f"{words.plural(scope.size, 'entry', 'entries')}, from index 0"),
+            Fact(
+                "Entries covered", f"{words.count(scope.covered)} of the {words.count(scope.size)} below the checkpoint"
+            ),
+            Fact(
+                "Entries left out",
+                f"{words.count(scope.size - scope.covered)}, recorded later or not at hand",
+            ),
         ),
     )
     size = scope.anchor.get("size")

@@ -94,7 +94,8 @@ def _owner(usecase: Entry | None) -> Fact:
 
 
 def _trained_on(story: Story) -> Fact:
-    found = story.inputs.get("dataset", [])
+    named = story.inputs.get("dataset", [])
+    found = [entry for entry in named if entry.body.get("role") == "training"] or named
     if not found:
         return Fact("Trained on", words.NOT_RECORDED, missing=True)
     told = [f"{title(e, 'name', 'version')}, {words.said(e.body.get('rows'))} rows" for e in found[:3]]

@@ -72,7 +72,7 @@ def _changed_inputs(story: Story, before: Entry) -> list[tuple[str, str, str]]:
     old_run, new_run = story.book.find(before.body.get("run")), story.run
     old, new = inputs_of(story.book, old_run), story.inputs
     lines = [
-        ("Training data", _told_data(old), _told_data(new)),
+        ("Data", _told_data(old), _told_data(new)),
         ("Code", _told_commit(old), _told_commit(new)),
         *_changed_params(old, new),
         *_changed_packages(story, old, new),
@@ -106,7 +106,7 @@ def _values(inputs: Mapping[str, list[Entry]]) -> dict[str, str]:
     for entry in inputs.get("params", ()):
         values = entry.body.get("values")
         if isinstance(values, Mapping):
-            found |= {str(name): words.shortened(words.said(value), 80) for name, value in values.items()}
+            found |= {str(name): words.shortened(words.setting(value), 80) for name, value in values.items()}
         for name in ("seeds", "decision_cutoff"):
             found[name.replace("_", " ")] = words.shortened(words.said(entry.body.get(name)), 80)
     return found
@@ -114,12 +114,23 @@ def _values(inputs: Mapping[str, list[Entry]]) -> dict[str, str]:
 
 def _changed_params(old: Mapping[str, list[Entry]], new: Mapping[str, list[Entry]]) -> list[tuple[str, str, str]]:
     a, b = _values(old), _values(new)
+    if a.get("class") != b.get("class"):
+        return _other_class(a, b)
     changed = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
     lines = [(f"Parameter {words.shortened(n, 40)}", a.get(n, "not set"), b.get(n, "not set")) for n in changed[:20]]
     if len(changed) > 20:
         lines.append((f"{len(changed) - 20} more parameters", "", "changed"))
     return lines or [
         ("Parameters", "as recorded" if a else words.NOT_RECORDED, "as recorded" if b else words.NOT_RECORDED)
+    ]
+
+
+def _other_class(a: Mapping[str, str], b: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Parameters of different kinds of model are not held against each other one by one."""
+    told = [words.plural(len(values), "parameter") for values in (a, b)]
+    return [
+        ("Kind of model", a.get("class", words.NOT_RECORDED), b.get("class", words.NOT_RECORDED)),
+        ("Parameters", told[0], f"{told[1]}, listed in section 5"),
     ]
 
 
@@ -224,7 +235,7 @@ def method(story: Story) -> Section:
         values = entry.body.get("values")
         if isinstance(values, Mapping):
             rows = [
-                Row((words.shortened(str(name), 60), words.shortened(words.said(values[name]), 200)), (entry.seq,))
+                Row((words.shortened(str(name), 60), words.shortened(words.setting(values[name]), 200)), (entry.seq,))
                 for name in sorted(values)
             ]
             blocks.append(table(f"params-{entry.seq}", "Parameters", ("Name", "Value"), ("code", "code"), rows))

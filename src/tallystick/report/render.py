@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -120,7 +121,8 @@ def _written(page: str, attached: bytes, identifier: bytes, moment: datetime) ->
         relationship="Source",
         url_fetcher=_fetcher(),
     )
-    with _unknown_characters() as unknown, _nothing_fetched():
+    with _unknown_characters() as unknown, _nothing_fetched(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed file .*sRGB2014", ResourceWarning)  # left open by WeasyPrint
         document = weasyprint.HTML(string=page, base_url=None, url_fetcher=_fetcher(), media_type="print")
         data: bytes = document.write_pdf(
             pdf_variant=PDF_VARIANT,
@@ -182,13 +184,20 @@ def _fixed_epoch(moment: datetime) -> Iterator[None]:
 
 @contextmanager
 def _unknown_characters() -> Iterator[set[str]]:
-    """Collect the characters that WeasyPrint warns about: PDF/A allows no glyph that stands for "none"."""
+    """Collect the characters that WeasyPrint warns about: PDF/A allows no glyph that stands for "none".
+
+    Raises:
+        InvalidInput: WeasyPrint left something out of the drawing, which it would only log.
+    """
     found: set[str] = set()
+    errors: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if "notdef" in str(record.msg) and isinstance(record.args, tuple) and record.args:
                 found.update(str(record.args[0]))
+            elif record.levelno >= logging.ERROR:
+                errors.append(record.getMessage())
 
     logger, listener = logging.getLogger("weasyprint"), Listener()
     logger.addHandler(listener)
@@ -196,6 +205,8 @@ def _unknown_characters() -> Iterator[set[str]]:
         yield found
     finally:
         logger.removeHandler(listener)
+    if errors:
+        raise InvalidInput("report cannot be drawn whole", got=errors[0][:120])
 
 
 def _escaped(page: str, unknown: frozenset[str]) -> str:

@@ -16,6 +16,7 @@ from tallystick.errors import InvalidInput
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 __all__ = ["FIELD", "LABEL", "seal", "self_signed"]
 
@@ -28,7 +29,7 @@ _CONTENTS: Final = 8192
 
 
 def self_signed(
-    private_key: EllipticCurvePrivateKey,
+    private_key: PrivateKeyTypes,
     *,
     common_name: str,
     not_before: datetime,
@@ -51,7 +52,7 @@ def self_signed(
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    _check_key(private_key)
+    key = _p256(private_key)
     _check_times(not_before, not_after)
     if not 0 < serial < 2**159:
         raise InvalidInput("serial of a certificate is out of bounds", expected="1 to 2**159 - 1")
@@ -61,7 +62,7 @@ def self_signed(
             x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, LABEL),
         ]
     )
-    public = private_key.public_key()
+    public = key.public_key()
     builder = (
         x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=public, serial_number=serial)
         .not_valid_before(not_before)
@@ -70,7 +71,7 @@ def self_signed(
         .add_extension(_usage(), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
-    certificate = builder.sign(private_key, hashes.SHA256(), ecdsa_deterministic=True)
+    certificate = builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
     return certificate.public_bytes(Encoding.DER)
 
 
@@ -107,14 +108,15 @@ def _check_times(not_before: datetime, not_after: datetime) -> None:
         )
 
 
-def _check_key(private_key: object) -> None:
+def _p256(private_key: object) -> EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     if not (isinstance(private_key, ec.EllipticCurvePrivateKey) and isinstance(private_key.curve, ec.SECP256R1)):
         raise InvalidInput("a report is sealed with a P-256 key", got=type(private_key).__name__)
+    return private_key
 
 
-def seal(pdf: bytes, *, private_key: EllipticCurvePrivateKey, certificate: bytes, moment: datetime) -> bytes:
+def seal(pdf: bytes, *, private_key: PrivateKeyTypes, certificate: bytes, moment: datetime) -> bytes:
     """The PDF with an invisible certifying signature over the whole file (PAdES B-B, DocMDP: no changes).
 
     Args:
@@ -128,8 +130,7 @@ def seal(pdf: bytes, *, private_key: EllipticCurvePrivateKey, certificate: bytes
     from pyhanko.pdf_utils.misc import PdfError
     from pyhanko.sign.general import SigningError
 
-    _check_key(private_key)
-    signer = _signer(private_key, certificate, moment)
+    signer = _signer(_p256(private_key), certificate, moment)
     output = io.BytesIO()
     try:
         _pdf_signer(signer, moment).sign_pdf(_writer(pdf), bytes_reserved=_CONTENTS, output=output)

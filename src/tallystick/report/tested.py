@@ -227,12 +227,41 @@ def _bias_gate(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Ent
     drawn = charts.thresholds(gate, checks, evaluation.seq)
     if drawn is not None:
         blocks.append(drawn)
-    grouped = next((check for check in checks if items(check.get("groups"))), None)
-    if grouped is not None:
-        bars = charts.groups(gate, grouped["groups"], policy=_ratio_limit(checks), entry=evaluation.seq)
+    rows = _merged(checks)
+    if rows:
+        bars = charts.groups(gate, rows, policy=_ratio_limit(checks), entry=evaluation.seq)
         blocks += [bars] if bars is not None else []
-        blocks.append(_groups_table(gate, grouped["groups"], evaluation))
+        blocks.append(_groups_table(gate, rows, evaluation))
     return blocks + [_card(check, evaluation) for check in checks[:_MOST_CARDS]]
+
+
+def _merged(checks: Sequence[Mapping[str, Value]]) -> list[dict[str, Value]]:
+    """One row for each group of a gate, with every rate that its checks name: the value, and what it rests on."""
+    rows: dict[str, dict[str, Value]] = {}
+    for check in checks:
+        for group in items(check.get("groups")):
+            if not isinstance(group, Mapping):
+                continue
+            row = rows.setdefault(words.said(group.get("group")), {"group": group.get("group"), "n": group.get("n")})
+            if group.get("evaluated") is False:
+                row["left out"] = "too small"
+            for name, rate in _rates(group):
+                row[name] = within(rate, "value") if isinstance(rate, Mapping) else rate
+                row[f"{name} of"] = _rests_on(rate)
+    return list(rows.values())
+
+
+def _rates(group: Mapping[str, Value]) -> list[tuple[str, Value]]:
+    rates = group.get("rates")
+    if isinstance(rates, Mapping):
+        return [(str(name), rate) for name, rate in rates.items()]
+    return [(str(name), value) for name, value in group.items() if words.numeric(value) is not None and name != "n"]
+
+
+def _rests_on(rate: Value) -> str:
+    if not isinstance(rate, Mapping) or rate.get("k") is None or rate.get("n") is None:
+        return ""
+    return f"{words.said(rate['k'])} of {words.said(rate['n'])}"
 
 
 def _ratio_limit(checks: Sequence[Mapping[str, Value]]) -> float | None:
@@ -246,14 +275,14 @@ def _ratio_limit(checks: Sequence[Mapping[str, Value]]) -> float | None:
     return None
 
 
-def _groups_table(gate: str, groups: Sequence[Value], evaluation: Entry) -> Table:
-    rows = [row for row in groups if isinstance(row, Mapping)]
-    found = dict.fromkeys(str(name) for row in rows for name in row if name not in ("group", "n"))
-    names = sorted(found, key=lambda name: name != "selection_rate")[:5]
-    columns = ("Group", "n", *(_column(name) for name in names))
-    numbers = [any(words.numeric(row.get(name)) is not None for row in rows) for name in names]
-    styles = ("text", "number", *("number" if is_number else "text" for is_number in numbers))
-    told = [Row((*_group_cells(row), *(_cell(row, name) for name in names)), (evaluation.seq,)) for row in rows]
+def _groups_table(gate: str, rows: Sequence[Mapping[str, Value]], evaluation: Entry) -> Table:
+    named = dict.fromkeys(name for row in rows for name in row if not name.endswith(" of"))
+    rates = sorted((name for name in named if name not in ("group", "n")), key=lambda name: name != "selection_rate")[
+        :4
+    ]
+    columns = ("Group", "n", *(_column(name) for name in rates))
+    styles = ("text", "number", *("text" for _ in rates))
+    told = [Row((*_group_cells(row), *(_cell(row, name) for name in rates)), (evaluation.seq,)) for row in rows]
     return table(f"groups-{evaluation.seq}-{gate}"[:60], f"Groups of {gate}", columns, styles, told)
 
 
@@ -262,8 +291,11 @@ def _group_cells(row: Mapping[str, Value]) -> tuple[str, str]:
 
 
 def _cell(row: Mapping[str, Value], name: str) -> str:
-    """A figure of a group; empty where the gate gave none for this group."""
-    return words.shortened(words.said(row[name]), 60) if row.get(name) is not None else ""
+    """A figure of a group with the people it rests on; empty where the gate gave none for this group."""
+    if row.get(name) is None:
+        return ""
+    rests = str(row.get(f"{name} of") or "")
+    return words.shortened(words.said(row[name]) + (f" ({rests})" if rests else ""), 60)
 
 
 def _column(name: str) -> str:

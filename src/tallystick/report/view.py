@@ -79,8 +79,20 @@ def build(
         NotFound: the model is not among the entries covered.
         Tampered: a reference names an index where another entry stands.
     """
-    scope = _scope(book, as_of, checkpoint, key_fingerprint, vkey, anchor, un_anchored)
-    covered = _covered(book, scope)
+    _check(book, as_of, checkpoint)
+    as_of = as_of if "T" in as_of else f"{as_of}T23:59:59.999999Z"
+    covered = _covered(book, as_of, int(checkpoint["size"]))
+    scope = Scope(
+        origin=book.origin,
+        size=int(checkpoint["size"]),
+        root=str(checkpoint["root"]),
+        as_of=as_of,
+        key_fingerprint=key_fingerprint,
+        vkey=vkey,
+        anchor=anchor,
+        un_anchored=un_anchored,
+        covered=len(covered.entries),
+    )
     if covered.find(model.ref.value()) is None:
         raise NotFound("model is not among the entries that the report covers", where=f"entry {model.seq}")
     story = Story(covered, model, as_of=scope.as_of)
@@ -141,37 +153,18 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _scope(
-    book: Book,
-    as_of: str,
-    checkpoint: Mapping[str, Value],
-    key_fingerprint: str,
-    vkey: str,
-    anchor: Mapping[str, Value],
-    un_anchored: int,
-) -> Scope:
+def _check(book: Book, as_of: str, checkpoint: Mapping[str, Value]) -> None:
     if not _TIME.fullmatch(as_of):
-        raise InvalidInput(
-            "not a time to report as of", got=as_of[:40], expected="YYYY-MM-DD or YYYY-MM-DDThh:mm:ss.ffffffZ"
-        )
-    origin = str(checkpoint.get("origin"))
-    if origin != book.origin:
-        raise InvalidInput("checkpoint is of another ledger", expected=book.origin, got=origin[:80])
-    return Scope(
-        origin=origin,
-        size=int(checkpoint["size"]),
-        root=str(checkpoint["root"]),
-        as_of=as_of if "T" in as_of else f"{as_of}T23:59:59.999999Z",
-        key_fingerprint=key_fingerprint,
-        vkey=vkey,
-        anchor=anchor,
-        un_anchored=un_anchored,
-    )
+        expected = "YYYY-MM-DD or YYYY-MM-DDThh:mm:ss.ffffffZ"
+        raise InvalidInput("not a time to report as of", got=as_of[:40], expected=expected)
+    if checkpoint.get("origin") != book.origin:
+        got = str(checkpoint.get("origin"))[:80]
+        raise InvalidInput("checkpoint is of another ledger", expected=book.origin, got=got)
 
 
-def _covered(book: Book, scope: Scope) -> Book:
+def _covered(book: Book, as_of: str, size: int) -> Book:
     """The entries that stand below the checkpoint and were recorded by the time the report speaks of."""
-    kept = [entry for entry in book.entries if entry.seq < scope.size and entry.recorded_at <= scope.as_of]
+    kept = [entry for entry in book.entries if entry.seq < size and entry.recorded_at <= as_of]
     return Book(kept, origin=book.origin, parts=book.part)
 
 
@@ -213,7 +206,7 @@ def _entry_row(entry: Entry) -> Row:
     cells = (
         str(entry.seq),
         words.shortened(entry.kind, 30),
-        words.shortened(entry.recorded_at, 30),
+        words.shortened(f"{entry.recorded_at[:19]}Z", 30),
         words.shortened(entry.actor, 64),
         words.shortened(entry.basis, 12),
         entry.leaf.hex(),

@@ -166,10 +166,15 @@ def said(value: Value) -> str:
     if isinstance(plain, int):
         return visible(count(plain))
     if isinstance(plain, list):
-        return visible(", ".join(said(item) for item in plain)) if plain else "none"
+        return visible(", ".join(setting(item) for item in plain)) if plain else "none"
     if isinstance(plain, Mapping):
         return _said_mapping(plain)
     return visible(encode(value).decode())
+
+
+def setting(value: Value) -> str:
+    """As :func:`said`, for a value whose null is a setting like any other and not something left out."""
+    return "none" if value is None else said(value)
 
 
 def _said_mapping(value: Mapping[str, Value]) -> str:
