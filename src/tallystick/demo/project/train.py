@@ -1,6 +1,6 @@
 """Train a candidate for the credit use case: `python train.py baseline` or `python train.py fair`.
 
-Neither candidate sees sex or race when it predicts. `fair` is a reduction: the same logistic regression, trained
+Neither candidate sees sex, race, marital status or origin when it predicts. `fair` is a reduction: the same logistic regression, trained
 again and again with weights until people of both sexes are selected at similar rates.
 """
 
@@ -20,8 +20,9 @@ from threadpoolctl import threadpool_limits
 import tallystick
 
 NUMBERS = ["age", "education_num", "capital_gain", "capital_loss", "hours_per_week"]
-CATEGORIES = ["workclass", "education", "marital_status", "occupation", "relationship", "native_country"]
+CATEGORIES = ["workclass", "education", "occupation", "relationship"]
 FEATURES = {"used": NUMBERS + CATEGORIES, "protected": []}
+LIMITS = "US census data of 1994. Uses age, and relationship, which stands close to sex and marital status."
 DESCRIBED = {
     "temporal_coverage": "1994",
     "label": {
@@ -30,7 +31,7 @@ DESCRIBED = {
         "favourable_outcome": "1",
     },
     "sampling": "extract of the 1994 US census; the split is that of the publisher",
-    "sensitive_fields": {"columns": ["sex", "race", "age"], "obtained": "asked in the census"},
+    "sensitive_fields": {"columns": ["sex", "race"], "obtained": "asked in the census"},
 }
 SEED = 0
 
@@ -54,7 +55,7 @@ def baseline(run) -> None:
     y_pred = model.predict(test)
     score = model.predict_proba(test)[:, 1]
     save_predictions("predictions/baseline.csv", y_pred=y_pred, score=score)
-    finish(run, model, y_pred, score=score, limits="Trained on US census data of 1994.")
+    finish(run, model, y_pred, score=score, limits=LIMITS)
 
 
 def fair(run) -> None:
@@ -69,7 +70,7 @@ def fair(run) -> None:
         reduction.fit(prepare.fit_transform(train), y_train, sensitive_features=train["sex"])
     y_pred = reduction.predict(prepare.transform(test), random_state=SEED)
     save_predictions("predictions/fair.csv", y_pred=y_pred)
-    limits = "Trained on US census data of 1994. Predictions are drawn from several models, by a seed."
+    limits = f"{LIMITS} Predictions are drawn from several models, by a seed."
     finish(run, (prepare, reduction), y_pred, score=None, limits=limits)
 
 
