@@ -1,7 +1,7 @@
 """Train a candidate for the credit use case: `python train.py baseline` or `python train.py fair`.
 
-Neither candidate sees sex, race, marital status or origin when it predicts. `fair` is a reduction: the same logistic regression, trained
-again and again with weights until people of both sexes are selected at similar rates.
+Neither candidate sees sex, race, marital status or origin when it predicts. `fair` is a reduction: the same logistic
+regression, trained again and again with weights until people of both sexes are selected at similar rates.
 """
 
 import sys
