@@ -48,17 +48,17 @@ def save_predictions(path: str, **columns) -> None:
     test.assign(y_true=y_test, **columns).to_csv(path, index=False)
 
 
-def baseline(run) -> None:
+def baseline(run):
     model = make_pipeline(prepare, LogisticRegression(max_iter=1000, random_state=SEED))
     run.params(model)
     model.fit(train, y_train)
     y_pred = model.predict(test)
     score = model.predict_proba(test)[:, 1]
     save_predictions("predictions/baseline.csv", y_pred=y_pred, score=score)
-    finish(run, model, y_pred, score=score, limits=LIMITS)
+    return finish(run, model, y_pred, score=score, limits=LIMITS)
 
 
-def fair(run) -> None:
+def fair(run):
     reduction = ExponentiatedGradient(
         LogisticRegression(max_iter=1000, random_state=SEED),
         DemographicParity(difference_bound=0.005),
@@ -71,17 +71,18 @@ def fair(run) -> None:
     y_pred = reduction.predict(prepare.transform(test), random_state=SEED)
     save_predictions("predictions/fair.csv", y_pred=y_pred)
     limits = f"{LIMITS} Predictions are drawn from several models, by a seed."
-    finish(run, (prepare, reduction), y_pred, score=None, limits=limits)
+    return finish(run, (prepare, reduction), y_pred, score=None, limits=limits)
 
 
-def finish(run, model, y_pred, *, score, limits: str) -> None:
+def finish(run, model, y_pred, *, score, limits: str):
     path = Path(f"models/{run.name}.joblib")
     joblib.dump(model, path)
-    run.model(path, name="credit", features=FEATURES, limitations=limits)
+    made = run.model(path, name="credit", features=FEATURES, limitations=limits)
     metrics = {"accuracy": float(accuracy_score(y_test, y_pred))}
     if score is not None:
         metrics["roc_auc"] = float(roc_auc_score(y_test, score))
     run.metrics(metrics, dataset=TEST_SET, n=len(test))
+    return made
 
 
 candidate = {"baseline": baseline, "fair": fair}[sys.argv[1]]
@@ -91,4 +92,7 @@ Path("predictions").mkdir(exist_ok=True)
 with tallystick.run(sys.argv[1], usecase="credit-approval") as run:
     run.dataset("data/adult_train.csv.gz", name="adult-train", role="training", licence="CC BY 4.0", **DESCRIBED)
     TEST_SET = run.dataset("data/adult_test.csv.gz", name="adult-test", role="test", licence="CC BY 4.0", **DESCRIBED)
-    candidate(run)
+    print(f"training {run.name} on {len(train):,} rows ...")
+    made = candidate(run)
+
+print(f"{made} recorded, with its data, code, parameters, environment and metrics")
