@@ -169,16 +169,17 @@ class World:
 
     def decision(self, evaluation, model, *, verdict=None) -> Entry:
         said = verdict or evaluation.body["verdict"]
+        policy = self.book.get(evaluation.body["policy"])
         body = {
             "evaluation": evaluation.ref.value(),
             "model": model.ref.value(),
-            "stage": "production",
+            "stage": policy.body["stage"],
             "verdict": said,
             "verifier": {},
             "timeVerified": self.time(),
             "resourceUri": "urn:x",
-            "policy": {},
-            "inputAttestations": [],
+            "policy": {"uri": "urn:x", "digest": {"sha256": policy.body["digest"]}},
+            "inputAttestations": [{"uri": "urn:x", "digest": {"sha256": evaluation.leaf.hex()}}],
             "verificationResult": "PASSED" if said in rules.GREEN else "FAILED",
             "results": {},
         }

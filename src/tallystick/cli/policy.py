@@ -10,7 +10,9 @@ import click
 from tallystick.cli.front import Front, acting, columns, front, pairs, when, wrapped
 
 if TYPE_CHECKING:
+    from tallystick.people.book import Book
     from tallystick.policy.document import Explained
+    from tallystick.records import Entry
 
 __all__ = ["policy"]
 
@@ -80,7 +82,7 @@ def publish(front: Front, file: Path, author: str | None) -> None:
 def list_(front: Front) -> None:
     """List published policies."""
     with front.desk(writing=False) as desk:
-        entries = desk.book().of_kind("policy")
+        entries = _published(desk.book())
         rows = [("policy", "version", "stage", "published", "by", "entry", "digest")]
         rows += [
             (b["id"], b["version"], b["stage"], when(e.recorded_at), e.actor, str(e.seq), str(b["digest"])[:12])
@@ -88,6 +90,14 @@ def list_(front: Front) -> None:
             for b in (e.body,)
         ]
         front.print([dict(entry.body) for entry in entries], columns(rows))
+
+
+def _published(book: Book) -> list[Entry]:
+    """Policies that somebody entitled signed: the same as the rules go by."""
+    from tallystick.people import rules
+    from tallystick.people.keys import KeyRing
+
+    return rules.published(book, KeyRing.of(book))
 
 
 @policy.command()
@@ -99,8 +109,9 @@ def show(front: Front, name: str) -> None:
 
     with front.desk(writing=False) as desk:
         book = desk.book()
-        found = [entry for entry in book.of_kind("policy") if entry.body["id"] == name]
+        everything = _published(book)
+        found = [entry for entry in everything if entry.body["id"] == name]
         if not found:
-            known = ", ".join(sorted({str(e.body["id"]) for e in book.of_kind("policy")})) or "none"
+            known = ", ".join(sorted({str(e.body["id"]) for e in everything})) or "none"
             raise NotFound("no such policy is published", got=name, expected=f"one of: {known}")
         click.echo(book.part(found[-1], "policy.yaml") or b"", nl=False)

@@ -12,19 +12,20 @@ So whoever holds the ledger's key cannot make an approver: that takes a steward'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from tallystick.canonical import unb64
-from tallystick.errors import NotFound, NotVerified, Tampered
+from tallystick.errors import Malformed, NotFound, NotVerified, Tampered
 from tallystick.people.book import Book
+from tallystick.proof.envelope import read_unverified
 from tallystick.proof.keys import PublicKey
 from tallystick.proof.note import VerifierKey
 from tallystick.proof.statement import Signed, check_statement
 from tallystick.records import LEDGER_ACTOR, Entry
 
-__all__ = ["RIGHTS", "ROLES", "KeyRing", "Person", "actor_id", "entitled"]
+__all__ = ["RIGHTS", "ROLES", "STATEMENT", "KeyRing", "Person", "actor_id", "entitled", "spoken"]
 
 RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "engineer": frozenset({"record", "promote"}),
@@ -34,6 +35,8 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
 }
 """What each role may sign for. Recording needs no signature, so anybody with write access may record."""
 ROLES: Final = tuple(RIGHTS)
+STATEMENT: Final = "statement"
+"""The purpose of people's keys; the ledger's own have others."""
 
 
 def actor_id(fingerprint: str) -> str:
@@ -95,12 +98,23 @@ class KeyRing:
         actor = str(entry.body["actor"])
         if actor != entry.actor or actor in self.persons or actor == LEDGER_ACTOR:
             raise Tampered("key is registered for an actor who has one, or by another", where=f"entry {entry.seq}")
+        self._refuse_reuse(entry, key)
         if self.persons:
             stewards = [p.key for p in self.persons.values() if entitled(p.roles, "register")]
             _countersigned(entry, self.origin, stewards)
         elif not entitled(roles, "register"):
             raise Tampered("the first person registered is not a steward", where=f"entry {entry.seq}")
         return self._copy(persons={**self.persons, actor: Person(actor, roles, key, entry)})
+
+    def _refuse_reuse(self, entry: Entry, key: PublicKey) -> None:
+        """One key, one person, one purpose: under two names somebody could approve what they made."""
+        where = f"entry {entry.seq}"
+        if entry.body.get("purpose") != STATEMENT:
+            raise Tampered("a person's key is for another purpose", where=where, expected=STATEMENT)
+        if key == self.checkpoint_key:
+            raise Tampered("the ledger's own key is registered for a person", where=where)
+        if self.holder(key) is not None:
+            raise Tampered("key was registered before, for another actor", where=where)
 
     def _copy(self, *, persons: Mapping[str, Person] | None = None, seal: Entry | None = None) -> KeyRing:
         return KeyRing(
@@ -117,9 +131,34 @@ class KeyRing:
         except KeyError:
             raise NotFound("nobody with this id has a key on the ledger", got=actor) from None
 
+    def may(self, actor: str, right: str) -> bool:
+        """Whether somebody may sign for this; nobody but registered people may."""
+        return actor in self.persons and entitled(self.persons[actor].roles, right)
+
     def holder(self, key: PublicKey) -> Person | None:
         """Whoever a key is registered for."""
         return next((person for person in self.persons.values() if person.key == key), None)
+
+    def sound(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Those entries whose signature holds, each statement only where it first stood.
+
+        Whoever can append can copy what somebody signed once more; the nonce in the statement says that it is old.
+        """
+        found: list[Entry] = []
+        said: set[bytes] = set()
+        for entry in entries:
+            payload = spoken(entry)
+            if payload not in said and self._holds(entry):
+                said.add(payload)
+                found.append(entry)
+        return found
+
+    def _holds(self, entry: Entry) -> bool:
+        try:
+            self.check(entry)
+        except NotVerified:
+            return False
+        return True
 
     def check(self, entry: Entry) -> Signed:
         """Check that an entry's statement was signed by its actor, with a key registered before it.
@@ -140,6 +179,14 @@ class KeyRing:
         if signed.signer_id != entry.actor:
             raise Tampered("statement names another signer", where=f"entry {entry.seq}", got=signed.signer_id)
         return signed
+
+
+def spoken(entry: Entry) -> bytes:
+    """The bytes that were signed, whatever the spelling of their base64; an entry without any speaks for itself."""
+    try:
+        return read_unverified(entry.statement or {})[1]
+    except Malformed:
+        return entry.raw
 
 
 def _registered_key(entry: Entry) -> PublicKey:

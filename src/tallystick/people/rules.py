@@ -21,8 +21,7 @@ from tallystick.canonical import Value, digest, encode
 from tallystick.errors import Malformed, NotFound, NotVerified
 from tallystick.people.book import Book
 from tallystick.people.duties import makers
-from tallystick.people.keys import KeyRing, entitled
-from tallystick.proof.envelope import read_unverified
+from tallystick.people.keys import KeyRing, entitled, spoken
 from tallystick.records import Entry, Ref
 
 __all__ = [
@@ -40,11 +39,13 @@ __all__ = [
     "plan_digest",
     "policies_in_force",
     "promotion_problems",
+    "published",
     "recorded_promotion_problems",
     "rolled_up",
     "seen",
     "standing",
     "unexplained",
+    "usecase_of",
 ]
 
 SEVERITY: Final = ("pass", "not_applicable", "waived", "warn", "not_evaluable", "inconclusive", "fail", "error")
@@ -97,19 +98,36 @@ def rolled_up(verdicts: Iterable[str]) -> str:
 # --------------------------------------------------------------------------- policies and evaluations
 
 
-def policies_in_force(book: Book, *, stage: str, usecase: str, at: str, before: int | None = None) -> list[Entry]:
-    """The newest version of each policy that governs a stage of a use case and is in force at a time."""
+def published(book: Book, ring: KeyRing, *, before: int | None = None) -> list[Entry]:
+    """Policies that somebody entitled signed, in order. Others are no policies, whoever put them on the ledger."""
+    sound = ring.sound(_before(book.of_kind("policy"), before))
+    return [entry for entry in sound if ring.may(entry.actor, "publish")]
+
+
+def policies_in_force(
+    book: Book, *, ring: KeyRing, stage: str, usecase: str | None, at: str, before: int | None = None
+) -> list[Entry]:
+    """The newest version of each policy that governs a stage of a use case and is in force at a time.
+
+    A model without a use case is governed by all: leaving it out must not be a way around a policy.
+    """
     newest: dict[str, Entry] = {}
-    for entry in _before(book.of_kind("policy"), before):
+    for entry in published(book, ring, before=before):
         in_force = str(entry.body.get("effective_from")) <= at
         if entry.body.get("stage") == stage and _governs(entry, usecase) and in_force:
             newest[str(entry.body["id"])] = entry
     return list(newest.values())
 
 
-def _governs(policy: Entry, usecase: str) -> bool:
+def _governs(policy: Entry, usecase: str | None) -> bool:
     named = policy.body.get("applies_to", {}).get("usecases")
-    return named is None or usecase in named
+    return named is None or usecase is None or usecase in named
+
+
+def usecase_of(book: Book, entry: Entry) -> str | None:
+    """The name of the use case that a model or an evaluation names; None if it names none."""
+    found = book.find(entry.body.get("usecase"))
+    return str(found.body.get("name")) if found is not None and found.kind == "usecase" else None
 
 
 def standing(book: Book, model: Entry, policy: Entry, *, before: int | None = None) -> Standing:
@@ -235,8 +253,8 @@ def promotion_problems(
         explained: explanations of earlier failures that the promotion itself would carry.
         before: look only at entries with a smaller index, as when an old promotion is verified.
     """
-    usecase = _name_of(book, model, "usecase", "name")
-    policies = policies_in_force(book, stage=stage, usecase=usecase, at=at, before=before)
+    usecase = usecase_of(book, model)
+    policies = policies_in_force(book, ring=ring, stage=stage, usecase=usecase, at=at, before=before)
     if not policies:
         return [f"no policy is published for stage {stage}: nothing was checked"]
     also = list(explained)
@@ -258,7 +276,7 @@ def _missing_approval(
     book: Book, ring: KeyRing, *, model: Entry, found: Standing, stage: str, at: str, before: int | None
 ) -> list[str]:
     approved, refused, flaws = [], [], []
-    for entry in newest_verdicts(book, found.decision, before=before):
+    for entry in newest_verdicts(book, found.decision, ring=ring, stage=stage, before=before):
         problems = _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
         if problems:
             flaws += problems
@@ -270,32 +288,44 @@ def _missing_approval(
         return [f"refused by {entry.actor} in entry {entry.seq}" for entry in refused]
     if approved:
         return []
+    for entry in [] if flaws else _verdicts(book, found.decision, before):
+        flaws += _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
     seq = found.decision.seq if found.decision else -1
     return flaws or [f"nobody entitled has approved the decision in entry {seq}"]
 
 
-def newest_verdicts(book: Book, decision: Entry | None, *, before: int | None = None) -> list[Entry]:
+def newest_verdicts(
+    book: Book,
+    decision: Entry | None,
+    *,
+    ring: KeyRing | None = None,
+    stage: str | None = None,
+    before: int | None = None,
+) -> list[Entry]:
     """Each person's newest approval entry about a decision.
 
     A statement counts where it first stood: whoever can append cannot bring back a word that its author took back.
+
+    Args:
+        ring: leave out entries whose signature does not hold, lest they cover what their author did sign.
+        stage: leave out entries for other stages.
+        before: look only at entries with a smaller index.
     """
-    newest: dict[str, Entry] = {}
-    said: set[bytes] = set()
-    for entry in _before(book.of_kind("approval"), before):
-        if decision is not None and _names(entry, "decision", decision):
-            payload = _payload(entry)
-            if payload not in said:
-                newest[entry.actor] = entry
-            said.add(payload)
-    return list(newest.values())
+    said = [e for e in _verdicts(book, decision, before) if stage is None or e.body.get("stage") == stage]
+    heard = _first_standing(said) if ring is None else ring.sound(said)
+    return list({entry.actor: entry for entry in heard}.values())
 
 
-def _payload(entry: Entry) -> bytes:
-    """The bytes that were signed, whatever the spelling of their base64; they hold a nonce."""
-    try:
-        return read_unverified(entry.statement or {})[1]
-    except Malformed:
-        return entry.raw
+def _verdicts(book: Book, decision: Entry | None, before: int | None) -> list[Entry]:
+    approvals = _before(book.of_kind("approval"), before)
+    return [entry for entry in approvals if decision is not None and _names(entry, "decision", decision)]
+
+
+def _first_standing(entries: Iterable[Entry]) -> list[Entry]:
+    first: dict[bytes, Entry] = {}
+    for entry in entries:
+        first.setdefault(spoken(entry), entry)
+    return list(first.values())
 
 
 def _approval_flaws(

@@ -75,9 +75,7 @@ def _may_approve(book: Book, model: Entry, actor: str) -> None:
 
 
 def _decided(book: Book, model: Entry, *, stage: str, policy: str | None, at: str) -> rules.Standing:
-    usecase = book.find(model.body["usecase"])
-    name = str(usecase.body["name"]) if usecase else ""
-    chosen = chosen_policy(book, name=policy, stage=stage, usecase=name, at=at)
+    chosen = chosen_policy(book, model, name=policy, stage=stage, at=at)
     return rules.standing(book, model, chosen)
 
 
@@ -107,11 +105,10 @@ def promote(
         at = desk.clock()
         if not entitled(ring.person(actor).roles, "promote"):
             raise Refused(f"{actor} may not promote", got=", ".join(ring.person(actor).roles))
-        usecase = book.find(entry.body["usecase"])
-        name = str(usecase.body["name"]) if usecase is not None else ""
+        usecase = rules.usecase_of(book, entry)
         standings = [
             rules.standing(book, entry, policy)
-            for policy in rules.policies_in_force(book, stage=stage, usecase=name, at=at)
+            for policy in rules.policies_in_force(book, ring=ring, stage=stage, usecase=usecase, at=at)
         ]
         told = _told(book, standings, explain)
         problems = rules.promotion_problems(book, ring, model=entry, stage=stage, at=at, explained=told)

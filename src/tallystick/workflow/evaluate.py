@@ -49,8 +49,9 @@ def publish(desk: Desk, path: Path, *, by: str, author: str | None = None) -> Ap
     signer = desk.signer(by)
     with desk.writing() as writer:
         book = desk.book(writer)
-        actor = _publisher(KeyRing.of(book), desk, by, author)
-        earlier = [entry for entry in book.of_kind("policy") if entry.body["id"] == policy.id]
+        ring = KeyRing.of(book)
+        actor = _publisher(ring, desk, by, author)
+        earlier = [entry for entry in rules.published(book, ring) if entry.body["id"] == policy.id]
         for entry in earlier:
             if entry.body["digest"] == policy.digest:
                 return Appended(entry.seq, entry.leaf, entry, repeated=True)
@@ -135,9 +136,10 @@ def published(book: Book, entry: Entry) -> Policy:
     return policy
 
 
-def chosen_policy(book: Book, *, name: str | None, stage: str, usecase: str, at: str) -> Entry:
-    """The policy to evaluate under: the one named, or the only one in force for the stage."""
-    in_force = rules.policies_in_force(book, stage=stage, usecase=usecase, at=at)
+def chosen_policy(book: Book, model: Entry, *, name: str | None, stage: str, at: str) -> Entry:
+    """The policy to evaluate a model under: the one named, or the only one in force for the stage."""
+    usecase = rules.usecase_of(book, model)
+    in_force = rules.policies_in_force(book, ring=KeyRing.of(book), stage=stage, usecase=usecase, at=at)
     known = ", ".join(f"{entry.body['id']}" for entry in in_force) or "none"
     named = [entry for entry in in_force if name is None or entry.body["id"] == name]
     if not named:
@@ -213,9 +215,7 @@ def evaluate(
 
     book = desk.book()
     subject = book.model(*model)
-    usecase = book.find(subject.body["usecase"])
-    usecase_name = str(usecase.body["name"]) if usecase is not None else ""
-    entry = chosen_policy(book, name=policy, stage=stage, usecase=usecase_name, at=desk.clock())
+    entry = chosen_policy(book, subject, name=policy, stage=stage, at=desk.clock())
     rules_text = published(book, entry)
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256

@@ -14,7 +14,7 @@ from tallystick import signing
 from tallystick.canonical import b64
 from tallystick.errors import NotFound, Refused, UsageError
 from tallystick.ledger.ledger import Appended, Ledger
-from tallystick.people.keys import ROLES, KeyRing, actor_id, entitled
+from tallystick.people.keys import ROLES, STATEMENT, KeyRing, actor_id, entitled
 from tallystick.proof.keys import Signer
 from tallystick.proof.note import VerifierKey
 from tallystick.proof.statement import sign_draft
@@ -155,7 +155,7 @@ def add_person(
         key = Signer(_unused_or_new(desk, ring, label, algorithm, passphrase))
         at = desk.clock()
         actor = actor_id(key.public.fingerprint)
-        draft = _registration(actor, roles, "statement", key, at, personal=personal)
+        draft = _registration(actor, roles, STATEMENT, key, at, personal=personal)
         return writer.append(_signed(draft, desk.origin, [key, *signers], at))
 
 
