@@ -1,6 +1,6 @@
 """docs/how-to/verify-by-hand.md is true: its commands confirm a real pack and report, and refuse altered ones.
 
-The ledger is made by our programs; what checks it here is bash, openssl, sha256sum, unzip, base64, xxd and pdfsig alone.
+The ledger is made by our programs; what checks it is bash, openssl, sha256sum, unzip, base64, xxd and pdfsig alone.
 """
 
 import importlib

@@ -1,8 +1,8 @@
 """The examples of the documentation work: the tutorial is followed step by step, and every Python snippet runs.
 
-How a page is read: a fenced block with ``file=NAME`` is written to that file; a ``python`` block without it is run; in a
-``console`` block every line that starts with ``$ `` is run, and ``(exit N)`` in the output below it is the exit code
-that it must have, 0 where there is none. Outputs are not compared: they hold times, keys and digests.
+How a page is read: a fenced block with ``file=NAME`` is written to that file; a ``python`` block without it is run;
+in a ``console`` block every line that starts with ``$ `` is run, and ``(exit N)`` in the output below it is the exit
+code that it must have, 0 where there is none. Outputs are not compared: they hold times, keys and digests.
 Commands that stand in other blocks (CI files) are only parsed.
 """
 

@@ -6,6 +6,7 @@ test fails, the message holds the table to put there.
 
 import inspect
 import re
+import tomllib
 from pathlib import Path
 from typing import get_args
 
@@ -21,7 +22,9 @@ from tallystick.policy.metrics import BENCHMARKS, GROUP_METRICS
 from tallystick.policy.results import VERDICTS
 from tallystick.records import KINDS
 
-REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 SHARED = ("--ledger", "--keys", "--format", "--passphrase-file", "--as")
 
 
@@ -237,3 +240,29 @@ def test_the_page_of_records_has_the_rights_of_every_role():
     rows = [(f"`{role}`", ", ".join(sorted(rights)) or "nothing") for role, rights in RIGHTS.items()]
     drawn_table = table(("role", "may sign to"), rows)
     assert drawn_table in page("records.md"), drawn_table
+
+
+# --- the house ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_the_house_has_the_floors_of_the_import_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    floors = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    shown = (ROOT / "docs" / "concepts" / "architecture.md").read_text(encoding="utf-8")
+    assert "```text\n" + "\n".join(floors) + "\n```" in shown
+
+
+def test_the_page_of_the_house_has_every_room():
+    package = ROOT / "src" / "tallystick"
+    rooms = {path.name for path in package.iterdir() if path.suffix == ".py" and not path.name.startswith("_")}
+    rooms |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    shown = (ROOT / "docs" / "concepts" / "architecture.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z_./]+)` \|", shown, re.M)) == rooms
+
+
+@pytest.mark.parametrize("shown", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_file_of_the_checkout_that_a_page_names_is_there(shown):
+    named = re.findall(r"`((?:src|tests|docs|policies|templates)/[\w./-]+)`", shown.read_text(encoding="utf-8"))
+    assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []
