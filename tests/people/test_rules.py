@@ -166,9 +166,9 @@ def test_a_decision_that_says_other_than_its_evaluation_is_found(world):
 def test_a_recorded_promotion_is_judged_by_what_stood_before_it(world):
     model, policy, evaluation, decision = world.story()
     promotion = world.promotion(model, decision)
-    world.approval(model, evaluation, decision, policy)
+    approval = world.approval(model, evaluation, decision, policy)
     assert rules.recorded_promotion_problems(world.book, world.ring, promotion)
-    later = world.promotion(model, decision)
+    later = world.promotion(model, decision, [approval])
     assert rules.recorded_promotion_problems(world.book, world.ring, later) == []
 
 

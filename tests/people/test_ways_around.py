@@ -9,7 +9,7 @@ from tallystick.errors import Tampered
 from tallystick.people import rules
 from tallystick.people.keys import KeyRing
 from tallystick.proof.keys import Signer
-from tallystick.records import Draft, Entry
+from tallystick.records import Draft, Entry, absent
 
 
 def copied(world, entry, **changes):
@@ -104,6 +104,134 @@ def test_a_word_about_another_stage_covers_no_refusal(world):
     body = {**refused.body, "stage": "staging", "verdict": "approved"}
     world.add("approval", body, actor=refused.actor, by=[second], speaks_of=decision, stage="staging")
     assert "refused by" in world.problems(model)[0]
+
+
+# ------------------------------------------------------------------------------- evaluations
+
+
+def judged(world, model, policy, /, **changes):
+    """An evaluation written by hand, with its decision and the officer's approval."""
+    honest = world.evaluation(model, policy)
+    world.entries.pop()
+    evaluation = world.add("evaluation", {**honest.body, **changes}, actor=world.actor(world.engineer))
+    decision = world.decision(evaluation, model)
+    world.approval(model, evaluation, decision, policy)
+    return evaluation
+
+
+def test_an_evaluation_cannot_name_another_use_case_to_leave_its_failures_behind(world):
+    usecase, policy = world.usecase(), world.policy()
+    first, second = world.model(usecase, version=1), world.model(usecase, version=2)
+    world.evaluation(first, policy, ("pass", "fail"))
+    judged(world, second, policy, usecase=absent("none"))
+    assert any("another use case than its model" in problem for problem in world.problems(second))
+
+
+def test_the_same_bytes_under_another_use_case_keep_their_failures(world):
+    policy = world.policy()
+    first = world.model(world.usecase(), version=1)
+    failed = world.evaluation(first, policy, ("pass", "fail"))
+    other = world.add("usecase", {**world.usecase().body, "name": "marketing"}, actor=world.actor(world.officer))
+    again = world.model(other, version=1)
+    judged(world, again, policy)
+    assert f"evaluation in entry {failed.seq} did not pass and is not explained" in world.problems(again)
+
+
+def test_an_evaluation_cannot_name_another_model_than_its_bytes(world):
+    usecase, policy = world.usecase(), world.policy()
+    first, second = world.model(usecase, version=1), world.model(usecase, version=2)
+    judged(world, second, policy, model=first.ref.value())
+    assert any("names the bytes of another model" in problem for problem in world.problems(second))
+
+
+def test_a_check_that_is_answered_twice_and_one_that_is_not_are_found(world):
+    usecase, policy = world.usecase(), world.policy()
+    model = world.model(usecase)
+    judged(world, model, policy, checks=[{"id": "a", "verdict": "pass"}, {"id": "a", "verdict": "pass"}])
+    assert any("exactly the checks planned" in problem for problem in world.problems(model))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"stage": "staging"}, "is for another stage"),
+        ({"policy": {"digest": {"sha256": "0" * 64}}}, "names another policy"),
+        ({"inputAttestations": []}, "does not name its evaluation"),
+    ],
+)
+def test_a_decision_written_by_hand_cannot_put_words_into_the_summary_that_is_signed(world, change, words):
+    usecase, policy = world.usecase(), world.policy()
+    model = world.model(usecase)
+    evaluation = world.evaluation(model, policy)
+    honest = world.decision(evaluation, model)
+    decision = world.add("decision", {**honest.body, **change}, actor=world.actor(world.engineer))
+    world.approval(model, evaluation, decision, policy)
+    assert any(words in problem for problem in world.problems(model))
+
+
+# ------------------------------------------------------------------------------- promotions
+
+
+def promoted(world):
+    model, policy, evaluation, decision = world.story()
+    approval = world.approval(model, evaluation, decision, policy)
+    return model, decision, approval, world.promotion(model, decision, [approval])
+
+
+def wrong(world, promotion):
+    return rules.recorded_promotion_problems(world.book, world.ring, promotion)
+
+
+def test_an_honest_promotion_holds(world):
+    *_, promotion = promoted(world)
+    assert wrong(world, promotion) == []
+
+
+def test_a_promotion_cannot_be_played_again_by_somebody_who_has_no_key(world):
+    *_, promotion = promoted(world)
+    again = copied(world, promotion)
+    assert world.ring.check(again)
+    assert any(f"stood first in entry {promotion.seq}" in text for text in wrong(world, again))
+
+
+def test_a_promotion_that_breaks_the_rules_makes_no_history(world):
+    model, _, _, decision = world.story()
+    world.promotion(model, decision)
+    world.add("promotion", dict(world.entries[-1].body), actor=world.actor(world.officer), by=[world.engineer])
+    assert rules.history(world.book, "credit", ring=world.ring) == []
+    assert len(rules.history(world.book, "credit")) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"decision": {"seq": 0, "leaf": "0" * 64}}, "names another decision"),
+        ({"approvals": []}, "does not name the approvals"),
+        ({"model_digest": "f" * 64}, "other model bytes"),
+        ({"stage": "staging"}, "signed for another stage"),
+        ({"effective_from": "2020-01-01T00:00:00.000000Z"}, "begins before it was decided"),
+    ],
+)
+def test_a_promotion_whose_words_are_not_what_happened_is_found(world, change, words):
+    *_, decision, _, promotion = promoted(world)
+    forged = world.add(
+        "promotion",
+        {**promotion.body, **change},
+        actor=promotion.actor,
+        by=[world.engineer],
+        speaks_of=decision,
+        stage="production",
+    )
+    assert any(words in text for text in wrong(world, forged)), wrong(world, forged)
+
+
+def test_a_promotion_signed_about_another_decision_is_found(world):
+    _, _, approval, promotion = promoted(world)
+    forged = world.add(
+        "promotion", dict(promotion.body), actor=promotion.actor, by=[world.engineer], speaks_of=approval,
+        stage="production",
+    )  # fmt: skip
+    assert any("signed about another decision" in text for text in wrong(world, forged))
 
 
 # ------------------------------------------------------------------------------- keys

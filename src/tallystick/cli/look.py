@@ -142,13 +142,15 @@ def _nested(value: Value, indent: str) -> Iterator[str]:
 )
 @front
 def history(front: Front, model: str, stage: str, as_of: str | None) -> None:
-    """Show which version of MODEL was in a stage when."""
+    """Show which version of MODEL was in a stage when. Promotions that break the rules put nothing there."""
     from tallystick.people import rules
+    from tallystick.people.keys import KeyRing
 
     with front.desk(writing=False) as desk:
         book = desk.book()
         book.model(model)
-        tenures = rules.history(book, model, stage=stage, as_of=None if as_of is None else moment(as_of))
+        ring = KeyRing.of(book)
+        tenures = rules.history(book, model, stage=stage, as_of=None if as_of is None else moment(as_of), ring=ring)
         rows = [("version", "since", "until", "promoted by", "entry")]
         value = []
         for tenure in tenures:

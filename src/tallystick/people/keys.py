@@ -70,6 +70,7 @@ class KeyRing:
         self.persons = persons
         self.seal = seal
         """The newest entry that registered the ledger's report seal."""
+        self._held: dict[bytes, bool] = {}
 
     @classmethod
     def of(cls, book: Book) -> KeyRing:
@@ -154,11 +155,14 @@ class KeyRing:
         return found
 
     def _holds(self, entry: Entry) -> bool:
-        try:
-            self.check(entry)
-        except NotVerified:
-            return False
-        return True
+        """Asked of the same entries again and again while rules are applied: answered once for each."""
+        if entry.raw not in self._held:
+            try:
+                self.check(entry)
+                self._held[entry.raw] = True
+            except NotVerified:
+                self._held[entry.raw] = False
+        return self._held[entry.raw]
 
     def check(self, entry: Entry) -> Signed:
         """Check that an entry's statement was signed by its actor, with a key registered before it.

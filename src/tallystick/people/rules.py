@@ -22,6 +22,7 @@ from tallystick.errors import Malformed, NotFound, NotVerified
 from tallystick.people.book import Book
 from tallystick.people.duties import makers
 from tallystick.people.keys import KeyRing, entitled, spoken
+from tallystick.proof.statement import Signed
 from tallystick.records import Entry, Ref
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Standing",
     "Tenure",
     "approval_problems",
+    "counted_approvals",
     "decision_problems",
     "earlier_failures",
     "evaluation_problems",
@@ -144,23 +146,33 @@ def standing(book: Book, model: Entry, policy: Entry, *, before: int | None = No
 
 
 def earlier_failures(book: Book, evaluation: Entry) -> list[Entry]:
-    """Evaluations of the same use case under the same policy, before this one, that did not pass."""
-    usecase, policy = _name_of(book, evaluation, "usecase", "name"), _name_of(book, evaluation, "policy", "id")
+    """Evaluations under the same policy, before this one, that did not pass: of the same use case or the same bytes.
+
+    Of the same bytes too, lest a model that failed comes back under another use case and leaves its failures behind.
+    """
+    usecase, policy = usecase_of(book, evaluation), _policy_id(book, evaluation)
     return [
         entry
         for entry in book.of_kind("evaluation")
         if entry.seq < evaluation.seq
         and entry.body.get("verdict") not in GREEN
-        and _name_of(book, entry, "usecase", "name") == usecase
-        and _name_of(book, entry, "policy", "id") == policy
+        and _policy_id(book, entry) == policy
+        and (
+            usecase_of(book, entry) == usecase or entry.body.get("model_digest") == evaluation.body.get("model_digest")
+        )
     ]
+
+
+def _policy_id(book: Book, evaluation: Entry) -> str | None:
+    policy = book.find(evaluation.body.get("policy"))
+    return None if policy is None else str(policy.body.get("id"))
 
 
 def unexplained(book: Book, evaluation: Entry, *, also: Iterable[Value] = (), before: int | None = None) -> list[Entry]:
     """Earlier failures that no evaluation, no promotion and none of `also` explains."""
     lines = list(also)
     for entry in _before(book.of_kind("evaluation", "promotion"), before):
-        lines += entry.body.get("earlier_explained", []) + entry.body.get("explained", [])
+        lines += [*(book.field(entry, "earlier_explained") or ()), *(book.field(entry, "explained") or ())]
     explained = {line["evaluation"]["leaf"] for line in lines if _explains(line)}
     return [entry for entry in earlier_failures(book, evaluation) if entry.ref.leaf not in explained]
 
@@ -193,7 +205,27 @@ def decision_problems(book: Book, model: Entry, found: Standing) -> list[str]:
         problems.append(f"decision in entry {decision.seq} contradicts its own verdict")
     if not _names(decision, "model", model):
         problems.append(f"decision in entry {decision.seq} speaks of another model")
+    return problems + _summary_problems(found.policy, evaluation, decision)
+
+
+def _summary_problems(policy: Entry, evaluation: Entry, decision: Entry) -> list[str]:
+    """Anybody may record a decision, and its words go into the summary that the promoter signs."""
+    where = f"decision in entry {decision.seq}"
+    problems = []
+    if decision.body.get("stage") != policy.body.get("stage"):
+        problems.append(f"{where} is for another stage than policy {policy.body['id']}")
+    if _sha256_of(decision.body.get("policy")) != policy.body.get("digest"):
+        problems.append(f"{where} names another policy than entry {policy.seq}")
+    attested = decision.body.get("inputAttestations")
+    if not isinstance(attested, list) or [_sha256_of(item) for item in attested] != [evaluation.ref.leaf]:
+        problems.append(f"{where} does not name its evaluation in entry {evaluation.seq}")
     return problems
+
+
+def _sha256_of(resource: Value) -> Value:
+    """The SHA-256 in an in-toto resource descriptor; None if there is none."""
+    named = resource.get("digest") if isinstance(resource, Mapping) else None
+    return named.get("sha256") if isinstance(named, Mapping) else None
 
 
 def evaluation_problems(book: Book, evaluation: Entry) -> list[str]:
@@ -202,13 +234,13 @@ def evaluation_problems(book: Book, evaluation: Entry) -> list[str]:
     policy = book.find(evaluation.body.get("policy"))
     if policy is None or policy.seq >= evaluation.seq:
         return [f"{where} names no policy published before it"]
-    problems = []
+    problems = _subject_problems(book, evaluation, where)
     if evaluation.body.get("policy_digest") != policy.body.get("digest"):
         problems.append(f"{where} names another policy digest than entry {policy.seq}")
     planned = book.field(policy, "plan")
-    plan = evaluation.body.get("plan", {})
+    plan = book.field(evaluation, "plan")
     checks = book.field(evaluation, "checks")
-    if plan.get("sha256") != plan_digest(planned or ()) or not planned:
+    if not planned or plan is None or plan.get("sha256") != plan_digest(planned):
         problems.append(f"{where} did not follow the plan published in entry {policy.seq}")
     if checks is None:
         return [*problems, f"check results of {where} are not at hand"]
@@ -216,6 +248,19 @@ def evaluation_problems(book: Book, evaluation: Entry) -> list[str]:
         problems.append(f"{where} did not answer exactly the checks planned in entry {policy.seq}")
     if rolled_up(str(check.get("verdict")) for check in checks) != evaluation.body.get("verdict"):
         problems.append(f"verdict of {where} does not follow from its checks")
+    return problems
+
+
+def _subject_problems(book: Book, evaluation: Entry, where: str) -> list[str]:
+    """Model, bytes and use case of an evaluation belong together: each decides what else counts."""
+    model = book.find(evaluation.body.get("model"))
+    if model is None or model.kind != "model" or model.seq > evaluation.seq:
+        return [f"{where} names no model recorded before it"]
+    problems = []
+    if model.body.get("digest") != evaluation.body.get("model_digest"):
+        problems.append(f"{where} names the bytes of another model than entry {model.seq}")
+    if model.body.get("usecase") != evaluation.body.get("usecase"):
+        problems.append(f"{where} names another use case than its model in entry {model.seq}")
     return problems
 
 
@@ -294,6 +339,18 @@ def _missing_approval(
     return flaws or [f"nobody entitled has approved the decision in entry {seq}"]
 
 
+def counted_approvals(
+    book: Book, ring: KeyRing, *, model: Entry, found: Standing, stage: str, at: str, before: int | None = None
+) -> list[Entry]:
+    """The approvals that a promotion may rest on: each person's newest word, without a flaw, saying yes."""
+    return [
+        entry
+        for entry in newest_verdicts(book, found.decision, ring=ring, stage=stage, before=before)
+        if entry.body["verdict"] == "approved"
+        and not _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
+    ]
+
+
 def newest_verdicts(
     book: Book,
     decision: Entry | None,
@@ -363,28 +420,68 @@ def recorded_promotion_problems(book: Book, ring: KeyRing, promotion: Entry) -> 
     problems = []
     if promotion.body.get("model_digest") != model.body.get("digest"):
         problems.append("promotion names other model bytes than the model's entry")
-    if not entitled(ring.person(promotion.actor).roles, "promote"):
+    if not ring.may(promotion.actor, "promote"):
         problems.append(f"{promotion.actor} may not promote")
     stage = str(promotion.body["stage"])
     if signed.stage != stage:
         problems.append("promotion was signed for another stage")
-    return problems + promotion_problems(
-        book,
-        ring,
-        model=model,
-        stage=stage,
-        at=promotion.recorded_at,
-        explained=promotion.body.get("explained", ()),
-        before=promotion.seq,
-    )
+    first = ring.sound(book.of_kind("promotion"))
+    same = next((entry for entry in first if spoken(entry) == spoken(promotion)), promotion)
+    if same != promotion:
+        problems.append(f"its statement stood first in entry {same.seq}")
+    return [
+        *problems,
+        *_ground_problems(book, ring, promotion, model, signed),
+        *promotion_problems(
+            book,
+            ring,
+            model=model,
+            stage=stage,
+            at=promotion.recorded_at,
+            explained=promotion.body.get("explained", ()),
+            before=promotion.seq,
+        ),
+    ]
 
 
-def history(book: Book, name: str, *, stage: str = "production", as_of: str | None = None) -> list[Tenure]:
-    """Which version of a model was in a stage when, oldest first; with `as_of`, only the one in force at that time."""
+def _ground_problems(book: Book, ring: KeyRing, promotion: Entry, model: Entry, signed: Signed) -> list[str]:
+    """Whether a promotion names, and was signed about, what it rests on."""
+    at, stage, before = promotion.recorded_at, str(promotion.body["stage"]), promotion.seq
+    policies = policies_in_force(book, ring=ring, stage=stage, usecase=usecase_of(book, model), at=at, before=before)
+    standings = [standing(book, model, policy, before=before) for policy in policies]
+    decided = [found.decision for found in standings if found.decision is not None]
+    named = [entry for entry in decided if _names(promotion, "decision", entry)]
+    problems = [] if named else ["promotion names another decision than those it rests on"]
+    if named and signed.speaks_of != named[0].ref.leaf:
+        problems.append("promotion was signed about another decision")
+    if any(str(promotion.body.get("effective_from")) < entry.recorded_at for entry in decided):
+        problems.append("promotion begins before it was decided")
+    counted = [
+        entry.ref.value()
+        for found in standings
+        for entry in counted_approvals(book, ring, model=model, found=found, stage=stage, at=at, before=before)
+    ]
+    if promotion.body.get("approvals") != counted:
+        problems.append("promotion does not name the approvals that it rests on")
+    return problems
+
+
+def history(
+    book: Book, name: str, *, stage: str = "production", as_of: str | None = None, ring: KeyRing | None = None
+) -> list[Tenure]:
+    """Which version of a model was in a stage when, oldest first.
+
+    Args:
+        as_of: only the version in force at that time.
+        ring: leave out promotions that break the rules: they put nothing anywhere. Without it all are taken as they
+            stand, for books that were judged before.
+    """
     promotions = []
     for entry in book.of_kind("promotion"):
         model = book.find(entry.body.get("model"))
-        if model is not None and model.body.get("name") == name and entry.body.get("stage") == stage:
+        if model is None or model.body.get("name") != name or entry.body.get("stage") != stage:
+            continue
+        if ring is None or not recorded_promotion_problems(book, ring, entry):
             promotions.append((model, entry))
     starts = [str(entry.body["effective_from"]) for _, entry in promotions]
     tenures = [
@@ -408,9 +505,3 @@ def _names(entry: Entry, field: str, target: Entry) -> bool:
         return Ref.of(entry.body.get(field)) == target.ref
     except Malformed:
         return False
-
-
-def _name_of(book: Book, entry: Entry, field: str, name: str) -> str:
-    """The name of what a field refers to; the field's own words where it is absent."""
-    target = book.find(entry.body.get(field))
-    return str(target.body.get(name)) if target is not None else repr(entry.body.get(field))

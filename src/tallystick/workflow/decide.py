@@ -113,8 +113,22 @@ def promote(
         told = _told(book, standings, explain)
         problems = rules.promotion_problems(book, ring, model=entry, stage=stage, at=at, explained=told)
         _refuse_if(problems, f"{_name(entry)} is not promoted to {stage}")
+        approvals = [
+            approval
+            for found in standings
+            for approval in rules.counted_approvals(book, ring, model=entry, found=found, stage=stage, at=at)
+        ]
+        before = rules.history(book, str(entry.body["name"]), stage=stage, ring=ring)
         draft = _promotion_draft(
-            book, entry, standings, actor=actor, at=at, stage=stage, told=told, ticket=change_ticket
+            entry,
+            [found.decision for found in standings if found.decision is not None],
+            approvals,
+            replaces=before[-1].promotion if before else None,
+            actor=actor,
+            at=at,
+            stage=stage,
+            told=told,
+            ticket=change_ticket,
         )
         decision = book.get(draft.body["decision"])
         predicate = _summary(decision, at)
@@ -129,24 +143,17 @@ def _told(book: Book, standings: list[rules.Standing], explain: str | None) -> l
 
 
 def _promotion_draft(
-    book: Book,
     model: Entry,
-    standings: list[rules.Standing],
+    decisions: list[Entry],
+    approvals: list[Entry],
     *,
+    replaces: Entry | None,
     actor: str,
     at: str,
     stage: str,
     told: list[Value],
     ticket: str | None,
 ) -> Draft:
-    decisions = [found.decision for found in standings if found.decision is not None]
-    approvals = [
-        entry
-        for decision in decisions
-        for entry in rules.newest_verdicts(book, decision)
-        if entry.body["verdict"] == "approved"
-    ]
-    before = rules.history(book, str(model.body["name"]), stage=stage)
     body: dict[str, Value] = {
         "model": model.ref.value(),
         "model_digest": model.body["digest"],
@@ -154,7 +161,7 @@ def _promotion_draft(
         "decision": decisions[-1].ref.value(),
         "approvals": [entry.ref.value() for entry in approvals],
         "waivers": [],
-        "replaces": before[-1].promotion.ref.value() if before else absent("first in this stage"),
+        "replaces": absent("first in this stage") if replaces is None else replaces.ref.value(),
         "effective_from": at,
     }
     if told:
