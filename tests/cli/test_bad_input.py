@@ -58,7 +58,7 @@ GATE = "gate run credit@2 --dataset german --as engineer --predictions"
         ("policy publish policy.yaml --author officer --as officer", 1, ["nobody approves"]),
         ("key new second --role risk-officer", 1, ["a steward must sign"]),
         ("key new second --role risk-officer --by engineer", 1, ["only a steward"]),
-        ("key new officer --role engineer --by officer", 1, ["a key of this label"]),
+        ("key new officer --role engineer --by officer", 1, ["a key of this label is registered"]),
         ("key new Ledger --role engineer --by officer", 2, ["label"]),
         ("show 99", 3, ["no entry 99"]),
         ("show loan", 3, ["no such model"]),

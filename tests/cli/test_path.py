@@ -1,6 +1,7 @@
 """The path by the real command line, and what it leaves on the books."""
 
 import json
+import zipfile
 
 import pytest
 
@@ -133,3 +134,19 @@ def test_doctor_is_content_with_a_sound_ledger(bank):
     assert code in (0, 3)
     assert "origin" in out
     assert "journal" in out
+
+
+def test_a_new_version_of_a_use_case_hides_no_earlier_evaluation(bank):
+    text = (bank.folder / "usecase.yaml").read_text()
+    (bank.folder / "usecase.yaml").write_text(text.replace("anything else", "anything else whatever"))
+    assert "recorded as" in bank.ok("usecase", "usecase.yaml", "--as", "officer")
+    first, second = entries(bank, "usecase")
+    assert second["supersedes"]["seq"] == first["seq"]
+    assert "was recorded before" in bank.ok("usecase", "usecase.yaml", "--as", "officer")
+    (bank.folder / "m3.bin").write_bytes(b"model three")
+    bank.ok("record", "model", "m3.bin", "--name", "credit", "--usecase", "credit", "--as", "engineer")
+    bank.ok("pack", "credit@3", "-o", "e.zip")
+    with zipfile.ZipFile(bank.folder / "e.zip") as pack:
+        kept = [json.loads(pack.read(name))["kind"] for name in pack.namelist() if name.startswith("entries/")]
+    assert kept.count("evaluation") == 2
+    bank.ok("verify", "e.zip", "--key", ".tallystick/ledger.vkey")

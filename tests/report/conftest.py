@@ -231,9 +231,21 @@ def policy(shelf: Shelf, plan: list[str] | None = None, version: str = "1.2.0", 
 
 
 def groups(women: float, men: float) -> list[dict[str, Any]]:
+    def line(name: str, n: int, **rates: float) -> dict[str, Any]:
+        told = {
+            rate: {
+                "k": round(n * value),
+                "n": n,
+                "value": value,
+                "interval": interval(value * 0.95, value * 1.05, "wilson"),
+            }
+            for rate, value in rates.items()
+        }
+        return {"group": {"sex": name}, "n": n, "evaluated": True, "rates": told}
+
     return [
-        {"group": {"sex": "Female"}, "n": 5421, "selection_rate": women, "tpr": women * 4, "fpr": women / 4},
-        {"group": {"sex": "Male"}, "n": 10860, "selection_rate": men, "tpr": men * 2.4, "fpr": men / 3},
+        line("Female", 5421, selection_rate=women, true_positive_rate=women * 4),
+        line("Male", 10860, selection_rate=men, true_positive_rate=men * 2.4),
     ]
 
 
@@ -556,7 +568,7 @@ def large() -> tuple[Book, Entry]:
         for sex in ("Female", "Male")
         for i, race in enumerate(races)
     ]
-    rows[5] |= {"n": 12, "selection_rate": None, "note": "fewer than 100: not evaluable"}
+    rows[5] |= {"n": None, "selection_rate": None, "left_out": "fewer than 100 people"}
     checks = [
         check(
             f"schema.column-{i:02d}",

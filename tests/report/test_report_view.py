@@ -12,7 +12,7 @@ from tallystick.canonical import encode, unb64
 from tallystick.errors import InvalidInput, NotFound
 from tallystick.people.book import Book
 from tallystick.records import Entry, absent
-from tallystick.report import charts, view, words
+from tallystick.report import charts, figures, view, words
 from tallystick.report.facts import CheckCard, Facts, Note, Table, cited, facts_of
 
 NAMES = ["promoted", "succeeded", "refused", "large", "hostile", "bare"]
@@ -150,6 +150,12 @@ def test_the_headline_is_that_of_the_newest_decision(sample, name, word, tone):
     assert head.entries
 
 
+def test_the_headline_names_who_approved_and_who_promoted(sample):
+    sentence = sample("promoted").headline.sentence
+    assert sentence.startswith("Approved by Dr Amara Okafor (p-b71e04aa); promoted by Dr Amara Okafor (p-b71e04aa);")
+    assert sample("promoted").headline.entries == (26, 25)
+
+
 def decided(story, verdict, *, approved=None, promoted=False):
     """The headline after a decision, an approval, a promotion."""
     shelf = story.Shelf()
@@ -252,7 +258,7 @@ def test_the_champion_and_the_challenger_stand_side_by_side(sample):
 def test_changes_against_the_version_before_name_both_values(sample):
     text = section_text(sample("promoted"), 3)
     assert "Parameter C: Version 1: 1; Version 2: 0.5" in text
-    assert "Training data: Version 1: adult-train 1994-05" in text
+    assert "Data: Version 1: adult-train 1994-05" in text
     assert "Verdict of the gates: Version 1: fail [13]; Version 2: warn [21]" in text
 
 
@@ -368,6 +374,12 @@ def test_a_number_never_looks_equal_to_a_limit_that_it_does_not_equal(value, lim
     assert (told == limit) == (value == limit) or value == limit
 
 
+def test_a_parameter_that_is_null_was_recorded_all_the_same():
+    assert words.recorded(None) == "null"
+    assert words.said({"class_weight": None, "n": [None, 1]}) == "class weight: null; n: null, 1"
+    assert words.said(None) == "not recorded"
+
+
 def test_a_value_just_below_its_limit_is_not_rounded_onto_it():
     assert words.number(0.79999, 0.8) == "0.79999"
     assert words.number(0.8, 0.8) == "0.8"
@@ -387,7 +399,7 @@ def test_every_picture_says_in_words_what_it_shows(sample, name):
 def test_a_chart_holds_the_value_the_interval_and_the_limits(sample):
     drawn = next(p for p in pictures(sample("refused")) if p.kind == "thresholds" and "bias.sex" in p.title)
     line = drawn.lines[0]
-    assert (line.label, line.verdict, line.value) == ("bias.sex.dpr", "fail", "0.3025")
+    assert (line.label, line.verdict, line.value) == ("dpr", "fail", "0.3025")
     assert line.whisker is not None
     assert line.whisker[0] < line.at < line.whisker[1]
     assert line.fail_zone is not None
@@ -416,20 +428,43 @@ def test_a_mark_stands_on_the_side_of_the_limit_where_its_value_is(value, at, sp
         assert (line.at < limit) == (value < at)
 
 
+def bars_of(rows, **more):
+    ((_, members),) = figures.of_checks([{"groups": rows}])
+    given = {"rate": "selection_rate", "policy": 0.8, "share": True, "entry": 3}
+    return charts.groups("g", members, **(given | more))
+
+
 def test_group_bars_are_in_proportion_and_the_line_stands_at_four_fifths(story):
-    drawn = charts.groups("g", story.groups(0.1, 0.4), policy=0.8, entry=3)
+    drawn = bars_of(story.groups(0.1, 0.4))
     men, women = drawn.bars
-    assert (men.label, women.label) == ("Male", "Female")
+    assert (men.label, men.n, women.label, women.n) == ("Male", "10,860", "Female", "5,421")
     assert women.width * 4 == pytest.approx(men.width, abs=0.3)
+    assert men.whisker[0] < drawn.left + men.width < men.whisker[1] <= drawn.left + drawn.width
     x, text, kind, _ = drawn.guides[0]
     assert x - drawn.left == pytest.approx(men.width * 0.8, abs=0.2)
     assert (text, kind) == ("policy: four-fifths of the highest", "policy")
 
 
+def test_another_limit_of_the_policy_is_drawn_beside_the_four_fifths(story):
+    drawn = bars_of(story.groups(0.1, 0.4), policy=0.9)
+    assert [(text, kind) for _, text, kind, _ in drawn.guides] == [
+        ("policy: 0.9 of the highest", "policy"),
+        ("four-fifths", "rule"),
+    ]
+    assert bars_of(story.groups(0.1, 0.4), policy=None).guides[0][1:3] == ("four-fifths of the highest", "rule")
+    assert bars_of(story.groups(0.1, 0.4), rate="true_positive_rate", share=False).guides == ()
+
+
 def test_groups_without_a_rate_are_drawn_as_not_evaluable(sample):
     drawn = next(p for p in pictures(sample("large")) if p.kind == "groups")
-    assert drawn.bars[-1].value == "not evaluable"
-    assert charts.groups("g", [{"group": {"a": "b"}, "n": 1}], policy=None, entry=1) is None
+    assert (drawn.bars[-1].value, drawn.bars[-1].n) == ("not evaluable", "withheld")
+    assert "fewer than 100 people" in section_text(sample("large"), 7)
+    assert bars_of([{"group": {"a": "b"}, "n": 1}]) is None
+
+
+def test_rates_of_one_group_from_several_checks_stand_in_one_row(sample):
+    text = section_text(sample("promoted"), 7)
+    assert "Female: n: 5,421; Selection rate: 0.1741 (0.1654 to 0.1828); True positive rate: 0.6964" in text
 
 
 def test_a_step_that_is_not_recorded_is_drawn_as_such(sample):

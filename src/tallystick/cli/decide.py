@@ -20,7 +20,7 @@ __all__ = ["approve", "promote"]
 @click.option("--rationale", required=True, help="Why; it stands in the report.")
 @click.option("--condition", "conditions", multiple=True, metavar="TEXT;OWNER;DATE", help="A condition; repeatable.")
 @click.option("--refuse", is_flag=True, help="Refuse instead of approving.")
-@click.option("--stage", default="production", show_default=True)
+@click.option("--stage", default="production", show_default=True, help="The stage that it is about.")
 @click.option("--policy", metavar="ID", help="Needed only if several are in force.")
 @acting
 @front
@@ -70,7 +70,7 @@ def _condition(text: str) -> dict[str, Value]:
 
 @click.command()
 @click.argument("model")
-@click.option("--stage", default="production", show_default=True)
+@click.option("--stage", default="production", show_default=True, help="The stage that it is about.")
 @click.option("--explain", metavar="TEXT", help="What is said of earlier evaluations that nothing explains yet.")
 @click.option("--ticket", metavar="ID", help="The change ticket.")
 @acting

@@ -29,7 +29,7 @@ def gate() -> None:
 @click.option("--predictions", required=True, type=click.Path(path_type=Path), help="CSV or Parquet, one row a case.")
 @click.option("--dataset", metavar="NAME[@V]", help="The recorded test set that was scored.")
 @click.option("--policy", metavar="ID", help="The published policy; needed only if several are in force.")
-@click.option("--stage", default="production", show_default=True)
+@click.option("--stage", default="production", show_default=True, help="The stage whose policies are asked.")
 @click.option("--explain", metavar="TEXT", help="What is said of earlier evaluations that did not pass.")
 @click.option("-o", "output", type=click.Path(path_type=Path), help="Also write the JSON form to this file.")
 @acting

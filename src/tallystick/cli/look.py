@@ -58,7 +58,7 @@ def _short(value: Value) -> str:
 
 @click.command()
 @click.option("--kind", help="Only entries of this kind.")
-@click.option("-n", "count", type=int, help="Only the last COUNT entries.")
+@click.option("-n", "count", type=int, metavar="COUNT", help="Only the last COUNT entries.")
 @front
 def log(front: Front, kind: str | None, count: int | None) -> None:
     """List entries: index, time recorded, kind, actor, and what it says."""
@@ -136,7 +136,7 @@ def _nested(value: Value, indent: str) -> Iterator[str]:
 
 @click.command()
 @click.argument("model")
-@click.option("--stage", default="production", show_default=True)
+@click.option("--stage", default="production", show_default=True, help="The stage.")
 @click.option(
     "--as-of", metavar="TIME", help="Only the version in force then: YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ, UTC."
 )

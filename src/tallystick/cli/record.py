@@ -202,7 +202,7 @@ def metrics(front: Front, file: Path, model: str | None, dataset: str | None, n:
 
 @record.command()
 @click.argument("path", type=_FILE)
-@click.option("--title", required=True)
+@click.option("--title", required=True, help="What it is called.")
 @acting
 @_again
 @front

@@ -25,7 +25,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--trust", type=_FILE, help="A file of public keys that you trust, one a line.")
 @click.option("--receipt", type=_FILE, help="The receipt of a report; else FILE.tlog-proof beside it.")
 @click.option("--anchor", type=_FILE, help="A checkpoint of this ledger that you kept yourself.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
 def verify(
     file: Path, key: str | None, trust: Path | None, receipt: Path | None, anchor: Path | None, form: str
 ) -> int:

@@ -243,17 +243,19 @@ def _tallystick(line: str, *, expect: int = 0) -> None:
 def _python(*words: str) -> None:
     """The engineer's own script, in a process of its own."""
     _print(f"\n$ TALLYSTICK_AS=engineer python {' '.join(words)}")
-    done = subprocess.run(
+    environ = {**os.environ, "TALLYSTICK_AS": "engineer", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
         [sys.executable, *words],
-        env={**os.environ, "TALLYSTICK_AS": "engineer"},
+        env=environ,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-    )
-    _show(done.stdout + done.stderr)
-    if done.returncode:
-        raise _Unexpected(f"`python {' '.join(words)}` ended with {done.returncode}")
+    ) as process:
+        for line in process.stdout or ():
+            _show(line)
+    if process.returncode:
+        raise _Unexpected(f"`python {' '.join(words)}` ended with {process.returncode}")
 
 
 def _chapter(number: int, title: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from tallystick.canonical import Value
 from tallystick.report import words
+from tallystick.report.figures import Figures
 
 __all__ = [
     "WIDTH",
@@ -40,6 +41,9 @@ _ROW: Final = 44
 _MOST_ROWS: Final = 16
 _MOST_BARS: Final = 24
 _BAR: Final = 21
+_BARS_LEFT: Final = 236
+_BARS: Final = 370
+"""Where bars begin, and how long they may be."""
 _FOUR_FIFTHS: Final = 0.8
 _LIMIT = re.compile(r"\s*(<=|>=|<|>)\s*(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)\s*(%?)\s*")
 
@@ -104,7 +108,7 @@ def thresholds(title: str, checks: Sequence[Mapping[str, Value]], entry: int) ->
     drawable = [check for check in checks if _limits(check) and words.numeric(check.get("value")) is not None]
     if not drawable:
         return None
-    lines = tuple(_line(check, index * _ROW) for index, check in enumerate(drawable[:_MOST_ROWS]))
+    lines = tuple(_line(check, index * _ROW, title) for index, check in enumerate(drawable[:_MOST_ROWS]))
     told = "; ".join(f"{line.label} {line.value} ({line.verdict})" for line in lines)
     more = f" {len(drawable) - len(lines)} more are in the table." if len(drawable) > len(lines) else ""
     description = f"Each check's value with its interval against its limits: {told}.{more}"
@@ -119,7 +123,7 @@ def _limits(check: Mapping[str, Value]) -> list[Limit]:
     return [item for item in found if item is not None]
 
 
-def _line(check: Mapping[str, Value], y: int) -> Line:
+def _line(check: Mapping[str, Value], y: int, gate: str) -> Line:
     value = words.numeric(check.get("value")) or 0.0
     bounds = _bounds(check)
     fail, warn = (limit(check["threshold"].get(name)) for name in ("fail_if", "warn_if"))
@@ -131,7 +135,7 @@ def _line(check: Mapping[str, Value], y: int) -> Line:
     marks = _marks(fail, warn, place)
     return Line(
         y=y,
-        label=words.shortened(str(check.get("id")), 32),
+        label=words.shortened(_own_part(str(check.get("id")), gate), 32),
         verdict=words.shortened(str(check.get("verdict")), 16),
         value=words.number(value, *(item.at for item in (fail, warn) if item)),
         at=place(value),
@@ -141,6 +145,12 @@ def _line(check: Mapping[str, Value], y: int) -> Line:
         marks=marks,
         ends=_ends(marks, low, high),
     )
+
+
+def _own_part(id: str, gate: str) -> str:
+    """A check's id without the gate's, which stands above the picture."""
+    rest = id.removeprefix(gate)
+    return rest[1:] if rest != id and rest[:1] in ("/", ".") else id
 
 
 def _bounds(check: Mapping[str, Value]) -> tuple[float, float] | None:
@@ -197,6 +207,8 @@ class Bar:
     label: str
     n: str
     width: float
+    whisker: tuple[float, float] | None
+    """Ends of the interval."""
     value: str
     lowest: bool
 
@@ -210,44 +222,53 @@ class Groups:
     guides: tuple[tuple[float, str, str, str], ...]
     """Vertical lines: position, text, ``policy`` or ``rule``, and the anchor of the text."""
     entries: tuple[int, ...]
-    left: int = 236
-    width: int = 370
+    left: int = _BARS_LEFT
+    width: int = _BARS
     kind: str = field(default="groups", init=False)
 
 
-def groups(title: str, rows: Sequence[Mapping[str, Value]], *, policy: float | None, entry: int) -> Groups | None:
-    """Bars of selection rates, highest first, with n and the line at a share of the highest; None without rates.
+def groups(
+    title: str, figures: Sequence[Figures], *, rate: str, policy: float | None, share: bool, entry: int
+) -> Groups | None:
+    """Bars of one rate, highest first, with n and, for selection rates, the line at a share of the highest.
 
     Args:
+        rate: name of the rate; None comes back where no group has it.
         policy: the smallest ratio to the highest rate that the policy allows, if it sets one.
+        share: whether to draw the line.
     """
-    rates = [(words.numeric(row.get("selection_rate")), row) for row in rows if isinstance(row, Mapping)]
-    known = [rate for rate, _ in rates if rate is not None]
+    known = sorted((item for item in figures if rate in item.rates), key=lambda item: -item.rates[rate].value)
     if not known:
         return None
-    rates.sort(key=lambda item: (item[0] is None, -(item[0] or 0.0), _group_name(item[1])))
-    top, lowest = max(known), min(known)
-    scale = 370 / (top * 1.08) if top > 0 else 0.0
-    bars = tuple(
-        Bar(
-            y=26 + index * _BAR,
-            label=words.shortened(_group_name(row), 30),
-            n=words.said(row["n"]) if isinstance(row.get("n"), int) else "n not recorded",
-            width=round((rate or 0.0) * scale, 1),
-            value="not evaluable" if rate is None else words.number(rate),
-            lowest=rate == lowest and len(known) > 1,
-        )
-        for index, (rate, row) in enumerate(rates[:_MOST_BARS])
-    )
+    top = max(max(item.rates[rate].value, *(item.rates[rate].interval or (0.0, 0.0))) for item in known)
+    highest, lowest = known[0].rates[rate].value, known[-1].rates[rate].value
+    scale = _BARS / (top * 1.04) if top > 0 else 0.0
+    ordered = [*known, *(item for item in figures if rate not in item.rates)][:_MOST_BARS]
+    bars = tuple(_bar(item, rate, 26 + index * _BAR, scale, lowest) for index, item in enumerate(ordered))
     told = "; ".join(f"{bar.label} {bar.value} (n = {bar.n})" for bar in bars)
-    description = f"Share of favourable outcomes by group, highest first: {told}."
-    guides = _guides(top, scale, policy) if top > 0 else ()
-    return Groups(f"Selection rates: {title}", description, 34 + len(bars) * _BAR, bars, guides, (entry,))
+    name = words.shortened(rate.replace("_", " "), 40)
+    description = f"{name.capitalize()} by group, highest first: {told}."
+    guides = _guides(highest, scale, policy) if share and highest > 0 else ()
+    return Groups(f"{name.capitalize()}: {title}", description, 34 + len(bars) * _BAR, bars, guides, (entry,))
+
+
+def _bar(item: Figures, rate: str, y: int, scale: float, lowest: float) -> Bar:
+    found = item.rates.get(rate)
+    ends = found.interval if found else None
+    return Bar(
+        y=y,
+        label=words.shortened(item.name, 30),
+        n=item.n,
+        width=round(max(found.value, 0.0) * scale, 1) if found else 0.0,
+        whisker=(round(_BARS_LEFT + ends[0] * scale, 1), round(_BARS_LEFT + ends[1] * scale, 1)) if ends else None,
+        value=words.number(found.value) if found else "not evaluable",
+        lowest=found is not None and found.value == lowest,
+    )
 
 
 def _guides(top: float, scale: float, policy: float | None) -> tuple[tuple[float, str, str, str], ...]:
     def guide(share: float, text: str, kind: str, anchor: str) -> tuple[float, str, str, str]:
-        return round(236 + top * share * scale, 1), text, kind, anchor
+        return round(_BARS_LEFT + top * share * scale, 1), text, kind, anchor
 
     if policy is None or policy == _FOUR_FIFTHS:
         who = "policy: " if policy else ""
@@ -256,13 +277,6 @@ def _guides(top: float, scale: float, policy: float | None) -> tuple[tuple[float
         guide(policy, f"policy: {words.number(policy)} of the highest", "policy", "end"),
         guide(_FOUR_FIFTHS, "four-fifths", "rule", "start" if policy < _FOUR_FIFTHS else "end"),
     )
-
-
-def _group_name(row: Mapping[str, Value]) -> str:
-    group = row.get("group")
-    if isinstance(group, Mapping):
-        return ", ".join(str(item) for item in group.values()) or "all"
-    return str(group)
 
 
 # --------------------------------------------------------------------------- many small checks

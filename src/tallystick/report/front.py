@@ -46,8 +46,10 @@ def _promoted(story: Story, promotion: Entry, decision: Entry | None) -> Headlin
         text = f"In {stage} since {since}. It was evaluated again later; that decision says {verdict}."
         tone = "good" if str(decision.body.get("verdict")) in rules.GREEN else "bad"
         return Headline(f"In {stage}", text, tone, (promotion.seq, decision.seq))
-    text = f"Approved and promoted to {stage} by {who(story, promotion.actor)}, in force since {since}."
-    return Headline(f"In {stage}", text, "good", (promotion.seq,))
+    grounds = [entry for entry in story.approvals if entry.ref in promotion.references]
+    approved = ", ".join(dict.fromkeys(who(story, entry.actor) for entry in grounds)) or "nobody on record"
+    text = f"Approved by {approved}; promoted by {who(story, promotion.actor)}; in force since {since}."
+    return Headline(f"In {stage}", text, "good", (promotion.seq, *(entry.seq for entry in grounds)))
 
 
 def _decided(story: Story, decision: Entry) -> Headline:
@@ -94,7 +96,8 @@ def _owner(usecase: Entry | None) -> Fact:
 
 
 def _trained_on(story: Story) -> Fact:
-    found = story.inputs.get("dataset", [])
+    every = story.inputs.get("dataset", [])
+    found = [entry for entry in every if entry.body.get("role") == "training"] or every
     if not found:
         return Fact("Trained on", words.NOT_RECORDED, missing=True)
     told = [f"{title(e, 'name', 'version')}, {words.said(e.body.get('rows'))} rows" for e in found[:3]]

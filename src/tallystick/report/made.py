@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from tallystick.records import Entry
 from tallystick.report import charts, words
@@ -11,6 +12,9 @@ from tallystick.report.saying import fact, field, inside, items, section, table,
 from tallystick.report.story import Story, inputs_of
 
 __all__ = ["changes", "data", "method", "use_case"]
+
+_MOST_CHANGES: Final = 12
+"""Of parameters and of packages, in the comparison with the version before."""
 
 
 def use_case(story: Story) -> Section:
@@ -72,7 +76,7 @@ def _changed_inputs(story: Story, before: Entry) -> list[tuple[str, str, str]]:
     old_run, new_run = story.book.find(before.body.get("run")), story.run
     old, new = inputs_of(story.book, old_run), story.inputs
     lines = [
-        ("Training data", _told_data(old), _told_data(new)),
+        ("Data", _told_data(old), _told_data(new)),
         ("Code", _told_commit(old), _told_commit(new)),
         *_changed_params(old, new),
         *_changed_packages(story, old, new),
@@ -106,7 +110,7 @@ def _values(inputs: Mapping[str, list[Entry]]) -> dict[str, str]:
     for entry in inputs.get("params", ()):
         values = entry.body.get("values")
         if isinstance(values, Mapping):
-            found |= {str(name): words.shortened(words.said(value), 80) for name, value in values.items()}
+            found |= {str(name): words.shortened(words.recorded(value), 80) for name, value in values.items()}
         for name in ("seeds", "decision_cutoff"):
             found[name.replace("_", " ")] = words.shortened(words.said(entry.body.get(name)), 80)
     return found
@@ -114,12 +118,25 @@ def _values(inputs: Mapping[str, list[Entry]]) -> dict[str, str]:
 
 def _changed_params(old: Mapping[str, list[Entry]], new: Mapping[str, list[Entry]]) -> list[tuple[str, str, str]]:
     a, b = _values(old), _values(new)
-    changed = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
-    lines = [(f"Parameter {words.shortened(n, 40)}", a.get(n, "not set"), b.get(n, "not set")) for n in changed[:20]]
-    if len(changed) > 20:
-        lines.append((f"{len(changed) - 20} more parameters", "", "changed"))
+    if a.get("class") != b.get("class"):
+        return _other_class(a, b)
+    changed = [name for name in {*a, *b} if a.get(name) != b.get(name)]
+    changed.sort(key=lambda name: (name not in a or name not in b, name))
+    told = changed[:_MOST_CHANGES]
+    lines = [(f"Parameter {words.shortened(n, 60)}", a.get(n, "not set"), b.get(n, "not set")) for n in told]
+    if len(changed) > len(told):
+        lines.append((f"{len(changed) - len(told)} more parameters", "", "changed"))
     return lines or [
         ("Parameters", "as recorded" if a else words.NOT_RECORDED, "as recorded" if b else words.NOT_RECORDED)
+    ]
+
+
+def _other_class(a: Mapping[str, str], b: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Parameters of different kinds of model are not held against each other one by one."""
+    told = [words.plural(len(values), "parameter") for values in (a, b)]
+    return [
+        ("Kind of model", a.get("class", words.NOT_RECORDED), b.get("class", words.NOT_RECORDED)),
+        ("Parameters", told[0], f"{told[1]}, listed in section 5"),
     ]
 
 
@@ -140,8 +157,12 @@ def _changed_packages(
     changed = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
     if not changed:
         return [("Environment", _told_packages(a), _told_packages(b))]
-    lines = [(f"Package {name}", a.get(name, "not there"), b.get(name, "not there")) for name in changed[:12]]
-    return lines + ([(f"{len(changed) - 12} more packages", "", "changed")] if len(changed) > 12 else [])
+    lines = [
+        (f"Package {name}", a.get(name, "not there"), b.get(name, "not there")) for name in changed[:_MOST_CHANGES]
+    ]
+    return lines + (
+        [(f"{len(changed) - _MOST_CHANGES} more packages", "", "changed")] if len(changed) > _MOST_CHANGES else []
+    )
 
 
 def _told_packages(packages: Mapping[str, str]) -> str:
@@ -224,7 +245,7 @@ def method(story: Story) -> Section:
         values = entry.body.get("values")
         if isinstance(values, Mapping):
             rows = [
-                Row((words.shortened(str(name), 60), words.shortened(words.said(values[name]), 200)), (entry.seq,))
+                Row((words.shortened(str(name), 60), words.shortened(words.recorded(values[name]), 200)), (entry.seq,))
                 for name in sorted(values)
             ]
             blocks.append(table(f"params-{entry.seq}", "Parameters", ("Name", "Value"), ("code", "code"), rows))

@@ -34,18 +34,29 @@ Say = Callable[[Value], str]
 """How a value that is there is said."""
 
 
-def fact(entry: Entry | None, label: str, value: Value, *, style: str = "text", say: Say = words.said) -> Fact:
-    """A fact from a value of an entry; an absent value gives its reason."""
+def fact(
+    entry: Entry | None, label: str, value: Value, *, of: str = "", style: str = "text", say: Say = words.said
+) -> Fact:
+    """A fact from a value of an entry; an absent value gives its reason.
+
+    Args:
+        of: the field of the body that the value is from; it may be declared where the rest was observed.
+    """
     if entry is None:
         return Fact(label, words.NOT_RECORDED, missing=True)
-    reason = words.absence(value)
+    reason, basis = words.absence(value), basis_of(entry, of)
     if reason is not None:
-        return Fact(label, reason, entry.seq, entry.basis, missing=True)
-    return Fact(label, say(value), entry.seq, entry.basis, style=style)
+        return Fact(label, reason, entry.seq, basis, missing=True)
+    return Fact(label, say(value), entry.seq, basis, style=style)
+
+
+def basis_of(entry: Entry, field: str) -> str:
+    """How a field came into the entry: read or computed, said by somebody, or taken over."""
+    return "declared" if field in items(entry.body.get("declared")) else entry.basis
 
 
 def field(entry: Entry | None, label: str, name: str, *, style: str = "text", say: Say = words.said) -> Fact:
-    return fact(entry, label, entry.body.get(name) if entry is not None else None, style=style, say=say)
+    return fact(entry, label, entry.body.get(name) if entry is not None else None, of=name, style=style, say=say)
 
 
 def within(value: Value, *path: str) -> Value:
@@ -58,7 +69,8 @@ def within(value: Value, *path: str) -> Value:
 
 
 def inside(entry: Entry | None, label: str, *path: str, style: str = "text", say: Say = words.said) -> Fact:
-    return fact(entry, label, within(entry.body, *path) if entry is not None else None, style=style, say=say)
+    value = within(entry.body, *path) if entry is not None else None
+    return fact(entry, label, value, of=path[0], style=style, say=say)
 
 
 def items(value: Value) -> list[Value]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from tallystick.canonical import Value
 from tallystick.records import Entry
-from tallystick.report import charts, words
+from tallystick.report import charts, figures, words
 from tallystick.report.facts import Block, CheckCard, Fact, Facts, Note, Row, Section, Table
 from tallystick.report.saying import fact, field, inside, items, section, table, title, value_of, who, within
 from tallystick.report.story import Ground, Story
@@ -120,7 +120,7 @@ def _method_of(check: Mapping[str, Value]) -> str:
     if words.numeric(within(interval, "low")) is None:
         return ""
     confidence = words.numeric(within(interval, "confidence"))
-    method = words.shortened(str(within(interval, "method") or ""), 60)
+    method = words.shortened(str(within(interval, "method") or ""), 60).replace("_", " ")
     return ", ".join(
         part for part in (f"{confidence * 100:g} % interval" if confidence else "interval", method) if part
     )
@@ -227,43 +227,48 @@ def _bias_gate(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Ent
     drawn = charts.thresholds(gate, checks, evaluation.seq)
     if drawn is not None:
         blocks.append(drawn)
-    grouped = next((check for check in checks if items(check.get("groups"))), None)
-    if grouped is not None:
-        bars = charts.groups(gate, grouped["groups"], policy=_ratio_limit(checks), entry=evaluation.seq)
-        blocks += [bars] if bars is not None else []
-        blocks.append(_groups_table(gate, grouped["groups"], evaluation))
+    for columns, members in figures.of_checks(checks)[:_MOST_GATES]:
+        blocks += _groups(f"{gate}, by {columns}", members, _ratio_limit(checks), evaluation)
     return blocks + [_card(check, evaluation) for check in checks[:_MOST_CARDS]]
+
+
+def _groups(heading: str, members: list[figures.Figures], limit: float | None, evaluation: Entry) -> list[Block]:
+    """Bars of the selection rates (of the first rate where there are none), and a table of all rates."""
+    names = list(dict.fromkeys(name for item in members for name in item.rates))
+    names.sort(key=lambda name: name != _SELECTION)
+    blocks: list[Block] = []
+    if names:
+        bars = charts.groups(
+            heading, members, rate=names[0], policy=limit, share=names[0] == _SELECTION, entry=evaluation.seq
+        )
+        blocks += [bars] if bars is not None else []
+    blocks.append(_groups_table(heading, members, names[:5], evaluation))
+    return blocks
+
+
+_SELECTION: Final = "selection_rate"
 
 
 def _ratio_limit(checks: Sequence[Mapping[str, Value]]) -> float | None:
     """The smallest ratio of selection rates that the policy allows, if a check of the gate sets one."""
     for check in checks:
-        words_of_it = f"{check.get('id')} {check.get('metric')}".lower()
+        id = str(check.get("id")).lower().replace("-", "_")
         found = charts.limit(within(check.get("threshold"), "fail_if"))
-        ratio = "dpr" in words_of_it or "parity_ratio" in words_of_it.replace("-", "_")
+        ratio = "dpr" in id or "parity_ratio" in id
         if ratio and found is not None and found.below and 0 < found.at <= 1:
             return found.at
     return None
 
 
-def _groups_table(gate: str, groups: Sequence[Value], evaluation: Entry) -> Table:
-    rows = [row for row in groups if isinstance(row, Mapping)]
-    found = dict.fromkeys(str(name) for row in rows for name in row if name not in ("group", "n"))
-    names = sorted(found, key=lambda name: name != "selection_rate")[:5]
-    columns = ("Group", "n", *(_column(name) for name in names))
-    numbers = [any(words.numeric(row.get(name)) is not None for row in rows) for name in names]
-    styles = ("text", "number", *("number" if is_number else "text" for is_number in numbers))
-    told = [Row((*_group_cells(row), *(_cell(row, name) for name in names)), (evaluation.seq,)) for row in rows]
-    return table(f"groups-{evaluation.seq}-{gate}"[:60], f"Groups of {gate}", columns, styles, told)
-
-
-def _group_cells(row: Mapping[str, Value]) -> tuple[str, str]:
-    return words.shortened(words.said(row.get("group")), 60), words.shortened(words.said(row.get("n")), 24)
-
-
-def _cell(row: Mapping[str, Value], name: str) -> str:
-    """A figure of a group; empty where the gate gave none for this group."""
-    return words.shortened(words.said(row[name]), 60) if row.get(name) is not None else ""
+def _groups_table(heading: str, members: list[figures.Figures], names: list[str], evaluation: Entry) -> Table:
+    left_out = any(item.left_out for item in members)
+    columns = ("Group", "n", *(_column(name) for name in names), *(("Left out",) if left_out else ()))
+    styles = ("text", "number", *("text" for _ in columns[2:]))
+    rows = []
+    for item in members:
+        rates = [str(item.rates[name]) if name in item.rates else "not evaluable" for name in names]
+        rows.append(Row((item.name, item.n, *rates, *((item.left_out,) if left_out else ())), (evaluation.seq,)))
+    return table(f"groups-{evaluation.seq}", f"Groups of {heading}", columns, styles, rows)
 
 
 def _column(name: str) -> str:

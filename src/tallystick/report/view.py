@@ -206,7 +206,7 @@ def _entry_row(entry: Entry) -> Row:
     cells = (
         str(entry.seq),
         words.shortened(entry.kind, 30),
-        words.shortened(entry.recorded_at, 30),
+        words.shortened(f"{entry.recorded_at[:19]}Z", 30),
         words.shortened(entry.actor, 64),
         words.shortened(entry.basis, 12),
         entry.leaf.hex(),

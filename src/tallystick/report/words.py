@@ -22,6 +22,7 @@ __all__ = [
     "number",
     "numeric",
     "plural",
+    "recorded",
     "said",
     "short",
     "shortened",
@@ -166,10 +167,15 @@ def said(value: Value) -> str:
     if isinstance(plain, int):
         return visible(count(plain))
     if isinstance(plain, list):
-        return visible(", ".join(said(item) for item in plain)) if plain else "none"
+        return visible(", ".join(recorded(item) for item in plain)) if plain else "none"
     if isinstance(plain, Mapping):
         return _said_mapping(plain)
     return visible(encode(value).decode())
+
+
+def recorded(value: Value) -> str:
+    """As :func:`said`, but for values where null means null and not that nobody recorded them."""
+    return "null" if value is None else said(value)
 
 
 def _said_mapping(value: Mapping[str, Value]) -> str:
@@ -177,7 +183,7 @@ def _said_mapping(value: Mapping[str, Value]) -> str:
         return visible(str(value["repr"]))
     if set(value) == {"seq", "leaf"}:
         return f"entry {value['seq']}"
-    lines = [f"{visible(str(key), 80).replace('_', ' ')}: {said(item)}" for key, item in value.items()]
+    lines = [f"{visible(str(key), 80).replace('_', ' ')}: {recorded(item)}" for key, item in value.items()]
     return visible("; ".join(lines)) if lines else "none"
 
 

@@ -18,7 +18,7 @@ from tallystick import signing
 from tallystick.canonical import Value, digest
 from tallystick.errors import NotFound, Refused, Tampered
 from tallystick.ledger.ledger import Appended, extends
-from tallystick.people import audit
+from tallystick.people import audit, rules
 from tallystick.people.book import Book
 from tallystick.people.duties import lineage
 from tallystick.people.keys import KeyRing
@@ -213,8 +213,8 @@ def _filter(model: Entry) -> dict[str, Value]:
 def _about(book: Book, model: Entry) -> list[Entry]:
     """Everything about a model and its use case, and whatever that refers to; all keys and policies besides."""
     found = {entry.seq: entry for entry in book.of_kind("ledger", "key", "role", "policy")}
-    usecase = book.find(model.body["usecase"])
-    siblings = [e for e in book.of_kind("model") if usecase is not None and e.body["usecase"] == model.body["usecase"]]
+    usecase = rules.usecase_of(book, model)
+    siblings = [e for e in book.of_kind("model") if usecase is not None and rules.usecase_of(book, e) == usecase]
     for version in siblings or [model]:
         for entry in (*lineage(book, version), *_consequences(book, version)):
             found[entry.seq] = entry

@@ -73,7 +73,7 @@ def _recorded(desk: Desk, draft: Draft) -> Appended:
 
 
 def usecase(desk: Desk, declared: Mapping[str, Value], *, actor: str, key: str | None = None) -> Appended:
-    """Record a use case. What is not said is recorded as absent; no tier counts as the highest.
+    """Record a use case, or a new version of it. What is not said is recorded as absent; no tier counts as the highest.
 
     Raises:
         UsageError: no name, an unknown field, or a tier other than low, medium, high.
@@ -90,8 +90,14 @@ def usecase(desk: Desk, declared: Mapping[str, Value], *, actor: str, key: str |
         }
     elif not (isinstance(tier, Mapping) and tier.get("value") in RISK_TIERS):
         raise UsageError("risk tier is not usable", expected="value: " + ", ".join(RISK_TIERS), got=str(tier)[:80])
-    captured = Captured(body, (), (), (), "declared")
-    return _recorded(desk, draft_of("usecase", captured, actor=actor, at=desk.clock(), key=key))
+    draft = draft_of("usecase", Captured(body, (), (), (), "declared"), actor=actor, at=desk.clock(), key=key)
+    with desk.writing() as writer:
+        earlier = [e for e in desk.book(writer).of_kind("usecase") if e.body.get("name") == body["name"]]
+        if earlier and dict(earlier[-1].body) == body:
+            return Appended(earlier[-1].seq, earlier[-1].leaf, earlier[-1], repeated=True)
+        if earlier:
+            draft = replace(draft, supersedes=earlier[-1].ref, idempotency_key=key)
+        return writer.append(fitted(draft))
 
 
 def _declared_body(kind: str, declared: Mapping[str, Value]) -> dict[str, Value]:

@@ -152,11 +152,24 @@ def add_person(
         signers = _stewards(desk, ring, by)
         if not ring.persons and "steward" not in roles:
             roles = [*roles, "steward"]
-        key = Signer(signing.make_key(desk.keys, label, algorithm, passphrase=passphrase))
+        key = Signer(_unused_or_new(desk, ring, label, algorithm, passphrase))
         at = desk.clock()
         actor = actor_id(key.public.fingerprint)
         draft = _registration(actor, roles, STATEMENT, key, at, personal=personal)
         return writer.append(_signed(draft, desk.origin, [key, *signers], at))
+
+
+def _unused_or_new(
+    desk: Desk, ring: KeyRing, label: str, algorithm: str, passphrase: bytes | None
+) -> signing.PrivateKey:
+    """A new key; or the one of that label if nobody is registered with it, as after a registration cut short."""
+    path = desk.keys / f"{label}.pem"
+    if not path.exists():
+        return signing.make_key(desk.keys, label, algorithm, passphrase=passphrase)
+    private = signing.load_private(path, passphrase=lambda _: passphrase)
+    if ring.holder(Signer(private).public) is not None:
+        raise Refused("a key of this label is registered", where=str(path), remedy="Choose another label.")
+    return private
 
 
 def _stewards(desk: Desk, ring: KeyRing, by: str | None) -> list[Signer]:
