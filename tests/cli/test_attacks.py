@@ -92,6 +92,17 @@ def test_a_promotion_that_is_played_again_is_found(bank, desk):
     assert len(bank.ok("history", "credit").splitlines()) == 2
 
 
+def test_an_entry_of_another_form_does_not_stop_the_listing(bank, desk):
+    """Required fields may be absent with a reason; whoever reads them must bear it."""
+    honest = desk.book().of_kind("decision")[-1]
+    body = {**honest.body, "resourceUri": {"absent": "none"}, "results": {"absent": "none"}}
+    appended(desk, Draft("decision", honest.actor, desk.clock(), body, subject=({"name": {"a": 1}},)))
+    for kind in ("evaluation", "approval"):
+        assert bank.ok("log", "--kind", kind)
+    assert "of another form" in bank.ok("log")
+    bank.ok("show", str(desk.ledger.size - 1))
+
+
 # ------------------------------------------------------------------------------- with the ledger's key as well
 
 
