@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from tallystick.errors import KeyUnavailable, UsageError
+from tallystick.errors import UsageError
 from tallystick.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class Front:
     def passphrase(self, path: Path) -> bytes | None:
         """From the file named, else from the person at the terminal, else none."""
         if self.passphrase_file is not None:
-            return _first_line(self.passphrase_file)
+            from tallystick.signing import read_passphrase
+
+            return read_passphrase(self.passphrase_file)
         if sys.stdin.isatty():
             answer: str = click.prompt(f"Passphrase of {path.name}", hide_input=True, err=True)
             return answer.encode()
@@ -71,15 +73,6 @@ class Front:
 def _visible(line: str) -> str:
     """Control and bidirectional characters escaped: what stands in a ledger is hostile input to a terminal."""
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
-
-
-def _first_line(path: Path) -> bytes:
-    try:
-        if path.stat().st_mode & 0o077:
-            raise KeyUnavailable("others can read this passphrase file", where=str(path), remedy=f"chmod 600 {path}")
-        return path.read_bytes().split(b"\n", 1)[0]
-    except OSError as error:
-        raise KeyUnavailable("passphrase file cannot be read", where=str(path), got=error.strerror) from error
 
 
 _OPTIONS = (
