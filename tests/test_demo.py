@@ -38,7 +38,7 @@ def test_it_refuses_the_first_candidate_and_promotes_the_second(told):
 
 def test_it_shows_what_catches_each_forgery(told):
     _, text = told
-    forgeries = text[text.index("Two forgeries") :]
+    forgeries = text[text.index("Three forgeries") :]
     assert "bytes are not those of the leaf hash" in forgeries
     assert "sound: 17 entries" in forgeries
     assert "this is not the ledger of the checkpoint that was kept" in forgeries

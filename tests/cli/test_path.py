@@ -150,3 +150,11 @@ def test_a_new_version_of_a_use_case_hides_no_earlier_evaluation(bank):
         kept = [json.loads(pack.read(name))["kind"] for name in pack.namelist() if name.startswith("entries/")]
     assert kept.count("evaluation") == 2
     bank.ok("verify", "e.zip", "--key", ".tallystick/ledger.vkey")
+
+
+def test_what_is_in_force_is_not_promoted_once_more(bank):
+    bank.ok("approve", "credit@2", "--rationale", "good", "--as", "officer")
+    bank.ok("promote", "credit@2", "--as", "engineer")
+    code, _, err = bank("promote", "credit@2", "--as", "engineer")
+    assert code == 1
+    assert "is in production already" in err

@@ -33,6 +33,8 @@ def approve(
     """
     from tallystick.workflow import decide
 
+    if not rationale.strip():
+        raise UsageError("a decision needs a reason", expected="--rationale TEXT, which stands in the report")
     with front.desk(writing=True) as desk:
         done = decide.approve(
             desk,

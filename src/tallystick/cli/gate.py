@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.front import Front, acting, columns, front, model_version, progress, wrapped
+from tallystick.cli.front import Front, acting, check_output, columns, front, model_version, progress, wrapped
 
 if TYPE_CHECKING:
     from tallystick.workflow.evaluate import Evaluated
@@ -53,6 +53,8 @@ def run(
 
     from tallystick.workflow import evaluate
 
+    if output is not None:
+        check_output(output)
     with front.desk(writing=True) as desk:
         found = evaluate.evaluate(
             desk,

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.front import Front, front, model_version, pairs, progress
-from tallystick.errors import Refused
+from tallystick.cli.front import Front, check_output, front, model_version, pairs, progress
 
 __all__ = ["pack", "report"]
 
@@ -27,7 +26,7 @@ def report(front: Front, model: str, output: Path, as_of: str | None, anchor: Pa
     from tallystick.workflow import issue
 
     html, receipt = output.with_suffix(".html"), output.with_name(output.name + ".tlog-proof")
-    _refuse_to_overwrite([output, html, receipt], force=force)
+    check_output(output, html, receipt, force=force)
     with front.desk(writing=True) as desk:
         done = issue.report(
             desk,
@@ -50,12 +49,6 @@ def report(front: Front, model: str, output: Path, as_of: str | None, anchor: Pa
     front.print({**value, "un_anchored": done.un_anchored}, pairs(facts))
 
 
-def _refuse_to_overwrite(paths: list[Path], *, force: bool) -> None:
-    there = [str(path) for path in paths if path.exists()]
-    if there and not force:
-        raise Refused("file is there already", where=there[0], remedy="Choose another name, or add --force.")
-
-
 @click.command()
 @click.argument("model")
 @click.option("-o", "output", required=True, type=_FILE, help="The pack, such as evidence.zip.")
@@ -66,7 +59,7 @@ def pack(front: Front, model: str, output: Path, everything: bool, force: bool) 
     """Write the evidence pack of MODEL[@VERSION]: entries, proofs, policies, keys, report and a signed manifest."""
     from tallystick.workflow import issue
 
-    _refuse_to_overwrite([output], force=force)
+    check_output(output, force=force)
     with front.desk(writing=True) as desk:
         done = issue.pack(desk, model_version(model), everything=everything)
     output.write_bytes(done.data)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.front import Front, front, progress
+from tallystick.cli.front import Front, check_output, front, progress
 
 if TYPE_CHECKING:
     from tallystick.workflow.health import Examined
@@ -28,6 +28,8 @@ def checkpoint(front: Front, output: Path | None) -> None:
 
     Whoever holds an earlier checkpoint can see whether the ledger was rewritten since, even with the real key.
     """
+    if output is not None:
+        check_output(output)
     with front.desk(writing=False) as desk:
         note = desk.ledger.latest_checkpoint()
     if output is not None:

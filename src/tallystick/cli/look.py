@@ -10,6 +10,7 @@ import click
 
 from tallystick.cli.front import Front, columns, front, model_version, pairs, when
 from tallystick.errors import UsageError
+from tallystick.records import KINDS
 
 if TYPE_CHECKING:
     from tallystick.canonical import Value
@@ -26,7 +27,8 @@ def told(entry: Entry) -> str:
         case "model":
             return f"{body['name']}@{body['version']} {str(body['digest'])[:12]}"
         case "dataset":
-            return f"{body['name']}@{body['version']}, {body['rows']} rows"
+            rows = body["rows"]
+            return f"{body['name']}@{body['version']}" + (f", {rows:,} rows" if isinstance(rows, int) else "")
         case "commit":
             return f"{str(body['gitCommit'])[:12]}{', dirty' if body['dirty'] is True else ''}"
         case "run":
@@ -49,11 +51,15 @@ def told(entry: Entry) -> str:
             return _short(next((body[k] for k in ("name", "origin", "title", "digest") if k in body), ""))
 
 
+_WIDE = 64
+"""Characters; a digest stands whole, to be compared."""
+
+
 def _short(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+    return text if len(text) <= _WIDE else text[: _WIDE - 1] + "…"
 
 
 @click.command()
@@ -62,6 +68,8 @@ def _short(value: Value) -> str:
 @front
 def log(front: Front, kind: str | None, count: int | None) -> None:
     """List entries: index, time recorded, kind, actor, and what it says."""
+    if kind is not None and kind not in KINDS:
+        raise UsageError("no such kind of entry", got=kind, expected="one of " + ", ".join(sorted(KINDS)))
     with front.desk(writing=False) as desk:
         entries = list(desk.ledger.entries(kind=None if kind is None else (kind,)))
         chosen = entries[-count:] if count else entries

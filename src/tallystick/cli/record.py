@@ -100,7 +100,8 @@ def dataset(
             key=idempotency,
         )
     body = done.entry.body
-    _said(front, done, f"dataset {body['name']}@{body['version']} ({body['rows']} rows)")
+    rows = f" ({body['rows']:,} rows)" if isinstance(body["rows"], int) else ""
+    _said(front, done, f"dataset {body['name']}@{body['version']}{rows}")
 
 
 @record.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tallystick.cli.front import Front, columns, front, pairs
+from tallystick.errors import UsageError
 
 __all__ = ["doctor", "init"]
 
@@ -20,6 +21,10 @@ def init(front: Front, name: str, protect: bool) -> None:
     from tallystick.workflow import setup
 
     secret = front.passphrase(front.settings.keys / "ledger.pem") if protect else None
+    if protect and not secret:
+        raise UsageError(
+            "no passphrase to protect the keys with", remedy="Add --passphrase-file FILE, or use a terminal."
+        )
     ledger = setup.init(front.ledger, name=name, keys=front.settings.keys, passphrase=secret)
     key = str(ledger.key)
     vkey = front.ledger.parent / "ledger.vkey"

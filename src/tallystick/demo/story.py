@@ -90,7 +90,7 @@ def tell(folder: Path) -> None:
         _evidence()
         _chapter(9, "Programs that nobody here wrote confirm the signatures")
         outside.confirm(Path(".tallystick"), Path("audit.pdf"))
-        _chapter(10, "Two forgeries of copies of the ledger, and what catches each")
+        _chapter(10, "Three forgeries of copies of the ledger, and what catches each")
         _forge()
     _ending(folder, time.monotonic() - began)
 

@@ -254,7 +254,7 @@ def _item(desk: Desk, entry: Entry, size: int, withheld: list[str]) -> Item:
             attachments.append(Attachment(name, media, data))
         elif name in _DISCLOSED and name in salts:
             attachments.append(Attachment(name, media, salts[name][1], salts[name][0]))
-        else:
+        elif name != PDF:  # the report itself stands in the pack as a file
             withheld.append(f"{name} of entry {entry.seq}")
     for line in entry.personal:
         name = str(line["name"])

@@ -89,7 +89,11 @@ def usecase(desk: Desk, declared: Mapping[str, Value], *, actor: str, key: str |
             "assigned_by": "rule",
         }
     elif not (isinstance(tier, Mapping) and tier.get("value") in RISK_TIERS):
-        raise UsageError("risk tier is not usable", expected="value: " + ", ".join(RISK_TIERS), got=str(tier)[:80])
+        raise UsageError(
+            "risk tier is not usable",
+            expected="a mapping with value (" + ", ".join(RISK_TIERS) + "), rationale and assigned_by",
+            got=str(tier)[:80],
+        )
     draft = draft_of("usecase", Captured(body, (), (), (), "declared"), actor=actor, at=desk.clock(), key=key)
     with desk.writing() as writer:
         earlier = [e for e in desk.book(writer).of_kind("usecase") if e.body.get("name") == body["name"]]

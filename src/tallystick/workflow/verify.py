@@ -188,7 +188,7 @@ def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
     yield _all(
         "promotions",
         audit.promotions(book, ring),
-        f"{count} promotions, each passed, explained and approved by another",
+        f"{count} recorded, each passed, explained and approved by another",
     )
 
 
