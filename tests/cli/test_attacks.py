@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.records import Draft
+from tallystick.canonical import b64
+from tallystick.people.keys import actor_id
+from tallystick.proof.keys import Signer
+from tallystick.proof.note import open_checkpoint
+from tallystick.proof.pack import Contents, Item, build
+from tallystick.records import Attachment, Draft
 from tallystick.workflow.desk import Desk
 
 
@@ -85,3 +90,58 @@ def test_a_promotion_that_is_played_again_is_found(bank, desk):
     assert f"entry {again.seq}" in out
     assert f"stood first in entry {entry.seq}" in out
     assert len(bank.ok("history", "credit").splitlines()) == 2
+
+
+# ------------------------------------------------------------------------------- with the ledger's key as well
+
+
+@pytest.fixture
+def packed(desk):
+    """A pack of chosen entries, with everything that stands beside them, signed by the ledger's real key."""
+
+    def pack(seqs, name="model"):
+        note = desk.ledger.latest_checkpoint()
+        size = open_checkpoint(note, desk.ledger.key).size
+        items = []
+        for seq in seqs:
+            entry = desk.ledger.entry(seq)
+            parts = [Attachment(p["name"], p["mediaType"], desk.ledger.part(entry, p["name"]))
+                     for p in entry.attachments if "sha256" in p]  # fmt: skip
+            items.append(Item(entry.raw, tuple(desk.ledger.inclusion_proof(seq, size)), tuple(parts)))
+        contents = Contents(desk.origin, note, tuple(items), {"name": name}, desk.clock())
+        return build(contents, desk.signer("ledger"))
+
+    return pack
+
+
+def pretender(desk):
+    """Somebody who registers with their own signature alone, as only the first person may."""
+    key = Signer.generate("ed25519")
+    actor = actor_id(key.public.fingerprint)
+    body = {
+        "actor": actor,
+        "roles": ["risk-officer", "steward"],
+        "purpose": "statement",
+        "algorithm": "ed25519",
+        "public_key": b64(key.public.spki),
+        "fingerprint": key.public.fingerprint,
+    }
+    subject = ({"name": actor, "digest": {"sha256": key.public.fingerprint}},)
+    draft = Draft("key", actor, desk.clock(), body, basis="declared", subject=subject)
+    with desk.writing() as writer:
+        return writer.append(desk.sign(draft, by=[key])).entry
+
+
+def test_the_first_person_cannot_be_left_out_of_a_pack_to_make_room_for_another(bank, desk, packed):
+    """A chain of trust that begins in the middle is none, although every entry is in the tree."""
+    entry = pretender(desk)
+    Path("forged.zip").write_bytes(packed([0, 1, entry.seq]))
+    code, out, _ = bank("verify", "forged.zip", "--key", ".tallystick/ledger.vkey")
+    assert code == 3, out
+    assert "entries 2 to" in out
+
+
+def test_an_honest_pack_begins_with_the_first_person(bank, desk):
+    bank.ok("pack", "credit@2", "-o", "evidence.zip")
+    code, out, _ = bank("verify", "evidence.zip", "--key", ".tallystick/ledger.vkey")
+    assert code == 0, out

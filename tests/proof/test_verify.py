@@ -272,12 +272,20 @@ def test_an_entry_that_records_something_else_fails(world, body, signed_pdf, vke
 
 
 def test_a_report_entry_whose_statement_is_about_something_else_fails(world, issued, signed_pdf, vkey):
-    """Who may sign it is judged elsewhere, but a statement about other content speaks for nothing."""
+    """A statement about other content speaks for nothing."""
     raw = issued.raws[6].replace(b'"anchor":"none"', b'"anchor":"some"')
     forged = replace(world, raws=(*world.raws, raw))
     verdict = verify.verify_report(signed_pdf, forged.receipt(6).to_bytes(), vkey)
     assert outcomes(verdict)["issue"] == "failed"
     assert "statement has another" in verdict.checks[-1].detail
+
+
+def test_a_report_that_the_ledger_did_not_issue_fails(world, body, signed_pdf, vkey, stranger):
+    """Whoever can append could record a PDF of their own as a report of the ledger."""
+    own = replace(world, signer=stranger).add("report", body, sign=True)
+    verdict = verify.verify_report(signed_pdf, replace(own, signer=world.signer).receipt(6).to_bytes(), vkey)
+    assert (outcomes(verdict)["issue"], verdict.exit_code) == ("failed", 1)
+    assert "no signature of the envelope" in verdict.checks[-1].detail
 
 
 def test_a_report_entry_that_lacks_a_part_fails(world, body, signed_pdf, vkey):

@@ -125,6 +125,11 @@ class KeyRing:
             seal=self.seal if seal is None else seal,
         )
 
+    @property
+    def first(self) -> Person | None:
+        """The person with whom the chain begins; that nobody came before is for the book's entries to show."""
+        return next(iter(self.persons.values()), None)
+
     def person(self, actor: str) -> Person:
         """Raises NotFound if nobody of that id has a key."""
         try:

@@ -18,11 +18,11 @@ from typing import Final
 
 from tallystick.canonical import Value, decode, digest, encode
 from tallystick.errors import InvalidInput, InvalidRecord, Malformed, Tampered
-from tallystick.proof.envelope import PAYLOAD_TYPE, open_envelope, read_unverified, seal
+from tallystick.proof.envelope import PAYLOAD_TYPE, open_envelope, seal
 from tallystick.proof.keys import PublicKey, Signer
 from tallystick.records import KINDS, Draft, Entry
 
-__all__ = ["BINDING", "PREDICATES", "STATEMENT_TYPE", "Signed", "check_statement", "read_statement", "sign_draft"]
+__all__ = ["BINDING", "PREDICATES", "STATEMENT_TYPE", "Signed", "check_statement", "sign_draft"]
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 BINDING: Final = "tallystick"
@@ -44,7 +44,7 @@ class Signed:
     signer_id: str
     """The actor that the statement names; whether the key is theirs is checked in ``people``."""
     fingerprints: frozenset[str]
-    """The keys that signed, as fingerprints; none where no key was held against it."""
+    """The keys that signed, as fingerprints."""
     signed_at: str
     """The signer's clock."""
     speaks_of: str | None
@@ -127,17 +127,6 @@ def check_statement(entry: Entry, *, ledger: str, keys: Iterable[PublicKey]) -> 
     """
     opened = open_envelope(_envelope(entry), keys)
     return _matching(entry, opened.payload_type, opened.payload, ledger, opened.fingerprints)
-
-
-def read_statement(entry: Entry, *, ledger: str) -> Signed:
-    """What the statement in an entry claims, held against the entry and no key: nobody is proven to have signed it.
-
-    Raises:
-        Malformed: no statement, or one that is not well-formed.
-        Tampered: a statement about another ledger, kind, subject or content.
-    """
-    payload_type, payload = read_unverified(_envelope(entry))
-    return _matching(entry, payload_type, payload, ledger, frozenset())
 
 
 def _envelope(entry: Entry) -> Mapping[str, Value]:

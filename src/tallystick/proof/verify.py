@@ -21,7 +21,7 @@ from tallystick.proof.merkle import root, verify_consistency
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
 from tallystick.proof.pack import Pack, open_pack
 from tallystick.proof.receipt import Receipt
-from tallystick.proof.statement import read_statement
+from tallystick.proof.statement import check_statement
 from tallystick.records import Entry
 
 __all__ = [
@@ -260,10 +260,13 @@ def _without_receipt(key: VerifierKey, checks: Sequence[Check]) -> Verdict:
 
 
 def _check_issue(entry: Entry, facts: Any, key: VerifierKey) -> None:
-    """The entry is of a report, and speaks of this file, this signer and this evidence."""
+    """The entry is of a report, issued by the ledger itself, and speaks of this file, this signer and this evidence.
+
+    Anybody may append an entry of this kind; only the ledger's key issues.
+    """
     if entry.kind != "report":
         raise Tampered("receipt is for another kind of entry", expected="report", got=entry.kind)
-    read_statement(entry, ledger=key.name)
+    check_statement(entry, ledger=key.name, keys=[key.public])
     file, evidence, signer = (_map(entry, name) for name in ("file", "evidence", "signer"))
     _same("file", (file.get("sha256"), file.get("size")), (facts.sha256, facts.size))
     _same("certificate", signer.get("certificate_sha256"), facts.certificate_sha256)

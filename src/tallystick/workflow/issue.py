@@ -211,11 +211,21 @@ def _filter(model: Entry) -> dict[str, Value]:
 
 
 def _about(book: Book, model: Entry) -> list[Entry]:
-    """Everything about a model and its use case, and whatever that refers to; all keys and policies besides."""
+    """Everything about a model, its bytes and its use case, and whatever that refers to; all keys and policies besides.
+
+    Nothing is left out before the first person: else nobody could see that no other came first.
+    """
     found = {entry.seq: entry for entry in book.of_kind("ledger", "key", "role", "policy")}
+    first = KeyRing.of(book).first
+    found |= {entry.seq: entry for entry in book.entries if first is not None and entry.seq < first.entry.seq}
     usecase = rules.usecase_of(book, model)
-    siblings = [e for e in book.of_kind("model") if usecase is not None and rules.usecase_of(book, e) == usecase]
-    for version in siblings or [model]:
+    siblings = [
+        entry
+        for entry in book.of_kind("model")
+        if entry.body["digest"] == model.body["digest"]
+        or (usecase is not None and rules.usecase_of(book, entry) == usecase)
+    ]
+    for version in siblings:
         for entry in (*lineage(book, version), *_consequences(book, version)):
             found[entry.seq] = entry
     return _closed(book, found.values())

@@ -176,7 +176,7 @@ def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
     except (NotVerified, NotFound) as error:
         yield Check("keys of people", "failed" if isinstance(error, NotVerified) else "unknown", str(error))
         return
-    yield Check("keys of people", "ok", f"{len(ring.persons)} people, each registered by their key and a steward's")
+    yield _beginning(book, ring)
     yield _all(
         "signatures", audit.signatures(book, ring), "everything that demands a signature has one by somebody entitled"
     )
@@ -190,6 +190,19 @@ def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
         audit.promotions(book, ring),
         f"{count} recorded, each passed, explained and approved by another",
     )
+
+
+def _beginning(book: Book, ring: KeyRing) -> Check:
+    """Only the first person may register without a steward: entries left out before them could hold another first."""
+    upto = ring.first.entry.seq if ring.first is not None else -1
+    there = {entry.seq for entry in book.entries}
+    missing = [seq for seq in range(upto) if seq not in there]
+    if missing:
+        why = (
+            f"entries {missing[0]} to {upto - 1} are not all here: that entry {upto} registers the first person is open"
+        )
+        return Check("keys of people", "unknown", why)
+    return Check("keys of people", "ok", f"{len(ring.persons)} people, each registered by their key and a steward's")
 
 
 def _all(name: str, found: Iterable[audit.Wrong], good: str) -> Check:
