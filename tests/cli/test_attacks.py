@@ -1,5 +1,6 @@
 """An engineer with write access to the ledger and their own key, who goes past the command line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,17 @@ def test_a_promotion_that_is_played_again_is_found(bank, desk):
     assert len(bank.ok("history", "credit").splitlines()) == 2
 
 
+def test_an_entry_of_another_form_does_not_stop_the_listing(bank, desk):
+    """Required fields may be absent with a reason; whoever reads them must bear it."""
+    honest = desk.book().of_kind("decision")[-1]
+    body = {**honest.body, "resourceUri": {"absent": "none"}, "results": {"absent": "none"}}
+    appended(desk, Draft("decision", honest.actor, desk.clock(), body, subject=({"name": {"a": 1}},)))
+    for kind in ("evaluation", "approval"):
+        assert bank.ok("log", "--kind", kind)
+    assert "of another form" in bank.ok("log")
+    bank.ok("show", str(desk.ledger.size - 1))
+
+
 # ------------------------------------------------------------------------------- with the ledger's key as well
 
 
@@ -145,3 +157,30 @@ def test_an_honest_pack_begins_with_the_first_person(bank, desk):
     bank.ok("pack", "credit@2", "-o", "evidence.zip")
     code, out, _ = bank("verify", "evidence.zip", "--key", ".tallystick/ledger.vkey")
     assert code == 0, out
+
+
+# ------------------------------------------------------------------------------- with nothing but a file
+
+
+def test_only_regular_files_are_verified(bank):
+    """A pipe would keep the verifier waiting for ever."""
+    os.mkfifo("pipe")
+    for words in (["pipe"], ["usecase.yaml", "--anchor", "pipe"], ["usecase.yaml", "--trust", "pipe"]):
+        code, _, err = bank("verify", *words, "--key", ".tallystick/ledger.vkey")
+        assert code == 3
+        assert "regular file" in err
+    code, _, err = bank("verify", "/dev/zero", "--key", ".tallystick/ledger.vkey")
+    assert code == 3
+
+
+def test_what_follows_a_pack_is_not_even_read(bank):
+    bank.ok("pack", "credit@2", "-o", "evidence.zip")
+    with Path("evidence.zip").open("r+b") as file:
+        file.truncate(1 << 33)
+    assert bank("verify", "evidence.zip", "--key", ".tallystick/ledger.vkey")[0] == 1
+
+
+def test_a_key_that_is_longer_than_a_file_name_is_a_key(bank):
+    code, _, err = bank("verify", "usecase.yaml", "--key", "a" * 5000 + "+00000000+AAAA")
+    assert code == 3
+    assert "not a verifier key" in err

@@ -6,7 +6,7 @@ import pytest
 
 from tallystick.canonical import encode
 from tallystick.errors import Tampered
-from tallystick.people import rules
+from tallystick.people import duties, rules
 from tallystick.people.keys import KeyRing
 from tallystick.proof.keys import Signer
 from tallystick.records import Draft, Entry, absent
@@ -175,6 +175,45 @@ def test_a_decision_written_by_hand_cannot_put_words_into_the_summary_that_is_si
     decision = world.add("decision", {**honest.body, **change}, actor=world.actor(world.engineer))
     world.approval(model, evaluation, decision, policy)
     assert any(words in problem for problem in world.problems(model))
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [], ["x"], [[]], {}, {"sha256": []}, {"seq": 0, "leaf": "x"}, True])
+@pytest.mark.parametrize("field", ["model", "usecase", "policy", "plan", "checks", "verdict", "earlier_explained"])
+def test_an_evaluation_of_another_form_is_no_ground_and_stops_nobody(world, field, value):
+    """The ledger looks at the outer form of a record only; what is inside must not bring down whoever reads it."""
+    usecase, policy = world.usecase(), world.policy()
+    model, later = world.model(usecase, version=1), world.model(usecase, version=2)
+    evaluation = judged(world, model, policy)
+    value_now = evaluation.value()
+    value_now["body"][field] = value
+    world.swap(evaluation.seq, Entry.parse(encode(value_now)))
+    assert field == "earlier_explained" or world.problems(model)
+    assert world.problems(later)
+    assert field == "earlier_explained" or rules.evaluation_problems(world.book, world.entries[evaluation.seq])
+
+
+@pytest.mark.parametrize("authors", [True, [], {"actors": 5}, {"actors": {"a": 1}}, {"unmapped": "many"}])
+def test_a_commit_of_another_form_names_nobody(world, authors):
+    honest = world.commit(world.engineer, authors=[world.officer])
+    value = honest.value()
+    value["body"]["authors"] = authors
+    world.swap(honest.seq, Entry.parse(encode(value)))
+    model = world.model(world.usecase(), world.run(world.engineer, [world.entries[honest.seq]]))
+    assert set(duties.makers(world.book, model)) == {world.actor(world.engineer)}
+    assert duties.unmapped_authors(world.book, model) == 0
+
+
+@pytest.mark.parametrize("expires", [{"attachment": "later"}, 5, None])
+def test_an_approval_that_ends_at_no_readable_time_has_ended(world, expires):
+    model, policy, evaluation, decision = world.story()
+    honest = world.approval(model, evaluation, decision, policy)
+    value = honest.value()
+    value["body"]["expires"] = expires
+    flaws = rules._approval_flaws(
+        world.book, world.ring, replace(honest, body=value["body"]), model=model,
+        found=rules.standing(world.book, model, policy), stage="production", at=world.time(),
+    )  # fmt: skip
+    assert any("expired" in flaw for flaw in flaws)
 
 
 # ------------------------------------------------------------------------------- promotions

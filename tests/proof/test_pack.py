@@ -16,7 +16,7 @@ from tallystick.proof.envelope import seal
 from tallystick.proof.keys import ECDSA_P256, Signer
 from tallystick.proof.merkle import consistency_proof
 from tallystick.proof.note import VerifierKey
-from tallystick.proof.pack import MANIFEST_TYPE, Item, build, open_pack
+from tallystick.proof.pack import MANIFEST_TYPE, Item, build, open_pack, signed_size
 from tallystick.proof.receipt import Proof
 from tallystick.records import Attachment, Personal, Ref
 
@@ -485,3 +485,31 @@ def test_a_genesis_that_does_not_fit_is_said(empty, world, vkey, stranger):
         assert problem in open_pack(empty.add("ledger", body).pack(), vkey).completeness.genesis
     first = empty.add("retraining", {"cause": Ref(0, "ab" * 32).value(), "reason": "x"})
     assert "not 'ledger'" in open_pack(first.pack(), vkey).completeness.genesis
+
+
+# ------------------------------------------------------------------ a stranger's file costs little
+
+
+@pytest.mark.parametrize("manifest", [b"[" + b"[]," * 9 + b"[]]", b'{"payload":"' + b"A" * 99, b"[" * 10_000, b""])
+def test_a_manifest_that_nobody_signed_is_not_parsed(vkey, manifest, monkeypatch):
+    """A few megabytes of JSON can ask for gigabytes of memory."""
+    monkeypatch.setattr("tallystick.proof.pack.decode", lambda *_, **__: pytest.fail("a stranger's JSON was parsed"))
+    with pytest.raises(Malformed, match="one spelling"):
+        open_pack(container.write({"manifest.json": manifest}), vkey)
+
+
+def test_the_beginning_of_a_pack_tells_its_size_to_whoever_has_the_key(packed, vkey, stranger):
+    beginning = packed[: len(packed) // 2]
+    assert signed_size(beginning, vkey) == len(packed)
+    assert signed_size(packed + bytes(99), vkey) == len(packed)
+    assert signed_size(beginning, VerifierKey(vkey.name, stranger.public)) is None
+    assert signed_size(packed[:200], vkey) is None
+
+
+def test_a_member_that_is_larger_than_any_manifest_is_not_read(vkey):
+    data = bytearray(container.write({"manifest.json": b"{}"}))
+    data[18:22] = data[22:26] = (1 << 31).to_bytes(4, "little")
+    with pytest.raises(Malformed):
+        open_pack(bytes(data), vkey)
+    with pytest.raises(Malformed, match="too large"):
+        container.first(bytes(data) + bytes(100), limit=10)

@@ -223,10 +223,21 @@ def test_without_the_receipt_its_issue_is_not_proven(signed_pdf, vkey):
     assert any("not proven: give the receipt" in line for line in verdict.not_proven)
 
 
+def test_a_large_file_that_nobody_vouches_for_is_not_parsed(vkey, monkeypatch):
+    monkeypatch.setattr("tallystick.proof.pdf.inspect", lambda _: pytest.fail("a stranger's PDF was parsed"))
+    verdict = verify.verify_report(b"%PDF-1.7" + bytes(3 << 20), None, vkey)
+    assert (verdict.exit_code, outcomes(verdict)["pdf"]) == (3, "unknown")
+
+
 def test_a_broken_report_fails_with_and_without_receipt(signed_pdf, receipt, vkey):
-    for given in (receipt, None):
+    for given, found in ((receipt, {"receipt": "ok", "issue": "failed"}), (None, {"pdf": "failed"})):
         verdict = verify.verify_report(signed_pdf + b"\n", given, vkey)
-        assert (verdict.integrity, verdict.exit_code, outcomes(verdict)) == ("failed", 1, {"pdf": "failed"})
+        assert (verdict.integrity, verdict.exit_code, outcomes(verdict)) == ("failed", 1, found)
+
+
+def test_a_file_of_another_digest_is_never_parsed(receipt, vkey, monkeypatch):
+    monkeypatch.setattr("tallystick.proof.pdf.inspect", lambda _: pytest.fail("a stranger's PDF was parsed"))
+    assert verify.verify_report(b"%PDF-1.7 hostile", receipt, vkey).exit_code == 1
 
 
 def test_any_changed_byte_of_a_report_fails(signed_pdf, receipt, vkey):
@@ -238,7 +249,7 @@ def test_any_changed_byte_of_a_report_fails(signed_pdf, receipt, vkey):
 def test_the_receipt_of_another_report_fails(other_pdf, receipt, vkey):
     """A good PDF and a good receipt that have nothing to do with each other."""
     verdict = verify.verify_report(other_pdf, receipt, vkey)
-    assert outcomes(verdict) == {"pdf": "ok", "receipt": "ok", "issue": "failed"}
+    assert outcomes(verdict) == {"receipt": "ok", "issue": "failed"}
     assert "another file" in verdict.checks[-1].detail
 
 
@@ -250,7 +261,7 @@ def test_a_receipt_for_something_else_fails(world, signed_pdf, vkey):
 
 def test_a_receipt_by_another_key_fails(signed_pdf, receipt, vkey, stranger):
     verdict = verify.verify_report(signed_pdf, receipt, VerifierKey(vkey.name, stranger.public))
-    assert outcomes(verdict) == {"pdf": "ok", "receipt": "failed"}
+    assert outcomes(verdict) == {"receipt": "failed"}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,14 @@ __all__ = ["history", "log", "moment", "show", "told"]
 
 
 def told(entry: Entry) -> str:
-    """An entry in a few words."""
+    """An entry in a few words; one whose fields are of another form than its kind's is still listed."""
+    try:
+        return _told(entry)
+    except (AttributeError, KeyError, TypeError):
+        return f"({entry.kind} of another form)"
+
+
+def _told(entry: Entry) -> str:
     body = entry.body
     match entry.kind:
         case "model":

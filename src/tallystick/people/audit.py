@@ -7,7 +7,7 @@ a ledger and of a pack.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,10 +55,18 @@ def signatures(book: Book, ring: KeyRing) -> Iterator[Wrong]:
 def evaluations(book: Book) -> Iterator[Wrong]:
     """Evaluations that did not follow the policy they name."""
     for entry in book.of_kind("evaluation"):
-        yield from (Wrong(entry, text) for text in rules.evaluation_problems(book, entry))
+        yield from _wrong(entry, lambda entry: rules.evaluation_problems(book, entry))
 
 
 def promotions(book: Book, ring: KeyRing) -> Iterator[Wrong]:
     """Promotions that broke a rule when they were recorded."""
     for entry in book.of_kind("promotion"):
-        yield from (Wrong(entry, text) for text in rules.recorded_promotion_problems(book, ring, entry))
+        yield from _wrong(entry, lambda entry: rules.recorded_promotion_problems(book, ring, entry))
+
+
+def _wrong(entry: Entry, judge: Callable[[Entry], list[str]]) -> list[Wrong]:
+    """What is wrong with an entry, broken evidence on the way included."""
+    try:
+        return [Wrong(entry, text) for text in judge(entry)]
+    except NotVerified as error:
+        return [Wrong(entry, str(error))]

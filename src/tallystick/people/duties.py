@@ -7,6 +7,9 @@ whose e-mail address is bound to no key counts as unmapped: both are said in eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from tallystick.canonical import Value
 from tallystick.people.book import Book
 from tallystick.records import LEDGER_ACTOR, Entry
 
@@ -46,10 +49,16 @@ def makers(book: Book, model: Entry) -> dict[str, tuple[str, ...]]:
 def unmapped_authors(book: Book, model: Entry) -> int:
     """How many authors of the code are bound to no key: nobody can say whether they approved."""
     commits = [entry for entry in lineage(book, model) if entry.kind == "commit"]
-    counts = [entry.body.get("authors", {}).get("unmapped", 0) for entry in commits]
+    counts = [_authorship(entry).get("unmapped", 0) for entry in commits]
     return max((count for count in counts if isinstance(count, int)), default=0)
 
 
 def _authors(commit: Entry) -> list[str]:
-    authors = commit.body.get("authors", {})
-    return [actor for actor in authors.get("actors", ()) if isinstance(actor, str)]
+    actors = _authorship(commit).get("actors")
+    return [actor for actor in actors if isinstance(actor, str)] if isinstance(actors, list) else []
+
+
+def _authorship(commit: Entry) -> Mapping[str, Value]:
+    """What a commit's entry says of its authors; nothing where it is not of that form."""
+    authors = commit.body.get("authors")
+    return authors if isinstance(authors, Mapping) else {}

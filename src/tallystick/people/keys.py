@@ -83,7 +83,7 @@ class KeyRing:
         genesis = book.of_kind("ledger")
         if not genesis or genesis[0].seq != 0:
             raise NotFound("the ledger's first entry is not at hand", where="entry 0")
-        checkpoint_key = VerifierKey.parse(genesis[0].body["checkpoint_key"]).public
+        checkpoint_key = VerifierKey.parse(str(genesis[0].body.get("checkpoint_key"))).public
         ring = cls(origin=book.origin, checkpoint_key=checkpoint_key, persons={}, seal=None)
         for entry in book.of_kind("key"):
             ring = ring._with(entry)
@@ -95,9 +95,8 @@ class KeyRing:
         if entry.actor == LEDGER_ACTOR:
             check_statement(entry, ledger=self.origin, keys=[self.checkpoint_key])
             return self._copy(seal=entry)
-        roles = tuple(entry.body["roles"])
-        actor = str(entry.body["actor"])
-        if actor != entry.actor or actor in self.persons or actor == LEDGER_ACTOR:
+        roles, actor = _registered_roles(entry), entry.body.get("actor")
+        if actor != entry.actor or entry.actor in self.persons:
             raise Tampered("key is registered for an actor who has one, or by another", where=f"entry {entry.seq}")
         self._refuse_reuse(entry, key)
         if self.persons:
@@ -105,7 +104,7 @@ class KeyRing:
             _countersigned(entry, self.origin, stewards)
         elif not entitled(roles, "register"):
             raise Tampered("the first person registered is not a steward", where=f"entry {entry.seq}")
-        return self._copy(persons={**self.persons, actor: Person(actor, roles, key, entry)})
+        return self._copy(persons={**self.persons, entry.actor: Person(entry.actor, roles, key, entry)})
 
     def _refuse_reuse(self, entry: Entry, key: PublicKey) -> None:
         """One key, one person, one purpose: under two names somebody could approve what they made."""
@@ -206,6 +205,13 @@ def _registered_key(entry: Entry) -> PublicKey:
     if key.fingerprint != entry.body.get("fingerprint"):
         raise Tampered("fingerprint is not that of the key", where=f"entry {entry.seq}")
     return key
+
+
+def _registered_roles(entry: Entry) -> tuple[str, ...]:
+    roles = entry.body.get("roles")
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise Malformed("key entry holds no list of roles", where=f"entry {entry.seq}")
+    return tuple(roles)
 
 
 def _countersigned(entry: Entry, origin: str, stewards: list[PublicKey]) -> None:

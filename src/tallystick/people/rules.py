@@ -54,6 +54,8 @@ SEVERITY: Final = ("pass", "not_applicable", "waived", "warn", "not_evaluable", 
 """Verdicts of checks, mildest first."""
 MEASURED: Final = frozenset({"pass", "warn", "waived", "fail", "inconclusive"})
 """Verdicts that rest on numbers; the others say why there are none."""
+_NEVER: Final = "9999"
+"""After every time that the ledger can write."""
 GREEN: Final = frozenset({"pass", "warn"})
 
 
@@ -117,13 +119,14 @@ def policies_in_force(
     for entry in published(book, ring, before=before):
         in_force = str(entry.body.get("effective_from")) <= at
         if entry.body.get("stage") == stage and _governs(entry, usecase) and in_force:
-            newest[str(entry.body["id"])] = entry
+            newest[str(entry.body.get("id"))] = entry
     return list(newest.values())
 
 
 def _governs(policy: Entry, usecase: str | None) -> bool:
-    named = policy.body.get("applies_to", {}).get("usecases")
-    return named is None or usecase is None or usecase in named
+    applies = policy.body.get("applies_to")
+    named = applies.get("usecases") if isinstance(applies, Mapping) else None
+    return not isinstance(named, list) or usecase is None or usecase in named
 
 
 def usecase_of(book: Book, entry: Entry) -> str | None:
@@ -137,7 +140,7 @@ def standing(book: Book, model: Entry, policy: Entry, *, before: int | None = No
     evaluations = [
         entry
         for entry in _before(book.of_kind("evaluation"), before)
-        if entry.body.get("model_digest") == model.body["digest"] and _names(entry, "policy", policy)
+        if entry.body.get("model_digest") == model.body.get("digest") and _names(entry, "policy", policy)
     ]
     if not evaluations:
         return Standing(policy, None, None)
@@ -155,12 +158,16 @@ def earlier_failures(book: Book, evaluation: Entry) -> list[Entry]:
         entry
         for entry in book.of_kind("evaluation")
         if entry.seq < evaluation.seq
-        and entry.body.get("verdict") not in GREEN
+        and not _is_green(entry)
         and _policy_id(book, entry) == policy
         and (
             usecase_of(book, entry) == usecase or entry.body.get("model_digest") == evaluation.body.get("model_digest")
         )
     ]
+
+
+def _is_green(evaluation: Entry) -> bool:
+    return str(evaluation.body.get("verdict")) in GREEN
 
 
 def _policy_id(book: Book, evaluation: Entry) -> str | None:
@@ -172,7 +179,7 @@ def unexplained(book: Book, evaluation: Entry, *, also: Iterable[Value] = (), be
     """Earlier failures that no evaluation, no promotion and none of `also` explains."""
     lines = list(also)
     for entry in _before(book.of_kind("evaluation", "promotion"), before):
-        lines += [*(book.field(entry, "earlier_explained") or ()), *(book.field(entry, "explained") or ())]
+        lines += [*_list(book, entry, "earlier_explained"), *_list(book, entry, "explained")]
     explained = {line["evaluation"]["leaf"] for line in lines if _explains(line)}
     return [entry for entry in earlier_failures(book, evaluation) if entry.ref.leaf not in explained]
 
@@ -189,7 +196,7 @@ def _explains(line: Value) -> bool:
 
 def decision_problems(book: Book, model: Entry, found: Standing) -> list[str]:
     """Why the decision under one policy is no ground for a promotion; empty if it is."""
-    name = f"policy {found.policy.body['id']} {found.policy.body['version']}"
+    name = f"policy {found.policy.body.get('id')} {found.policy.body.get('version')}"
     evaluation, decision = found.evaluation, found.decision
     if evaluation is None:
         return [f"these model bytes were never evaluated under {name}"]
@@ -197,11 +204,11 @@ def decision_problems(book: Book, model: Entry, found: Standing) -> list[str]:
         return [f"evaluation in entry {evaluation.seq} led to no decision"]
     verdict = evaluation.body.get("verdict")
     problems = evaluation_problems(book, evaluation)
-    if verdict not in GREEN:
+    if not _is_green(evaluation):
         problems.append(f"the newest evaluation under {name}, entry {evaluation.seq}, says {verdict}")
     if decision.body.get("verdict") != verdict:
         problems.append(f"decision in entry {decision.seq} says other than its evaluation in entry {evaluation.seq}")
-    if (decision.body.get("verificationResult") == "PASSED") != (verdict in GREEN):
+    if (decision.body.get("verificationResult") == "PASSED") != _is_green(evaluation):
         problems.append(f"decision in entry {decision.seq} contradicts its own verdict")
     if not _names(decision, "model", model):
         problems.append(f"decision in entry {decision.seq} speaks of another model")
@@ -213,7 +220,7 @@ def _summary_problems(policy: Entry, evaluation: Entry, decision: Entry) -> list
     where = f"decision in entry {decision.seq}"
     problems = []
     if decision.body.get("stage") != policy.body.get("stage"):
-        problems.append(f"{where} is for another stage than policy {policy.body['id']}")
+        problems.append(f"{where} is for another stage than policy {policy.body.get('id')}")
     if _sha256_of(decision.body.get("policy")) != policy.body.get("digest"):
         problems.append(f"{where} names another policy than entry {policy.seq}")
     attested = decision.body.get("inputAttestations")
@@ -237,20 +244,27 @@ def evaluation_problems(book: Book, evaluation: Entry) -> list[str]:
     problems = _subject_problems(book, evaluation, where)
     if evaluation.body.get("policy_digest") != policy.body.get("digest"):
         problems.append(f"{where} names another policy digest than entry {policy.seq}")
-    planned = book.field(policy, "plan")
+    planned = [str(id) for id in _list(book, policy, "plan")]
     plan = book.field(evaluation, "plan")
-    checks = book.field(evaluation, "checks")
-    if not planned or plan is None or plan.get("sha256") != plan_digest(planned):
+    if not planned or not isinstance(plan, Mapping) or plan.get("sha256") != plan_digest(planned):
         problems.append(f"{where} did not follow the plan published in entry {policy.seq}")
-    if checks is None:
+    checks = _list(book, evaluation, "checks")
+    if not checks or not all(isinstance(check, Mapping) for check in checks):
         return [*problems, f"check results of {where} are not at hand"]
-    if sorted(str(check.get("id")) for check in checks) != sorted(planned or ()):
+    if sorted(str(check.get("id")) for check in checks) != sorted(planned):
         problems.append(f"{where} did not answer exactly the checks planned in entry {policy.seq}")
-    if any(check.get("verdict") == "waived" for check in checks):
+    verdicts = [str(check.get("verdict")) for check in checks]
+    if "waived" in verdicts:
         problems.append(f"{where} counts a waiver, and no waiver is looked at here")
-    if rolled_up(str(check.get("verdict")) for check in checks) != evaluation.body.get("verdict"):
+    if rolled_up(verdicts) != evaluation.body.get("verdict"):
         problems.append(f"verdict of {where} does not follow from its checks")
     return problems
+
+
+def _list(book: Book, entry: Entry, name: str) -> list[Value]:
+    """A field that is a list, wherever it stands; empty if it cannot be had or is none."""
+    value = book.field(entry, name)
+    return value if isinstance(value, list) else []
 
 
 def _subject_problems(book: Book, evaluation: Entry, where: str) -> list[str]:
@@ -327,7 +341,7 @@ def _missing_approval(
         problems = _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
         if problems:
             flaws += problems
-        elif entry.body["verdict"] == "approved":
+        elif entry.body.get("verdict") == "approved":
             approved.append(entry)
         else:
             refused.append(entry)
@@ -348,7 +362,7 @@ def counted_approvals(
     return [
         entry
         for entry in newest_verdicts(book, found.decision, ring=ring, stage=stage, before=before)
-        if entry.body["verdict"] == "approved"
+        if entry.body.get("verdict") == "approved"
         and not _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
     ]
 
@@ -402,29 +416,32 @@ def _approval_flaws(
         problems.append(f"{where}: what the approver saw is not what stands here")
     if entry.body.get("stage") != stage or signed.stage != stage:
         problems.append(f"{where} is for another stage")
-    if "expires" in entry.body and entry.body["expires"] <= at:
-        problems.append(f"{where} expired on {entry.body['expires']}")
+    expires = entry.body.get("expires", _NEVER)
+    if not isinstance(expires, str) or expires <= at:
+        problems.append(f"{where} expired on {expires}")
     return problems
 
 
 def seen(model: Entry, evaluation: Entry, policy: Entry) -> dict[str, Value]:
     """The digests that an approver puts their name to."""
-    return {"model": model.body["digest"], "evaluation": evaluation.ref.leaf, "policy": policy.body["digest"]}
+    return {"model": model.body.get("digest"), "evaluation": evaluation.ref.leaf, "policy": policy.body.get("digest")}
 
 
 def recorded_promotion_problems(book: Book, ring: KeyRing, promotion: Entry) -> list[str]:
     """What is wrong with a promotion that stands in the books, judged by what stood there before it."""
     try:
-        model = book.get(promotion.body["model"])
+        model = book.get(promotion.body.get("model"))
         signed = ring.check(promotion)
     except (NotFound, NotVerified) as error:
         return [str(error)]
+    if model.kind != "model":
+        return [f"promotion names entry {model.seq}, a {model.kind}, as its model"]
     problems = []
     if promotion.body.get("model_digest") != model.body.get("digest"):
         problems.append("promotion names other model bytes than the model's entry")
     if not ring.may(promotion.actor, "promote"):
         problems.append(f"{promotion.actor} may not promote")
-    stage = str(promotion.body["stage"])
+    stage = str(promotion.body.get("stage"))
     if signed.stage != stage:
         problems.append("promotion was signed for another stage")
     first = ring.sound(book.of_kind("promotion"))
@@ -440,7 +457,7 @@ def recorded_promotion_problems(book: Book, ring: KeyRing, promotion: Entry) -> 
             model=model,
             stage=stage,
             at=promotion.recorded_at,
-            explained=promotion.body.get("explained", ()),
+            explained=_list(book, promotion, "explained"),
             before=promotion.seq,
         ),
     ]
@@ -448,7 +465,7 @@ def recorded_promotion_problems(book: Book, ring: KeyRing, promotion: Entry) -> 
 
 def _ground_problems(book: Book, ring: KeyRing, promotion: Entry, model: Entry, signed: Signed) -> list[str]:
     """Whether a promotion names, and was signed about, what it rests on."""
-    at, stage, before = promotion.recorded_at, str(promotion.body["stage"]), promotion.seq
+    at, stage, before = promotion.recorded_at, str(promotion.body.get("stage")), promotion.seq
     policies = policies_in_force(book, ring=ring, stage=stage, usecase=usecase_of(book, model), at=at, before=before)
     standings = [standing(book, model, policy, before=before) for policy in policies]
     decided = [found.decision for found in standings if found.decision is not None]
@@ -485,7 +502,7 @@ def history(
             continue
         if ring is None or not recorded_promotion_problems(book, ring, entry):
             promotions.append((model, entry))
-    starts = [str(entry.body["effective_from"]) for _, entry in promotions]
+    starts = [str(entry.body.get("effective_from")) for _, entry in promotions]
     tenures = [
         Tenure(model, entry, since, until)
         for (model, entry), since, until in zip(promotions, starts, [*starts[1:], None], strict=False)

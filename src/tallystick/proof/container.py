@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from tallystick.errors import InvalidInput, Malformed, Tampered
 
-__all__ = ["MAX_MEMBERS", "MAX_NAME", "MAX_TOTAL", "read", "write"]
+__all__ = ["MAX_MEMBERS", "MAX_NAME", "MAX_TOTAL", "first", "read", "size_of", "write"]
 
 MAX_NAME: Final = 240
 """Bytes of a name."""
@@ -57,8 +57,13 @@ def _problem(members: Mapping[str, bytes]) -> str | None:
             return f"name {name[:80]!r}"
         if any(parent in members for parent in _folders(name)):
             return f"{name!r} lies in a folder that is also a file"
-    size = _END.size + sum(_LOCAL.size + _CENTRAL.size + 2 * len(name) + len(data) for name, data in members.items())
+    size = size_of((name, len(data)) for name, data in members.items())
     return f"{size} bytes, more than {MAX_TOTAL}" if size > MAX_TOTAL else None
+
+
+def size_of(members: Iterable[tuple[str, int]]) -> int:
+    """Bytes of the container of members with these names and sizes."""
+    return _END.size + sum(_LOCAL.size + _CENTRAL.size + 2 * len(name) + size for name, size in members)
 
 
 def _folders(name: str) -> Iterator[str]:
@@ -107,6 +112,27 @@ def read(data: bytes) -> dict[str, bytes]:
     if at != len(data):
         raise Malformed("container is not in canonical form", where=f"byte {at}")
     return members
+
+
+def first(data: bytes, *, limit: int) -> tuple[str, bytes]:
+    """Name and bytes of the first member, from a file of which the beginning may be all that is at hand.
+
+    What it finds is no more than that: :func:`read` says whether the file is a container.
+
+    Raises:
+        Malformed: the file does not begin with a member, or with one of more than ``limit`` bytes.
+    """
+    try:
+        signature, *_, size, length, extra = _LOCAL.unpack_from(data)
+        start = _LOCAL.size + length
+        name = data[_LOCAL.size : start].decode("ascii")
+    except (struct.error, UnicodeDecodeError) as error:
+        raise Malformed("container does not begin with a member") from error
+    if signature != b"PK\x03\x04" or extra or start + min(size, limit + 1) > len(data):
+        raise Malformed("container does not begin with a member")
+    if size > limit:
+        raise Malformed("first member of the container is too large", expected=f"up to {limit} bytes", got=f"{size}")
+    return name, data[start : start + size]
 
 
 def _members(data: bytes) -> dict[str, bytes]:

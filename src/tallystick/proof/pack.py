@@ -40,7 +40,7 @@ from tallystick.proof.readme import readme
 from tallystick.proof.receipt import Proof
 from tallystick.records import FIRST_PREV, Attachment, Entry, Personal
 
-__all__ = ["FORMAT", "MANIFEST_TYPE", "Contents", "Item", "Pack", "build", "open_pack"]
+__all__ = ["FORMAT", "MANIFEST_TYPE", "MAX_BEGINNING", "Contents", "Item", "Pack", "build", "open_pack", "signed_size"]
 
 FORMAT: Final = "tallystick-pack/v1"
 MANIFEST_TYPE: Final = "application/vnd.tallystick.manifest+json"
@@ -65,6 +65,14 @@ _LAYOUT = tuple(
         r"readme\.txt",
     )
 )
+_ENVELOPE: Final = re.compile(
+    rb'\{"payload":"[A-Za-z0-9+/]*={0,2}","payloadType":"[a-z0-9./+-]+",'
+    rb'"signatures":\[\{"keyid":"([0-9a-f]{64})","sig":"[A-Za-z0-9+/]{1,200}={0,2}"\}\]\}'
+)
+_MAX_MANIFEST: Final = 32 << 20
+"""Bytes: the longest list of members that a container holds, in base64."""
+MAX_BEGINNING: Final = _MAX_MANIFEST + 1024
+"""Bytes of a pack that hold its manifest."""
 _REPORT = ("audit.pdf", "audit.html", "receipt.tlog-proof")
 _MANIFEST = frozenset(
     {"format", "ledger", "size", "root", "filter", "range", "entries", "members", "made_at", "withheld"}
@@ -130,8 +138,10 @@ def build(contents: Contents, signer: Signer) -> bytes:
     members = _members(contents, entries, key)
     ordered = {name: members[name] for name in sorted(members, key=_rank)}
     manifest = _manifest(contents, entries, checkpoint, ordered)
-    envelope = seal(MANIFEST_TYPE, encode(manifest), [signer])
-    return container.write({"manifest.json": encode(envelope), **ordered})
+    envelope = encode(seal(MANIFEST_TYPE, encode(manifest), [signer]))
+    if len(envelope) > _MAX_MANIFEST:
+        raise InvalidInput("a pack cannot list this much", expected=f"a manifest of up to {_MAX_MANIFEST} bytes")
+    return container.write({"manifest.json": envelope, **ordered})
 
 
 def _check_order(entries: Sequence[Entry], checkpoint: Checkpoint) -> None:
@@ -234,8 +244,9 @@ class Pack:
 def open_pack(data: bytes, key: VerifierKey) -> Pack:
     """Check a pack and read it.
 
-    In this order: the container; the manifest's signature; each member's size and digest, and that there are no
-    others; the checkpoint; each entry's proof; the chain of neighbours; attachments and disclosed values.
+    In this order: the manifest's signature, so that nothing else of a stranger's file is looked at; the container;
+    each member's size and digest, and that there are no others; the checkpoint; each entry's proof; the chain of
+    neighbours; attachments and disclosed values.
 
     Args:
         data: the file's bytes.
@@ -246,8 +257,8 @@ def open_pack(data: bytes, key: VerifierKey) -> Pack:
         Tampered: a signature, digest, proof, link or commitment fails; ``where`` names the first member.
         NewerFormat: a pack or an entry of a later version.
     """
+    manifest = _open_manifest(data, key)
     members = container.read(data)
-    manifest = _open_manifest(members, key)
     _check_members(members, manifest)
     checkpoint = _open_checkpoint(members, manifest, key)
     entries = tuple(_entries(members, checkpoint))
@@ -284,29 +295,36 @@ def _member(members: Mapping[str, bytes], name: str) -> bytes:
     return members[name]
 
 
-def _open_manifest(members: Mapping[str, bytes], key: VerifierKey) -> dict[str, Value]:
+def signed_size(beginning: bytes, key: VerifierKey) -> int | None:
+    """How large the pack is that begins so, by the manifest that this key signed; None if it signed none.
+
+    For whoever reads the file: :data:`MAX_BEGINNING` bytes of it are enough to ask, and no more need be read than this.
+    """
+    try:
+        lines = _open_manifest(beginning, key)["members"]
+        own = len(container.first(beginning, limit=_MAX_MANIFEST)[1])
+        return container.size_of([("manifest.json", own), *((str(line["name"]), int(line["size"])) for line in lines)])
+    except (NotVerified, NewerFormat, KeyError, TypeError, ValueError):
+        return None
+
+
+def _open_manifest(data: bytes, key: VerifierKey) -> dict[str, Value]:
+    name, envelope = container.first(data, limit=_MAX_MANIFEST)
+    if name != "manifest.json":
+        raise Malformed("pack does not begin with its manifest", where="manifest.json", got=name[:80])
     with _at("manifest.json"):
-        data = _member(members, "manifest.json")
-        envelope = decode(data, what="envelope", canonical=True)
-        opened = open_envelope(envelope, [key.public])
-        _check_spelling(envelope, opened.payload, key)
+        match = _ENVELOPE.fullmatch(envelope)
+        if match is None:
+            # Not parsed: it is a stranger's until its signature holds, and little JSON can ask for much memory.
+            raise Malformed("envelope is not in its one spelling")
+        opened = open_envelope(decode(envelope, what="envelope", canonical=True), [key.public])
+        if match[1].decode() != key.public.fingerprint:
+            raise Malformed("envelope is not in its one spelling", expected=f"keyid {key.public.fingerprint}")
         if opened.payload_type != MANIFEST_TYPE:
             raise Tampered("envelope holds no manifest", expected=MANIFEST_TYPE, got=opened.payload_type)
         manifest = decode(opened.payload, what="manifest", canonical=True)
         _check_manifest(manifest)
     return dict(manifest)
-
-
-def _check_spelling(envelope: Mapping[str, Value], payload: bytes, key: VerifierKey) -> None:
-    """One envelope, one spelling: fields that DSSE ignores, other base64 and more signatures are refused."""
-    signature = envelope["signatures"][0]["sig"]
-    only = {
-        "payload": b64(payload),
-        "payloadType": envelope["payloadType"],
-        "signatures": [{"keyid": key.public.fingerprint, "sig": signature}],
-    }
-    if envelope != only or "-" in signature or "_" in signature:
-        raise Malformed("envelope is not in its one spelling")
 
 
 def _check_manifest(manifest: Value) -> None:

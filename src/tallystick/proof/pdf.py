@@ -28,10 +28,14 @@ from typing import Any, Final
 from tallystick.canonical import digest
 from tallystick.errors import Malformed, NotVerified, Tampered
 
-__all__ = ["MAX_PDF", "PdfFacts", "inspect"]
+__all__ = ["MAX_PDF", "MAX_STRANGER", "PdfFacts", "inspect"]
 
-MAX_PDF: Final = 256 << 20
+MAX_PDF: Final = 64 << 20
 """Bytes."""
+MAX_STRANGER: Final = 2 << 20
+"""Bytes of a file that nobody vouches for: a hostile one takes the parser over a microsecond and 130 bytes for each."""
+_MAX_DECODED: Final = 128 << 20
+"""Bytes that all compressed streams of a file may become."""
 _DIGESTS = frozenset({"sha256", "sha384", "sha512"})
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _MAX_ATTACHMENTS = 100
@@ -79,10 +83,12 @@ def inspect(data: bytes) -> PdfFacts:
 
 
 def _facts(data: bytes) -> PdfFacts:
+    from pyhanko.pdf_utils.decode_limits import DecodeLimits, DocumentDecodeBudget
     from pyhanko.pdf_utils.reader import PdfFileReader
 
     logging.getLogger("pyhanko").addHandler(_SILENT)
-    reader = PdfFileReader(BytesIO(data), strict=True)
+    budget = DecodeLimits(document_budget=DocumentDecodeBudget(base_allowance=_MAX_DECODED, max_ratio=0))
+    reader = PdfFileReader(BytesIO(data), strict=True, decode_limits=budget)
     signature = _only_signature(reader)
     _check_revisions(reader, signature)
     _check_certification(reader, signature)

@@ -232,15 +232,20 @@ def verify_report(pdf: bytes, receipt: bytes | None, key: VerifierKey, anchor: C
     integrity is unknown at best.
     """
     checks: list[Check] = []
+    if receipt is None:
+        return _without_receipt(pdf, key)
+    step = "receipt"
     try:
-        facts = _looked_at(checks, pdf)
-        if receipt is None:
-            return _without_receipt(key, checks)
         entry, checkpoint = Receipt.parse(receipt).verify(key)
         checks.append(Check("receipt", "ok", f"entry {entry.seq} ({entry.kind}) of {checkpoint.size}"))
-        _check_issue(entry, facts, key)
+        step = "issue"
+        _check_issue(entry, pdf, key)
+        step = "pdf"
+        facts = _looked_at(checks, pdf)
+        step = "issue"
+        _check_facts(entry, facts)
     except NotVerified as error:
-        return _failed("report", key, ("pdf", "receipt", "issue")[len(checks)], error, checks)
+        return _failed("report", key, step, error, checks)
     checks.append(Check("issue", "ok", f"entry {entry.seq} records this file, its signer and its evidence"))
     return _verdict("report", key, checks, checkpoint, anchor, not_proven=(PEOPLE, SEAL, APPEARANCE), entry=entry)
 
@@ -253,22 +258,38 @@ def _looked_at(checks: list[Check], data: bytes) -> Any:
     return facts
 
 
-def _without_receipt(key: VerifierKey, checks: Sequence[Check]) -> Verdict:
+def _without_receipt(pdf: bytes, key: VerifierKey) -> Verdict:
+    from tallystick.proof.pdf import MAX_STRANGER
+
+    checks: list[Check] = []
+    try:
+        if len(pdf) <= MAX_STRANGER:
+            _looked_at(checks, pdf)
+        else:
+            checks.append(Check("pdf", "unknown", f"not read: {len(pdf)} bytes that no receipt vouches for"))
+    except NotVerified as error:
+        return _failed("report", key, "pdf", error)
     missing = Check("receipt", "unknown", "no receipt was given: that the ledger records this file is not proven")
     issue = "That this report was issued is not proven: give the receipt (.tlog-proof) that came with it."
     return Verdict("report", "unknown", "not asked", (*checks, missing), (TRUTH, issue, SEAL, APPEARANCE), key)
 
 
-def _check_issue(entry: Entry, facts: Any, key: VerifierKey) -> None:
-    """The entry is of a report, issued by the ledger itself, and speaks of this file, this signer and this evidence.
+def _check_issue(entry: Entry, pdf: bytes, key: VerifierKey) -> None:
+    """The entry is of a report, issued by the ledger itself, and speaks of this file.
 
-    Anybody may append an entry of this kind; only the ledger's key issues.
+    Anybody may append an entry of this kind; only the ledger's key issues. The file's digest is asked before anything
+    reads the file: a PDF that somebody altered is never parsed.
     """
     if entry.kind != "report":
         raise Tampered("receipt is for another kind of entry", expected="report", got=entry.kind)
     check_statement(entry, ledger=key.name, keys=[key.public])
-    file, evidence, signer = (_map(entry, name) for name in ("file", "evidence", "signer"))
-    _same("file", (file.get("sha256"), file.get("size")), (facts.sha256, facts.size))
+    file = _map(entry, "file")
+    _same("file", (file.get("sha256"), file.get("size")), (digest(pdf), len(pdf)))
+
+
+def _check_facts(entry: Entry, facts: Any) -> None:
+    """The entry speaks of this signer and this evidence."""
+    evidence, signer = (_map(entry, name) for name in ("evidence", "signer"))
     _same("certificate", signer.get("certificate_sha256"), facts.certificate_sha256)
     attached = facts.attachments.get(str(evidence.get("name")))
     if attached is None:

@@ -6,17 +6,21 @@ a key given by hand, or a file of keys. Keys inside the file are never used to t
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from tallystick.errors import InvalidInput, NotFound, NotVerified, TallystickError, Unavailable
 from tallystick.people import audit
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
+from tallystick.proof.container import MAX_TOTAL
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
-from tallystick.proof.pack import Pack
+from tallystick.proof.pack import MAX_BEGINNING, Pack, signed_size
+from tallystick.proof.pdf import MAX_PDF
 from tallystick.proof.verify import (
     PEOPLE,
     Check,
@@ -27,10 +31,8 @@ from tallystick.proof.verify import (
     verify_report,
 )
 
-__all__ = ["MAX_FILE", "trusted_keys", "verify"]
+__all__ = ["trusted_keys", "verify"]
 
-MAX_FILE: Final = 1 << 30
-"""Bytes of a file that is looked at; a pack is no larger."""
 _RECEIPT: Final = ".tlog-proof"
 _DUTIES: Final = (
     "Duties are judged among recorded authorship and registered keys: who stood behind a key, and who worked on the "
@@ -59,26 +61,62 @@ def verify(
         Unavailable: no key was given, or none for this file's ledger.
         InvalidInput: what was given as a key is none, or the anchor does not hold under it.
     """
-    data = _read(file)
-    keys = trusted_keys(key, trust)
+    with _opened(file) as stream:
+        begins = stream.read(MAX_BEGINNING)
+        keys = trusted_keys(key, trust)
+        if begins.startswith(b"PK"):
+            return _best([_pack(data, one, _anchor(anchor, one)) for one, data in _packs(stream, begins, keys)])
+        data = begins + stream.read(MAX_PDF + 1 - len(begins)) if begins.startswith(b"%PDF") else begins
     if data.startswith(b"%PDF"):
         beside = receipt or file.with_name(file.name + _RECEIPT)
         proof = _read(beside) if receipt is not None or beside.exists() else None
         return _best([verify_report(data, proof, one, _anchor(anchor, one)) for one in _of_receipt(proof, keys)])
-    if data.startswith((b"PK", b"c2sp.org/tlog-proof")):
-        judge = _pack if data.startswith(b"PK") else verify_receipt
-        return _best([judge(data, one, _anchor(anchor, one)) for one in _named(data, keys)])
+    if data.startswith(b"c2sp.org/tlog-proof"):
+        return _best([verify_receipt(data, one, _anchor(anchor, one)) for one in _named(data, keys)])
     return _best([verify_checkpoint(data, one, _anchor(anchor, one)) for one in _named(data, keys)])
 
 
-def _read(path: Path) -> bytes:
+def _packs(stream: BinaryIO, begins: bytes, keys: list[VerifierKey]) -> list[tuple[VerifierKey, bytes]]:
+    """Each key to try, with the file: no more of it than the manifest speaks of that one of the keys signed."""
+    sizes = {key: signed_size(begins, key) for key in keys}
+    signed = {key: size for key, size in sizes.items() if size is not None}
+    if not signed:
+        return [(key, begins) for key in keys]
+    whole = begins + stream.read(max(0, min(max(signed.values()), MAX_TOTAL) + 1 - len(begins)))
+    return [(key, whole) for key in signed]
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file to read; never a pipe or a device, which could keep whoever reads waiting for ever."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise NotFound("file cannot be read", where=str(path), got=error.strerror) from error
-    if len(data) > MAX_FILE:
-        raise InvalidInput("file is too large", where=str(path), expected=f"up to {MAX_FILE} bytes")
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - closed by whoever asked
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise NotFound("file cannot be read", where=str(path), got=why) from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InvalidInput("not a file", where=str(path), expected="a regular file")
+    return file
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; what is too long for a path names none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _read(path: Path) -> bytes:
+    """A receipt, a checkpoint or a list of keys: small files."""
+    with _opened(path) as file:
+        data = file.read(MAX_BEGINNING + 1)
+    if len(data) > MAX_BEGINNING:
+        raise InvalidInput("file is too large", where=str(path), expected=f"up to {MAX_BEGINNING} bytes")
     return data
 
 
