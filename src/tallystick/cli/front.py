@@ -190,10 +190,12 @@ def pairs(facts: Mapping[str, str]) -> list[str]:
 
 
 def wrapped(text: str, indent: str) -> list[str]:
-    """A sentence as lines of up to 108 characters, those after the first indented further."""
+    """A sentence as lines that the terminal holds, up to 108 characters; those after the first are indented further."""
+    import shutil
     import textwrap
 
-    return textwrap.wrap(text, width=108, initial_indent=indent, subsequent_indent=indent + "  ")
+    width = max(60, min(108, shutil.get_terminal_size((110, 24)).columns - 2))
+    return textwrap.wrap(text, width=width, initial_indent=indent, subsequent_indent=indent + "  ")
 
 
 def when(recorded_at: str) -> str:

@@ -23,6 +23,7 @@ from tallystick.proof.pack import MAX_BEGINNING, Pack, signed_size
 from tallystick.proof.pdf import MAX_PDF
 from tallystick.proof.verify import (
     PEOPLE,
+    TRUTH,
     Check,
     Verdict,
     verify_checkpoint,
@@ -65,15 +66,21 @@ def verify(
         begins = stream.read(MAX_BEGINNING)
         keys = trusted_keys(key, trust)
         if begins.startswith(b"PK"):
-            return _best([_pack(data, one, _anchor(anchor, one)) for one, data in _packs(stream, begins, keys)])
+            verdicts = [_pack(data, one, _anchor(anchor, one)) for one, data in _packs(stream, begins, keys)]
+            return _of_another(_best(verdicts), begins, keys)
         data = begins + stream.read(MAX_PDF + 1 - len(begins)) if begins.startswith(b"%PDF") else begins
+    if not data.startswith((b"%PDF", b"PK", b"c2sp.org/tlog-proof")) and b"\n\n\xe2\x80\x94 " not in data:
+        return _unknown(file, keys[0])
     if data.startswith(b"%PDF"):
         beside = receipt or file.with_name(file.name + _RECEIPT)
         proof = _read(beside) if receipt is not None or beside.exists() else None
-        return _best([verify_report(data, proof, one, _anchor(anchor, one)) for one in _of_receipt(proof, keys)])
+        verdicts = [verify_report(data, proof, one, _anchor(anchor, one)) for one in _of_receipt(proof, keys)]
+        return _of_another(_best(verdicts), proof or keys[0].name.encode(), keys)
     if data.startswith(b"c2sp.org/tlog-proof"):
-        return _best([verify_receipt(data, one, _anchor(anchor, one)) for one in _named(data, keys)])
-    return _best([verify_checkpoint(data, one, _anchor(anchor, one)) for one in _named(data, keys)])
+        verdicts = [verify_receipt(data, one, _anchor(anchor, one)) for one in _named(data, keys)]
+    else:
+        verdicts = [verify_checkpoint(data, one, _anchor(anchor, one)) for one in _named(data, keys)]
+    return _of_another(_best(verdicts), data, keys)
 
 
 def _packs(stream: BinaryIO, begins: bytes, keys: list[VerifierKey]) -> list[tuple[VerifierKey, bytes]]:
@@ -109,6 +116,11 @@ def _is_there(path: Path) -> bool:
 
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _unknown(file: Path, key: VerifierKey) -> Verdict:
+    what = f"{file.name} is no pack, report (PDF), receipt or checkpoint: there is nothing in it to verify"
+    return Verdict("checkpoint", "failed", "not asked", (Check("file", "failed", what),), (TRUTH,), key)
 
 
 def _read(path: Path) -> bytes:
@@ -178,6 +190,15 @@ def _of_receipt(receipt: bytes | None, keys: list[VerifierKey]) -> list[Verifier
 def _best(verdicts: list[Verdict]) -> Verdict:
     """The verdict of the key that fits: one that holds, if there is one."""
     return min(verdicts, key=lambda verdict: (verdict.integrity == "failed", verdict.exit_code))
+
+
+def _of_another(verdict: Verdict, data: bytes, keys: list[VerifierKey]) -> Verdict:
+    """The verdict, with the likeliest reason first where the file never names a ledger that a key was given for."""
+    if verdict.integrity != "failed" or any(key.name.encode() in data for key in keys):
+        return verdict
+    names = ", ".join(key.name for key in keys[:3])
+    what = f"this file does not name the ledger of the key that was given ({names}): is it the right key?"
+    return replace(verdict, checks=(Check("key", "failed", what), *verdict.checks))
 
 
 def _anchor(path: Path | None, key: VerifierKey) -> Checkpoint | None:
