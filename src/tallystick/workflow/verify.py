@@ -35,6 +35,9 @@ from tallystick.proof.verify import (
 __all__ = ["trusted_keys", "verify"]
 
 _RECEIPT: Final = ".tlog-proof"
+_TLOG_PROOF: Final = b"c2sp.org/tlog-proof"
+_SIGNATURE: Final = b"\n\n\xe2\x80\x94 "
+"""What every signed note holds: an empty line and the em dash of its first signature."""
 _DUTIES: Final = (
     "Duties are judged among recorded authorship and registered keys: who stood behind a key, and who worked on the "
     "model without being recorded, is not shown."
@@ -66,21 +69,19 @@ def verify(
         begins = stream.read(MAX_BEGINNING)
         keys = trusted_keys(key, trust)
         if begins.startswith(b"PK"):
-            verdicts = [_pack(data, one, _anchor(anchor, one)) for one, data in _packs(stream, begins, keys)]
-            return _of_another(_best(verdicts), begins, keys)
+            packs = _packs(stream, begins, keys)
+            return _of_another(_best([_pack(data, one, _anchor(anchor, one)) for one, data in packs]), begins, keys)
         data = begins + stream.read(MAX_PDF + 1 - len(begins)) if begins.startswith(b"%PDF") else begins
-    if not data.startswith((b"%PDF", b"PK", b"c2sp.org/tlog-proof")) and b"\n\n\xe2\x80\x94 " not in data:
-        return _unknown(file, keys[0])
     if data.startswith(b"%PDF"):
         beside = receipt or file.with_name(file.name + _RECEIPT)
-        proof = _read(beside) if receipt is not None or beside.exists() else None
-        verdicts = [verify_report(data, proof, one, _anchor(anchor, one)) for one in _of_receipt(proof, keys)]
-        return _of_another(_best(verdicts), proof or keys[0].name.encode(), keys)
-    if data.startswith(b"c2sp.org/tlog-proof"):
-        verdicts = [verify_receipt(data, one, _anchor(anchor, one)) for one in _named(data, keys)]
-    else:
-        verdicts = [verify_checkpoint(data, one, _anchor(anchor, one)) for one in _named(data, keys)]
-    return _of_another(_best(verdicts), data, keys)
+        proof = _read(beside) if receipt is not None or _is_there(beside) else None
+        named = keys if proof is None else _named(proof, keys)
+        verdicts = [verify_report(data, proof, one, _anchor(anchor, one)) for one in named]
+        return _best(verdicts) if proof is None else _of_another(_best(verdicts), proof, keys)
+    if not data.startswith(_TLOG_PROOF) and _SIGNATURE not in data:
+        return _unknown(file, anchor, keys[0])
+    judge = verify_receipt if data.startswith(_TLOG_PROOF) else verify_checkpoint
+    return _of_another(_best([judge(data, one, _anchor(anchor, one)) for one in _named(data, keys)]), data, keys)
 
 
 def _packs(stream: BinaryIO, begins: bytes, keys: list[VerifierKey]) -> list[tuple[VerifierKey, bytes]]:
@@ -118,7 +119,9 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _unknown(file: Path, key: VerifierKey) -> Verdict:
+def _unknown(file: Path, anchor: Path | None, key: VerifierKey) -> Verdict:
+    if anchor is not None:
+        _read(anchor)
     what = f"{file.name} is no pack, report (PDF), receipt or checkpoint: there is nothing in it to verify"
     return Verdict("checkpoint", "failed", "not asked", (Check("file", "failed", what),), (TRUTH,), key)
 
@@ -157,7 +160,7 @@ def trusted_keys(key: str | None, trust: Path | None) -> list[VerifierKey]:
 
 
 def _looks_like_key(text: str) -> bool:
-    return text.count("+") >= 2 and not Path(text).exists()
+    return text.count("+") >= 2 and not _is_there(Path(text))
 
 
 def _lines(path: Path) -> list[tuple[str, str]]:
@@ -181,10 +184,6 @@ def _parsed(where: str, text: str) -> VerifierKey:
 def _named(data: bytes, keys: list[VerifierKey]) -> list[VerifierKey]:
     """The keys whose ledger the file speaks of; if none is, all of them, so that the answer says what fails."""
     return [key for key in keys if key.name.encode() in data] or keys
-
-
-def _of_receipt(receipt: bytes | None, keys: list[VerifierKey]) -> list[VerifierKey]:
-    return keys if receipt is None else _named(receipt, keys)
 
 
 def _best(verdicts: list[Verdict]) -> Verdict:
