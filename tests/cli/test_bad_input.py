@@ -114,7 +114,8 @@ def test_predictions_of_another_test_set_are_refused(bank):
         (("type: schema", "type: shema"), ["shema", "schema"]),
         (("kind: Policy", "kind: [Policy"), ["policy2.yaml:"]),
         (('"< 0.80"', '"< nan"'), ["policy2.yaml:"]),
-        (("version: 1.0.0", "version: 1"), ["policy2.yaml:"]),
+        (("version: 1.0.0", "version: 1.0"), ["policy2.yaml:", "three numbers"]),
+        (('"< 0.60"', "0.60"), ["policy2.yaml:", "a comparison in quotes"]),
         (("euaia-9.6", "euaia-9.66"), ["euaia-9.66"]),
     ],
 )
@@ -199,3 +200,13 @@ def test_each_key_can_have_a_passphrase_of_its_own(tmp_path, monkeypatch, capsys
     more = ["key", "new", "second", "--role", "engineer", "--by", "officer"]
     assert run([*more, "--passphrase-file", "one"]) == 3
     assert run([*more, *files]) == 0
+
+
+def test_a_ledger_of_another_key_is_said_to_be_one(bank, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--name", "other.example/x"]) == 0
+    code, out, _ = bank("ledger", "fsck", "--ledger", str(bank.ledger), "--key", ".tallystick/ledger.vkey")
+    assert code == 1
+    assert "not the ledger of the key that was given" in out
+    code, out, _ = bank("verify", "usecase.yaml", "--key", ".tallystick/ledger.vkey")
+    assert code == 3

@@ -37,7 +37,9 @@ def _told(entry: Entry) -> str:
             rows = body["rows"]
             return f"{body['name']}@{body['version']}" + (f", {rows:,} rows" if isinstance(rows, int) else "")
         case "commit":
-            return f"{str(body['gitCommit'])[:12]}{', dirty' if body['dirty'] is True else ''}"
+            untracked = body.get("untracked")
+            more = f", {untracked} untracked" if isinstance(untracked, int) and untracked else ""
+            return f"{str(body['gitCommit'])[:12]}{', dirty' if body['dirty'] is True else ''}{more}"
         case "run":
             return f"{body['name']} {body['status']}"
         case "metric":
