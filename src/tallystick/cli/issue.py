@@ -28,25 +28,22 @@ def report(front: Front, model: str, output: Path, as_of: str | None, anchor: Pa
     html, receipt = output.with_suffix(".html"), output.with_name(output.name + ".tlog-proof")
     check_output(output, html, receipt, force=force)
     with front.desk(writing=True) as desk:
-        done = issue.report(
-            desk,
-            model_version(model),
-            as_of=None if as_of is None else moment(as_of),
-            anchor=anchor,
-            progress=progress,
-        )
+        progress("reading the books")
+        drawn = issue.draw(desk, model_version(model), as_of=None if as_of is None else moment(as_of), anchor=anchor)
+        html.write_text(issue.page(drawn), encoding="utf-8")  # without Pango, the page is there and the PDF is not
+        progress("writing and sealing the PDF")
+        done = issue.seal(desk, drawn)
     output.write_bytes(done.pdf)
-    html.write_text(done.html, encoding="utf-8")
     receipt.write_bytes(done.receipt)
     facts = {
         "report": f"{output} ({len(done.pdf):,} bytes, sealed)",
         "page": str(html),
         "receipt": str(receipt),
         "issued": f"entry {done.entry.seq}",
-        "un-anchored": f"{done.un_anchored} entries that no checkpoint kept elsewhere covers",
+        "un-anchored": f"{drawn.un_anchored} entries that no checkpoint kept elsewhere covers",
     }
     value = {"report": str(output), "html": str(html), "receipt": str(receipt), "entry": done.entry.seq}
-    front.print({**value, "un_anchored": done.un_anchored}, pairs(facts))
+    front.print({**value, "un_anchored": drawn.un_anchored}, pairs(facts))
 
 
 @click.command()
