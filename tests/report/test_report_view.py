@@ -43,7 +43,7 @@ def test_a_report_has_its_fourteen_sections_in_order_and_none_is_empty(sample, n
     sections = sample(name).sections
     assert [section.number for section in sections] == list(range(1, 15))
     assert [section.title for section in sections][:4] == [
-        "Opinion, scope, anchor",
+        "Verdict, scope, anchor",
         "Use case, owner, risk tier",
         "What changed since the last version",
         "Data",
