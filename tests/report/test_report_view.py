@@ -565,13 +565,13 @@ def seen(story, shelf, version=2):
 @pytest.mark.parametrize(
     ("beside", "told", "changed"),
     [
-        ({"untracked": 4, "untracked_sha256": "a" * 64}, "no; 4 untracked files", "… with 4 untracked files"),
+        ({"untracked": 4, "untracked_sha256": "a" * 64}, "no; 4 untracked files", "… with 4 untracked files, changed"),
         (
             {"dirty": True, "patch_sha256": "b" * 64, "untracked": 1, "untracked_sha256": "a" * 64},
             "yes; 1 untracked file",
-            "… with uncommitted changes and 1 untracked file",
+            "… with uncommitted changes and 1 untracked file, changed",
         ),
-        ({"dirty": True, "patch_sha256": "b" * 64}, "yes", "… with uncommitted changes"),
+        ({"dirty": True, "patch_sha256": "b" * 64}, "yes", "… with uncommitted changes, changed"),
         ({"dirty": absent()}, "not recorded", "…, changed"),
     ],
 )
