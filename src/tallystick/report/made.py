@@ -92,7 +92,7 @@ def _changed_inputs(story: Story, before: Entry) -> list[tuple[str, str, str]]:
     old, new = inputs_of(story.book, old_run), story.inputs
     return [
         _compared("Data", _data(old), _data(new)),
-        _compared("Code", _commits(old), _commits(new)),
+        _changed_code(old, new),
         *_changed_params(old, new),
         *_changed_packages(story, old, new),
         _compared("Command", _command(old_run), _command(new_run)),
@@ -114,6 +114,14 @@ def _data(inputs: Mapping[str, list[Entry]]) -> _Said:
     digests = [within(e.body, "distribution", "sha256") for e in found]
     told = [f"{title(e, 'name', 'version')} ({words.short(d)})" for e, d in zip(found, digests, strict=True)]
     return "; ".join(told) or words.NOT_RECORDED, [told, digests]
+
+
+def _changed_code(old: Mapping[str, list[Entry]], new: Mapping[str, list[Entry]]) -> tuple[str, str, str]:
+    """One commit with other files beside it is said to have changed: the reader looks at the commit first."""
+    label, a, b = _compared("Code", _commits(old), _commits(new))
+    one, other = ([e.body.get("gitCommit") for e in inputs.get("commit", ())] for inputs in (old, new))
+    told_so = b == "unchanged" or b.endswith(", changed")
+    return label, a, b if one != other or told_so else f"{b}, changed"
 
 
 def _commits(inputs: Mapping[str, list[Entry]]) -> _Said:
