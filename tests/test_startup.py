@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,14 @@ def test_the_verifier_knows_no_database_no_tables_and_no_templates():
 @pytest.mark.parametrize("arguments", [["--help"], ["verify", "--help"]], ids=" ".join)
 def test_help_comes_without_the_machinery(arguments):
     assert not loaded_by(COMMAND.format(arguments=arguments)) & (HEAVY | {"pyhanko"})
+
+
+GOLDEN = Path(__file__).parent / "golden" / "v1"
+
+
+@pytest.mark.parametrize("name", ["evidence.zip", "audit.pdf", "audit.pdf.tlog-proof", "kept.checkpoint"])
+def test_verifying_a_file_touches_no_database_no_tables_and_no_templates(name):
+    arguments = ["verify", str(GOLDEN / name), "--key", str(GOLDEN / "ledger.vkey")]
+    loaded = loaded_by(COMMAND.format(arguments=arguments))
+    assert not loaded & HEAVY
+    assert ("pyhanko" in loaded) == (name in ("evidence.zip", "audit.pdf"))

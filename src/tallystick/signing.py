@@ -150,6 +150,12 @@ def _read_private(path: Path) -> bytes:
         _refuse_open_folder(path.resolve().parent)
         return _read_secret(path)
     except FileNotFoundError as error:
+        if path.with_suffix(".pub").exists():
+            raise KeyUnavailable(
+                "only the public half of this key is here",
+                where=str(path),
+                remedy="Signing needs the private key: let its owner do it, or name its folder with --keys.",
+            ) from error
         known = ", ".join(labels(path.parent)) or "none"
         raise KeyUnavailable("no such key file", where=str(path), expected=f"one of the keys there: {known}") from error
     except OSError as error:

@@ -60,6 +60,12 @@ GATE = "gate run credit@2 --dataset german --as engineer --predictions"
         ("key new second --role risk-officer --by engineer", 1, ["only a steward"]),
         ("key new officer --role engineer --by officer", 1, ["a key of this label is registered"]),
         ("key new Ledger --role engineer --by officer", 2, ["label"]),
+        ("log --kind modell", 2, ["no such kind"]),
+        ("gate run credit@2 --predictions fair.csv -o nowhere/x.json --as engineer", 3, ["nowhere/x.json"]),
+        ("report credit@2 -o nowhere/x.pdf", 3, ["nowhere/x.pdf"]),
+        ("pack credit@2 -o nowhere/x.zip", 3, ["nowhere/x.zip"]),
+        ("ledger checkpoint -o nowhere/x", 3, ["nowhere/x"]),
+        ("key new second --role engineer --by officer --new-passphrase-file nowhere", 3, ["nowhere"]),
         ("show 99", 3, ["no entry 99"]),
         ("show loan", 3, ["no such model"]),
         ("history loan", 3, ["no such model"]),
@@ -108,7 +114,8 @@ def test_predictions_of_another_test_set_are_refused(bank):
         (("type: schema", "type: shema"), ["shema", "schema"]),
         (("kind: Policy", "kind: [Policy"), ["policy2.yaml:"]),
         (('"< 0.80"', '"< nan"'), ["policy2.yaml:"]),
-        (("version: 1.0.0", "version: 1"), ["policy2.yaml:"]),
+        (("version: 1.0.0", "version: 1.0"), ["policy2.yaml:", "three numbers"]),
+        (('"< 0.60"', "0.60"), ["policy2.yaml:", "a comparison in quotes"]),
         (("euaia-9.6", "euaia-9.66"), ["euaia-9.66"]),
     ],
 )
@@ -173,3 +180,33 @@ def test_an_unforeseen_error_never_looks_like_a_no(bank, monkeypatch):
     code, _, err = bank("log")
     assert code == 3
     assert "ZeroDivisionError" in err
+
+
+def test_protected_keys_need_a_passphrase(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--name", "bank.example/x", "--protect"]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_key_can_have_a_passphrase_of_its_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("one", "first"), ("two", "second")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    files = ["--passphrase-file", "one", "--passphrase-file", "officer=two"]
+    assert run(["init", "--name", "bank.example/x", "--protect", "--passphrase-file", "one"]) == 0
+    new = ["key", "new", "officer", "--role", "risk-officer", "--new-passphrase-file", "two"]
+    assert run([*new, "--passphrase-file", "one"]) == 0
+    more = ["key", "new", "second", "--role", "engineer", "--by", "officer"]
+    assert run([*more, "--passphrase-file", "one"]) == 3
+    assert run([*more, *files]) == 0
+
+
+def test_a_ledger_of_another_key_is_said_to_be_one(bank, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--name", "other.example/x"]) == 0
+    code, out, _ = bank("ledger", "fsck", "--ledger", str(bank.ledger), "--key", ".tallystick/ledger.vkey")
+    assert code == 1
+    assert "not the ledger of the key that was given" in out
+    code, out, _ = bank("verify", "usecase.yaml", "--key", ".tallystick/ledger.vkey")
+    assert code == 3

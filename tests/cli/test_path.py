@@ -1,6 +1,8 @@
 """The path by the real command line, and what it leaves on the books."""
 
 import json
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -149,4 +151,35 @@ def test_a_new_version_of_a_use_case_hides_no_earlier_evaluation(bank):
     with zipfile.ZipFile(bank.folder / "e.zip") as pack:
         kept = [json.loads(pack.read(name))["kind"] for name in pack.namelist() if name.startswith("entries/")]
     assert kept.count("evaluation") == 2
+    bank.ok("verify", "e.zip", "--key", ".tallystick/ledger.vkey")
+
+
+def test_what_is_in_force_is_not_promoted_once_more(bank):
+    bank.ok("approve", "credit@2", "--rationale", "good", "--as", "officer")
+    bank.ok("promote", "credit@2", "--as", "engineer")
+    code, _, err = bank("promote", "credit@2", "--as", "engineer")
+    assert code == 1
+    assert "is in production already" in err
+
+
+NO_PANGO = """\
+import sys
+class Pango:
+    def find_spec(self, name, path=None, target=None):
+        if name == "weasyprint":
+            raise OSError("cannot load library 'libpango-1.0-0'")
+sys.meta_path.insert(0, Pango())
+from tallystick.cli.main import main
+main(["report", "credit@2", "-o", "audit.pdf"])
+"""
+
+
+def test_without_pango_the_page_is_written_and_the_message_names_the_packages(bank):
+    done = subprocess.run([sys.executable, "-c", NO_PANGO], capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "credit" in (bank.folder / "audit.html").read_text()
+    assert entries(bank, "report") == []
+    bank.ok("pack", "credit@2", "-o", "e.zip")
     bank.ok("verify", "e.zip", "--key", ".tallystick/ledger.vkey")

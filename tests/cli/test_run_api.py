@@ -13,6 +13,8 @@ import pytest
 import tallystick
 from tallystick.errors import NotFound, UsageError
 
+pytestmark = pytest.mark.filterwarnings("ignore:this run is recorded without a commit")
+
 
 def entries(bank, kind):
     return json.loads(bank.ok("log", "--format", "json", "--kind", kind))
@@ -118,3 +120,9 @@ def test_a_mistake_is_told_before_the_training_begins(bank):
         tallystick.run("x")
     with pytest.raises(NotFound):
         tallystick.run("x", actor="engineer", ledger="nowhere.db")
+
+
+def test_a_run_outside_a_repository_says_that_no_commit_is_recorded(bank):
+    with pytest.warns(UserWarning, match="without a commit"), tallystick.run("x", actor="engineer"):
+        pass
+    assert entries(bank, "commit") == []

@@ -14,7 +14,7 @@ from tallystick.people.keys import KeyRing, actor_id
 from tallystick.proof.keys import Signer
 from tallystick.proof.note import VerifierKey
 from tallystick.proof.statement import sign_draft
-from tallystick.records import FIRST_PREV, Draft, Entry, absent
+from tallystick.records import FIRST_PREV, KINDS, Draft, Entry, absent
 
 ORIGIN = "bank.example/test/0"
 
@@ -118,6 +118,13 @@ class World:
         }
         return self.add("commit", body, actor=self.actor(recorder))
 
+    def test_set(self) -> Entry:
+        found = [entry for entry in self.entries if entry.kind == "dataset"]
+        if found:
+            return found[0]
+        body = {name: absent() for name, field in KINDS["dataset"].fields.items() if field.required}
+        return self.add("dataset", {**body, "name": "test"}, actor=self.actor(self.officer))
+
     def model(self, usecase, run=None, version=1, signer=None) -> Entry:
         body = {
             "name": "credit",
@@ -146,7 +153,9 @@ class World:
         subject = ({"name": "p", "digest": {"sha256": body["digest"]}},)
         return self.add("policy", body, actor=self.actor(self.officer), by=[self.officer], subject=subject)
 
-    def evaluation(self, model, policy, verdicts=("pass", "pass"), *, verdict=None, ids=None, explains=()) -> Entry:
+    def evaluation(
+        self, model, policy, verdicts=("pass", "pass"), *, verdict=None, ids=None, explains=(), on_record=True
+    ) -> Entry:
         planned = policy.body["plan"]
         checks = [{"id": id, "verdict": v} for id, v in zip(ids or planned, verdicts, strict=True)]
         body = {
@@ -156,7 +165,7 @@ class World:
             "policy": policy.ref.value(),
             "policy_digest": policy.body["digest"],
             "plan": {"ids": planned, "sha256": rules.plan_digest(planned)},
-            "data": [],
+            "data": [{"dataset": self.test_set().ref.value(), "sha256": "0" * 64, "rows": 1}] if on_record else [],
             "attempt": {"usecase": 1, "data": 1},
             "counts": {},
             "checks": checks,

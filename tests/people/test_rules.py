@@ -163,6 +163,12 @@ def test_a_decision_that_says_other_than_its_evaluation_is_found(world):
     assert any("says other than its evaluation" in problem for problem in world.problems(model))
 
 
+def test_an_evaluation_of_rows_that_nobody_recorded_is_no_ground(world):
+    model, policy, evaluation, decision = world.story(on_record=False)
+    world.approval(model, evaluation, decision, policy)
+    assert any("names no recorded test set" in problem for problem in world.problems(model))
+
+
 def test_a_recorded_promotion_is_judged_by_what_stood_before_it(world):
     model, policy, evaluation, decision = world.story()
     promotion = world.promotion(model, decision)
@@ -265,5 +271,5 @@ def test_an_unknown_model_is_named_with_those_there_are(world):
     world.story()
     with pytest.raises(NotFound, match="one of credit"):
         world.book.model("loan")
-    with pytest.raises(NotFound, match="credit@"):
+    with pytest.raises(NotFound, match="one of the versions"):
         world.book.model("credit", 7)

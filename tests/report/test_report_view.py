@@ -1,7 +1,9 @@
 """The view says what entries say: each fact with its entry, each absence with its reason, no verdict of its own."""
 
 import hashlib
+import itertools
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,7 +14,7 @@ from tallystick.canonical import encode, unb64
 from tallystick.errors import InvalidInput, NotFound
 from tallystick.people.book import Book
 from tallystick.records import Entry, absent
-from tallystick.report import charts, figures, view, words
+from tallystick.report import charts, figures, saying, view, words
 from tallystick.report.facts import CheckCard, Facts, Note, Table, cited, facts_of
 
 NAMES = ["promoted", "succeeded", "refused", "large", "hostile", "bare"]
@@ -43,7 +45,7 @@ def test_a_report_has_its_fourteen_sections_in_order_and_none_is_empty(sample, n
     sections = sample(name).sections
     assert [section.number for section in sections] == list(range(1, 15))
     assert [section.title for section in sections][:4] == [
-        "Opinion, scope, anchor",
+        "Verdict, scope, anchor",
         "Use case, owner, risk tier",
         "What changed since the last version",
         "Data",
@@ -539,3 +541,234 @@ def test_a_view_is_frozen(sample):
     with pytest.raises(AttributeError):
         found.title = "other"
     assert replace(found, title="other").title == "other"
+
+
+# --------------------------------------------------------------------------- what a new reader tripped over
+
+
+def with_code(story, **second):
+    """Two versions of one commit; the second with something beside it, and an evaluation of the second."""
+    shelf = story.Shelf()
+    refs, _ = story.refused_story(shelf)
+    code = next(entry for entry in shelf.entries if entry.kind == "commit")
+    again = shelf.add("commit", code.body | second)
+    run = story.run(shelf, [refs["train"], again, story.params(shelf), story.environment(shelf)])
+    model, digest = story.model(shelf, 2, run, refs["usecase"])
+    return shelf, refs | {"model": model, "digest": digest}
+
+
+def seen(story, shelf, version=2):
+    book = shelf.book()
+    return view.build(book, book.model("income-screening", version), **story.anchor_facts(book))
+
+
+@pytest.mark.parametrize(
+    ("beside", "told", "changed"),
+    [
+        ({"untracked": 4, "untracked_sha256": "a" * 64}, "no; 4 untracked files", "… with 4 untracked files, changed"),
+        (
+            {"dirty": True, "patch_sha256": "b" * 64, "untracked": 1, "untracked_sha256": "a" * 64},
+            "yes; 1 untracked file",
+            "… with uncommitted changes and 1 untracked file, changed",
+        ),
+        ({"dirty": True, "patch_sha256": "b" * 64}, "yes", "… with uncommitted changes, changed"),
+        ({"dirty": absent()}, "not recorded", "…, changed"),
+    ],
+)
+def test_what_lay_beside_the_commit_is_said_in_its_section_and_on_the_first_page(story, beside, told, changed):
+    found = seen(story, with_code(story, **beside)[0])
+    assert f"Uncommitted changes: {told} |" in section_text(found, 5)
+    assert any(note.text.startswith(f"Uncommitted changes: {told}.") for note in found.attention)
+    code = next(row for row in found.sections[2].blocks[0].rows if row.cells[0] == "Code")
+    assert code.cells[2].endswith(changed)
+
+
+@pytest.mark.parametrize("field", ["content_sha256", "patch_sha256", "untracked_sha256", "gitCommit"])
+def test_code_is_unchanged_only_if_all_of_its_digests_are(story, field):
+    rows = (
+        seen(story, with_code(story, **{field: "c" * (40 if field == "gitCommit" else 64)})[0])
+        .sections[2]
+        .blocks[0]
+        .rows
+    )
+    assert next(row.cells[2] for row in rows if row.cells[0] == "Code") != "unchanged"
+    rows = seen(story, with_code(story)[0]).sections[2].blocks[0].rows
+    assert next(row.cells[2] for row in rows if row.cells[0] == "Code") == "unchanged"
+
+
+def test_a_clean_tree_is_no_open_point(sample):
+    assert not any("Uncommitted" in note.text for note in sample("promoted").attention)
+
+
+def test_a_long_value_that_differs_only_beyond_what_is_printed_counts_as_changed(story):
+    shelf = story.Shelf()
+    refs, _ = story.refused_story(shelf)
+    for version, end in ((2, "a"), (3, "b")):
+        story.candidate(shelf, refs, version, grid="x" * 200 + end)
+    assert "Parameter grid: " in section_text(seen(story, shelf, 3), 3)
+    assert "…, changed" in section_text(seen(story, shelf, 3), 3)
+
+
+def test_parameters_and_packages_are_counted_the_same_everywhere(story):
+    shelf, refs = with_code(story)
+    story.candidate(shelf, refs, 3, **{"class": "other.Model"})
+    found = seen(story, shelf, 3)
+    table = next(b for b in found.sections[4].blocks if isinstance(b, Table) and b.title == "Parameters")
+    assert len(table.rows) == 6
+    assert "Version 3: 6 parameters, listed in section 5" in section_text(found, 3)
+    assert "6 parameters" in next(p for p in pictures(found) if p.kind == "lineage").description
+    assert "Environment: Version 2: 2 packages" in section_text(found, 3)
+    assert "Packages: 2 packages" in section_text(found, 5)
+
+
+def test_entries_that_are_covered_and_not_printed_are_counted_and_named(sample, books):
+    found = sample("promoted")
+    covered = {entry.seq for entry in books["promoted"]()[0].entries}
+    others = sorted(covered - {row.entries[0] for row in found.entries})
+    listed = ", ".join(map(str, others))
+    assert others
+    assert (
+        f"Of these, printed here: {len(found.entries)}, listed in the annex; {len(others)} about other things: {listed}"
+        in section_text(found, 1)
+    )
+
+
+def test_of_many_entries_that_are_not_printed_twelve_are_named(story):
+    shelf = story.Shelf()
+    story.refused_story(shelf)
+    others = [story.dataset(shelf, f"other-{i}", "training", 5)["seq"] for i in range(15)]
+    found = seen(story, shelf, 1)
+    printed = {row.entries[0] for row in found.entries}
+    named = [seq for seq in range(len(shelf.entries)) if seq not in printed]
+    assert set(others) <= set(named)
+    more = len(named) - 12
+    assert f"about other things: {', '.join(map(str, named[:12]))} and {more} more |" in section_text(found, 1)
+
+
+def test_a_policy_without_an_author_is_an_open_point(story):
+    shelf, refs = with_code(story)
+    assert not any("Policy author" in note.text for note in seen(story, shelf, 1).attention)
+    refs["policy"] = story.policy(shelf, version="2.0.0", id="other", author=absent())
+    story.evaluation(shelf, refs, story.checks_of(fair=True), "warn")
+    said = [note.text for note in seen(story, shelf).attention]
+    assert "Policy author: not recorded: nobody but the publisher stands for it." in said
+
+
+@pytest.mark.parametrize("data", [[{"dataset": absent("no test set was named"), "rows": 9}], [], absent()])
+def test_an_evaluation_on_data_that_nobody_recorded_is_said_in_strong_words(story, data):
+    shelf, refs = with_code(story)
+    story.evaluation(shelf, refs, story.checks_of(fair=True), "warn", data=data)
+    note = next(note for note in seen(story, shelf).attention if note.text.startswith("Test set: not recorded."))
+    assert note.tone == "bad"
+    assert not any(n.text.startswith("Test set") for n in seen(story, shelf, 1).attention)
+
+
+def test_the_worst_fairness_check_comes_first_under_a_name_that_is_not_cut(story):
+    shelf, refs = with_code(story)
+    names = ("demographic_parity_ratio", "equalized_odds_difference")
+    checks = [
+        story.check(f"bias.income/sex/{name}", "bias.income", "bias", verdict, 0.25)
+        for name, verdict in zip(names, ("pass", "warn"), strict=True)
+    ]
+    story.evaluation(shelf, refs, checks, "warn")
+    fairness = next(fact.text for fact in seen(story, shelf).summary if fact.label == "Fairness")
+    told = "sex: equalized odds difference 0.25 (warn); sex: demographic parity ratio 0.25 (pass)"
+    assert fairness == told
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_basis_stands_beside_an_absence(sample, name):
+    assert all(fact.basis is None for fact in facts(sample(name)) if fact.missing)
+
+
+@pytest.mark.parametrize(
+    ("id", "value", "n", "told"),
+    [
+        ("s/rows", 16281, 16281, "16,281 rows"),
+        ("s/age.nullable", 0, 16281, "0 rows miss it"),
+        ("s/age.nullable", 12 / 16281, 16281, "0.0007371: 12 rows miss it"),
+        ("s/age.nullable", 1 / 16281, 16281, "6.142e-05: 1 row misses it"),
+        ("s/age.present", 1.0, 200, "1: 200 rows miss it"),
+        ("s/age.nullable", 0.1234, 10, "0.1234"),
+        ("s/age.nullable", 0.5, None, "0.5"),
+    ],
+)
+def test_the_value_of_a_schema_check_says_what_it_counts(story, id, value, n, told):
+    assert saying.value_of(story.check(id, "s", "schema", "pass", value, n=n)) == told
+
+
+# --------------------------------------------------------------------------- lines of the lineage
+
+
+def joined(drawn):
+    """Pairs of boxes that a line joins, found from the drawing: where a path begins and where it ends."""
+    pairs = set()
+    for path in drawn.arrows:
+        numbers = [float(n) for n in re.findall(r"-?[0-9.]+", path)]
+        turns = re.findall(r"[MHV]", path)
+        x1, y1, rest = numbers[0], numbers[1], numbers[2:]
+        x2, y2 = x1, y1
+        for turn, to in zip(turns[1:], rest, strict=True):
+            x2, y2 = (to, y2) if turn == "H" else (x2, to)
+        start = next(b for b in drawn.boxes if b.x <= x1 <= b.x + 118 and b.y <= y1 <= b.y + 46)
+        end = next(b for b in drawn.boxes if b.x <= x2 + 4 <= b.x + 118 and b.y <= y2 + 4 <= b.y + 46)
+        pairs.add((start.node.id, end.node.id))
+    return pairs
+
+
+def test_data_that_training_and_evaluation_used_is_drawn_as_an_input_of_each(story):
+    shelf = story.Shelf()
+    refs, _ = story.refused_story(shelf)
+    both = story.run(shelf, [refs["train"], refs["test"], story.commit(shelf, "b"), story.params(shelf)])
+    model, digest = story.model(shelf, 2, both, refs["usecase"])
+    story.evaluation(shelf, refs | {"model": model, "digest": digest}, story.checks_of(fair=True), "warn")
+    drawn = next(p for p in pictures(seen(story, shelf)) if p.kind == "lineage")
+    run, last = both["seq"], shelf.entries[-1].seq
+    into = {a for a, b in joined(drawn) if b == f"e{run}"}
+    assert into == {f"e{ref['seq']}" for ref in shelf.entries[run].body["inputs"]}
+    used = {a for a, b in joined(drawn) if b == f"e{last}"}
+    assert used == {f"e{model['seq']}", f"used-e{refs['policy']['seq']}", f"used-e{refs['test']['seq']}"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lines_into_the_run_and_lines_into_the_evaluation_share_nothing(sample, name):
+    drawn = next(p for p in pictures(sample(name)) if p.kind == "lineage")
+    spans = {}
+    for path in drawn.arrows:
+        upright = re.fullmatch(r"M\d+ (\d+)H(\d+)V(\d+)H(\d+)", path)
+        if upright:
+            y1, x, y2, end = map(int, upright.groups())
+            low, high = spans.get((x, end, y2), (y1, y1))
+            spans[x, end, y2] = (min(low, y1, y2), max(high, y1, y2))
+    found = sorted((x, span) for (x, _, _), span in spans.items())
+    for (x, (_, high)), (other, (low, _)) in itertools.pairwise(found):
+        assert x != other or high < low
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_step_of_a_lineage_stands_without_a_line(sample, name):
+    drawn = next(p for p in pictures(sample(name)) if p.kind == "lineage")
+    touched = {node for pair in joined(drawn) for node in pair}
+    assert touched == {box.node.id for box in drawn.boxes}
+
+
+def test_datasets_beyond_the_first_few_are_one_step_that_says_how_many(story):
+    shelf = story.Shelf()
+    refs, _ = story.refused_story(shelf)
+    many = [story.dataset(shelf, f"part-{i}", "training", 5) for i in range(7)]
+    story.model(shelf, 2, story.run(shelf, many), refs["usecase"])
+    drawn = next(p for p in pictures(seen(story, shelf)) if p.kind == "lineage")
+    assert "3 more" in [box.node.name for box in drawn.boxes]
+
+
+def test_an_approval_of_an_earlier_decision_is_not_joined_to_the_newest(story):
+    shelf = story.Shelf()
+    refs, first = story.refused_story(shelf)
+    old = story.decision(shelf, refs, first, "pass", {})
+    approved = story.approval(shelf, refs, old, "approved")
+    story.promotion(shelf, refs, old, [approved])
+    again = story.evaluation(shelf, refs, story.checks_of(fair=True), "warn", attempt=2)
+    new = story.decision(shelf, refs, again, "warn", {})
+    drawn = next(p for p in pictures(seen(story, shelf, 1)) if p.kind == "lineage")
+    assert (f"e{new['seq']}", f"e{approved['seq']}") not in joined(drawn)
+    assert (f"e{approved['seq']}", f"e{approved['seq'] + 1}") in joined(drawn)

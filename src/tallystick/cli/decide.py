@@ -11,6 +11,8 @@ from tallystick.errors import UsageError
 
 if TYPE_CHECKING:
     from tallystick.canonical import Value
+    from tallystick.people.book import Book
+    from tallystick.records import Entry
 
 __all__ = ["approve", "promote"]
 
@@ -33,6 +35,8 @@ def approve(
     """
     from tallystick.workflow import decide
 
+    if not rationale.strip():
+        raise UsageError("a decision needs a reason", expected="--rationale TEXT, which stands in the report")
     with front.desk(writing=True) as desk:
         done = decide.approve(
             desk,
@@ -46,7 +50,33 @@ def approve(
         )
         name = done.entry.subject[0]["name"]
         line = f"{name} {done.entry.body['verdict']} for {stage} by {done.entry.actor}, entry {done.seq}"
-        front.print({"entry": done.seq, "verdict": done.entry.body["verdict"]}, [line])
+        seen = _seen(desk.book(), done.entry)
+        value = {"entry": done.seq, "verdict": done.entry.body["verdict"], "seen": seen}
+        front.print(value, [line, "what was decided about:", *[f"  {text}" for text in seen]])
+
+
+def _seen(book: Book, approval: Entry) -> list[str]:
+    """What the approver put their name to, in a few lines."""
+    from tallystick.people import rules
+
+    decision = book.get(approval.body["decision"])
+    evaluation = book.get(decision.body["evaluation"])
+    data = evaluation.body["data"][0]
+    test_set = book.find(data["dataset"])
+    named = f"{test_set.body['name']}@{test_set.body['version']}" if test_set is not None else "no recorded test set"
+    attempt = evaluation.body["attempt"]
+    lines = [
+        f"verdict {evaluation.body['verdict']} in entry {evaluation.seq}, on {data['rows']:,} rows of {named}",
+        f"recorded evaluation {attempt['usecase']} of this use case, look {attempt['data']} at this test set",
+    ]
+    checks = book.field(evaluation, "checks") or []
+    lines += [f"{check['verdict']}: {check['id']}: {check['reason']}" for check in checks if check["verdict"] != "pass"]
+    failed = rules.earlier_failures(book, evaluation)
+    told = {line["evaluation"]["seq"]: line["text"] for line in evaluation.body.get("earlier_explained", [])}
+    lines += [
+        f"earlier, entry {e.seq}: {e.body['verdict']}; said of it: {told.get(e.seq, 'nothing yet')}" for e in failed
+    ]
+    return lines
 
 
 def _named(front: Front) -> str:

@@ -14,14 +14,26 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from tallystick.errors import UsageError
+from tallystick.errors import NotFound, Refused, UsageError
 from tallystick.settings import Settings, load
 
 if TYPE_CHECKING:
     from tallystick.canonical import Value
     from tallystick.workflow.desk import Desk
 
-__all__ = ["Front", "acting", "bar", "columns", "front", "model_version", "pairs", "progress", "when", "wrapped"]
+__all__ = [
+    "Front",
+    "acting",
+    "bar",
+    "check_output",
+    "columns",
+    "front",
+    "model_version",
+    "pairs",
+    "progress",
+    "when",
+    "wrapped",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,7 +44,8 @@ class Front:
     """One invocation: its settings, who acts, where a passphrase is."""
 
     settings: Settings
-    passphrase_file: Path | None
+    passphrase_files: Mapping[str, Path]
+    """By label of the key; under the empty label, for every key that has none of its own."""
 
     @property
     def ledger(self) -> Path:
@@ -51,11 +64,12 @@ class Front:
         return Desk.open(self.ledger, keys=self.settings.keys, writing=writing, passphrase=self.passphrase)
 
     def passphrase(self, path: Path) -> bytes | None:
-        """From the file named, else from the person at the terminal, else none."""
-        if self.passphrase_file is not None:
+        """From the file named for this key, or for all; else from the person at the terminal, else none."""
+        file = self.passphrase_files.get(path.stem) or self.passphrase_files.get("")
+        if file is not None:
             from tallystick.signing import read_passphrase
 
-            return read_passphrase(self.passphrase_file)
+            return read_passphrase(file)
         if sys.stdin.isatty():
             answer: str = click.prompt(f"Passphrase of {path.name}", hide_input=True, err=True)
             return answer.encode()
@@ -80,7 +94,11 @@ _OPTIONS = (
     click.option("--keys", metavar="FOLDER", help="The folder of keys; else beside the ledger."),
     click.option("--format", "form", type=click.Choice(["table", "json"]), help="How to print."),
     click.option(
-        "--passphrase-file", type=click.Path(path_type=Path), help="A file whose first line unlocks the keys."
+        "--passphrase-file",
+        "passphrase_files",
+        multiple=True,
+        metavar="[LABEL=]FILE",
+        help="A file whose first line unlocks the keys, or only that of LABEL; repeatable.",
     ),
 )
 
@@ -94,17 +112,22 @@ def front(body: Callable[..., R]) -> Callable[..., R]:
         ledger: str | None,
         keys: str | None,
         form: str | None,
-        passphrase_file: Path | None,
+        passphrase_files: tuple[str, ...],
         actor: str | None = None,
         **rest: Any,
     ) -> R:
         flags = {"ledger": ledger, "keys": keys, "format": form, "as": actor}
         settings = load(environ=os.environ, start=Path.cwd(), flags=flags)
-        return body(Front(settings, passphrase_file), *args, **rest)
+        return body(Front(settings, dict(map(_labelled, passphrase_files))), *args, **rest)
 
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def _labelled(text: str) -> tuple[str, Path]:
+    label, equals, file = text.partition("=")
+    return (label, Path(file)) if equals else ("", Path(text))
 
 
 acting = click.option(
@@ -123,6 +146,23 @@ def model_version(text: str) -> tuple[str, int | None]:
     return name, int(version)
 
 
+def check_output(*paths: Path, force: bool = True) -> None:
+    """Ask before any work whether files can be written there: a result must not be recorded and then lost.
+
+    Raises:
+        Refused: a file is there, and overwriting was not asked for.
+        NotFound: the folder is not there, or cannot be written to.
+    """
+    for path in paths:
+        if path.exists() and not force:
+            raise Refused("file is there already", where=str(path), remedy="Choose another name, or add --force.")
+        folder = path.parent
+        if path.is_dir() or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+            raise NotFound(
+                "file cannot be written", where=str(path), expected="a folder that is there and can be written to"
+            )
+
+
 def columns(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:
     """Rows as aligned lines; the last column is not padded."""
     if not rows:
@@ -137,10 +177,12 @@ def pairs(facts: Mapping[str, str]) -> list[str]:
 
 
 def wrapped(text: str, indent: str) -> list[str]:
-    """A sentence as lines of up to 108 characters, those after the first indented further."""
+    """A sentence as lines that the terminal holds, up to 108 characters; those after the first are indented further."""
+    import shutil
     import textwrap
 
-    return textwrap.wrap(text, width=108, initial_indent=indent, subsequent_indent=indent + "  ")
+    width = max(60, min(108, shutil.get_terminal_size((110, 24)).columns - 2))
+    return textwrap.wrap(text, width=width, initial_indent=indent, subsequent_indent=indent + "  ")
 
 
 def when(recorded_at: str) -> str:

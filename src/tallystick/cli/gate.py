@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.front import Front, acting, columns, front, model_version, progress, wrapped
+from tallystick.cli.front import Front, acting, check_output, columns, front, model_version, progress, wrapped
 
 if TYPE_CHECKING:
     from tallystick.workflow.evaluate import Evaluated
@@ -53,6 +53,9 @@ def run(
 
     from tallystick.workflow import evaluate
 
+    if output is not None:
+        check_output(output)
+        output.unlink(missing_ok=True)  # what an earlier run found must not pass for what this one did
     with front.desk(writing=True) as desk:
         found = evaluate.evaluate(
             desk,
@@ -126,6 +129,10 @@ def _limits(threshold: Mapping[str, object]) -> str:
 def _looks(found: Evaluated) -> list[str]:
     attempt = found.evaluation.body["attempt"]
     lines = []
+    if "absent" in found.evaluation.body["data"][0]["dataset"]:
+        lines.append(
+            "note: no recorded test set was named (--dataset): this is no ground for an approval or a promotion"
+        )
     if attempt["data"] > 1:
         lines.append(f"note: this is recorded look number {attempt['data']} at this test set")
     if found.earlier:

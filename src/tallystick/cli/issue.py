@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.front import Front, front, model_version, pairs, progress
-from tallystick.errors import Refused
+from tallystick.cli.front import Front, check_output, front, model_version, pairs, progress
 
 __all__ = ["pack", "report"]
 
@@ -27,33 +26,24 @@ def report(front: Front, model: str, output: Path, as_of: str | None, anchor: Pa
     from tallystick.workflow import issue
 
     html, receipt = output.with_suffix(".html"), output.with_name(output.name + ".tlog-proof")
-    _refuse_to_overwrite([output, html, receipt], force=force)
+    check_output(output, html, receipt, force=force)
     with front.desk(writing=True) as desk:
-        done = issue.report(
-            desk,
-            model_version(model),
-            as_of=None if as_of is None else moment(as_of),
-            anchor=anchor,
-            progress=progress,
-        )
+        progress("reading the books")
+        drawn = issue.draw(desk, model_version(model), as_of=None if as_of is None else moment(as_of), anchor=anchor)
+        html.write_text(issue.page(drawn), encoding="utf-8")  # without Pango, the page is there and the PDF is not
+        progress("writing and sealing the PDF")
+        done = issue.seal(desk, drawn)
     output.write_bytes(done.pdf)
-    html.write_text(done.html, encoding="utf-8")
     receipt.write_bytes(done.receipt)
     facts = {
         "report": f"{output} ({len(done.pdf):,} bytes, sealed)",
         "page": str(html),
         "receipt": str(receipt),
         "issued": f"entry {done.entry.seq}",
-        "un-anchored": f"{done.un_anchored} entries that no checkpoint kept elsewhere covers",
+        "un-anchored": f"{drawn.un_anchored} entries that no checkpoint kept elsewhere covers",
     }
     value = {"report": str(output), "html": str(html), "receipt": str(receipt), "entry": done.entry.seq}
-    front.print({**value, "un_anchored": done.un_anchored}, pairs(facts))
-
-
-def _refuse_to_overwrite(paths: list[Path], *, force: bool) -> None:
-    there = [str(path) for path in paths if path.exists()]
-    if there and not force:
-        raise Refused("file is there already", where=there[0], remedy="Choose another name, or add --force.")
+    front.print({**value, "un_anchored": drawn.un_anchored}, pairs(facts))
 
 
 @click.command()
@@ -66,7 +56,7 @@ def pack(front: Front, model: str, output: Path, everything: bool, force: bool) 
     """Write the evidence pack of MODEL[@VERSION]: entries, proofs, policies, keys, report and a signed manifest."""
     from tallystick.workflow import issue
 
-    _refuse_to_overwrite([output], force=force)
+    check_output(output, force=force)
     with front.desk(writing=True) as desk:
         done = issue.pack(desk, model_version(model), everything=everything)
     output.write_bytes(done.data)

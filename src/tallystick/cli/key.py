@@ -14,7 +14,7 @@ __all__ = ["key"]
 
 @click.group()
 def key() -> None:
-    """Make and list people's keys."""
+    """Make and list people's keys (new, list)."""
 
 
 @key.command("new")
@@ -53,7 +53,13 @@ def new(
             "key file": str(desk.keys / f"{label}.pem"),
             "fingerprint": str(body["fingerprint"]),
         }
-        front.print({"entry": done.seq, **{k: body[k] for k in ("actor", "roles", "fingerprint")}}, pairs(facts))
+        first = "steward" in body["roles"] and "steward" not in roles
+        notes = (
+            ["", "The first person is a steward too: they sign for everybody who is registered later."] if first else []
+        )
+        front.print(
+            {"entry": done.seq, **{k: body[k] for k in ("actor", "roles", "fingerprint")}}, [*pairs(facts), *notes]
+        )
 
 
 @key.command("list")

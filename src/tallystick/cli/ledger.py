@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.front import Front, front, progress
+from tallystick.cli.front import Front, check_output, front, progress
 
 if TYPE_CHECKING:
     from tallystick.workflow.health import Examined
@@ -22,12 +22,15 @@ def ledger() -> None:
 
 @ledger.command()
 @click.option("-o", "output", type=click.Path(path_type=Path), help="Write it to this file.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 @front
-def checkpoint(front: Front, output: Path | None) -> None:
+def checkpoint(front: Front, output: Path | None, force: bool) -> None:
     """Print the newest signed checkpoint. Keep copies where the ledger's keepers cannot change them.
 
     Whoever holds an earlier checkpoint can see whether the ledger was rewritten since, even with the real key.
     """
+    if output is not None:
+        check_output(output, force=force)
     with front.desk(writing=False) as desk:
         note = desk.ledger.latest_checkpoint()
     if output is not None:
@@ -65,7 +68,8 @@ def fsck(front: Front, anchor: Path | None, key: str | None) -> int:
 
 def _summary(found: Examined) -> list[str]:
     if found.problems:
-        return [f"NOT SOUND: {len(found.problems)} problems in {found.entries} entries; the first is named first"]
+        many = "1 problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
+        return [f"NOT SOUND: {many} in {found.entries} entries; the first is named first"]
     if found.anchored is None:
         tail = "compared with no checkpoint from elsewhere: a rewrite with the real key would not be seen (--anchor)"
     else:

@@ -10,6 +10,7 @@ import click
 
 from tallystick.cli.front import Front, columns, front, model_version, pairs, when
 from tallystick.errors import UsageError
+from tallystick.records import KINDS
 
 if TYPE_CHECKING:
     from tallystick.canonical import Value
@@ -33,9 +34,12 @@ def _told(entry: Entry) -> str:
         case "model":
             return f"{body['name']}@{body['version']} {str(body['digest'])[:12]}"
         case "dataset":
-            return f"{body['name']}@{body['version']}, {body['rows']} rows"
+            rows = body["rows"]
+            return f"{body['name']}@{body['version']}" + (f", {rows:,} rows" if isinstance(rows, int) else "")
         case "commit":
-            return f"{str(body['gitCommit'])[:12]}{', dirty' if body['dirty'] is True else ''}"
+            untracked = body.get("untracked")
+            more = f", {untracked} untracked" if isinstance(untracked, int) and untracked else ""
+            return f"{str(body['gitCommit'])[:12]}{', dirty' if body['dirty'] is True else ''}{more}"
         case "run":
             return f"{body['name']} {body['status']}"
         case "metric":
@@ -56,11 +60,15 @@ def _told(entry: Entry) -> str:
             return _short(next((body[k] for k in ("name", "origin", "title", "digest") if k in body), ""))
 
 
+_WIDE = 64
+"""Characters; a digest stands whole, to be compared."""
+
+
 def _short(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+    return text if len(text) <= _WIDE else text[: _WIDE - 1] + "…"
 
 
 @click.command()
@@ -69,6 +77,8 @@ def _short(value: Value) -> str:
 @front
 def log(front: Front, kind: str | None, count: int | None) -> None:
     """List entries: index, time recorded, kind, actor, and what it says."""
+    if kind is not None and kind not in KINDS:
+        raise UsageError("no such kind of entry", got=kind, expected="one of " + ", ".join(sorted(KINDS)))
     with front.desk(writing=False) as desk:
         entries = list(desk.ledger.entries(kind=None if kind is None else (kind,)))
         chosen = entries[-count:] if count else entries

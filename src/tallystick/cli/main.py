@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "log": ("look:log", "List entries."),
     "show": ("look:show", "Show one entry, or the newest about a name."),
     "history": ("look:history", "Show which version of a model was in a stage when."),
-    "policy": ("policy:policy", "Check, explain, publish and list policies."),
+    "policy": ("policy:policy", "Check, publish, list and show policies."),
     "gate": ("gate:gate", "Run the gates of a policy over a model's predictions."),
     "approve": ("decide:approve", "Approve, or refuse, a decision with your own key."),
     "promote": ("decide:promote", "Promote a model version to a stage, if every rule holds."),
@@ -91,7 +91,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        click.echo(f"tallystick: {_one_line(error)}", err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
@@ -107,6 +107,13 @@ def run(argv: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         click.echo("tallystick: unforeseen error; nothing was decided. Please report the lines above.", err=True)
         return 3
+
+
+def _one_line(error: click.ClickException) -> str:
+    """What was put wrongly, and where to read how to put it."""
+    said = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return said + (f" Try: {context.command_path} --help" if context is not None else "")
 
 
 def _say(error: TallystickError) -> None:

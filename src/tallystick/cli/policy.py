@@ -73,8 +73,14 @@ def publish(front: Front, file: Path, author: str | None) -> None:
         line = f"policy {body['id']} {body['version']} {state} entry {done.seq}, {len(body['plan'])} checks planned"
         front.print(
             {"entry": done.seq, "id": body["id"], "version": body["version"], "digest": body["digest"]},
-            [line],
+            [line, *_unauthored(done.entry)],
         )
+
+
+def _unauthored(entry: Entry) -> list[str]:
+    if isinstance(entry.body["author"], str):
+        return []
+    return ["note: no author is named (--author LABEL): nobody but the publisher stands for it, and reports say so"]
 
 
 @policy.command("list")

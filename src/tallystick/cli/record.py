@@ -100,7 +100,8 @@ def dataset(
             key=idempotency,
         )
     body = done.entry.body
-    _said(front, done, f"dataset {body['name']}@{body['version']} ({body['rows']} rows)")
+    rows = f" ({body['rows']:,} rows)" if isinstance(body["rows"], int) else ""
+    _said(front, done, f"dataset {body['name']}@{body['version']}{rows}")
 
 
 @record.command()
@@ -114,8 +115,10 @@ def commit(front: Front, folder: Path, idempotency: str | None) -> None:
 
     with front.desk(writing=True) as desk:
         done = verbs.commit(desk, folder, actor=desk.actor(front.actor), key=idempotency)
-        dirty = ", with uncommitted changes" if done.entry.body["dirty"] else ""
-        _said(front, done, f"commit {str(done.entry.body['gitCommit'])[:12]}{dirty}")
+        body = done.entry.body
+        dirty = ", with uncommitted changes" if body["dirty"] else ""
+        untracked = f", with {body['untracked']} untracked files" if body.get("untracked") else ""
+        _said(front, done, f"commit {str(body['gitCommit'])[:12]}{dirty}{untracked}")
 
 
 @record.command()

@@ -22,7 +22,9 @@ def init(front: Front, name: str, protect: bool) -> None:
 
     secret = front.passphrase(front.settings.keys / "ledger.pem") if protect else None
     if protect and not secret:
-        raise UsageError("no passphrase to protect the keys with", remedy="Add --passphrase-file FILE.")
+        raise UsageError(
+            "no passphrase to protect the keys with", remedy="Add --passphrase-file FILE, or use a terminal."
+        )
     ledger = setup.init(front.ledger, name=name, keys=front.settings.keys, passphrase=secret)
     key = str(ledger.key)
     vkey = front.ledger.parent / "ledger.vkey"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.front import columns
+from tallystick.cli.front import columns, wrapped
 
 if TYPE_CHECKING:
     from tallystick.proof.verify import Verdict
@@ -20,7 +20,7 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("file", type=_FILE)
 @click.option(
-    "--key", metavar="KEY|FILE", help="The ledger's public key, or a file of such keys: your trust, not ours."
+    "--key", metavar="KEY|FILE", help="The ledger's public key, or a file of keys, from a source that you trust."
 )
 @click.option("--trust", type=_FILE, help="A file of public keys that you trust, one a line.")
 @click.option("--receipt", type=_FILE, help="The receipt of a report; else FILE.tlog-proof beside it.")
@@ -54,11 +54,11 @@ def _lines(verdict: Verdict) -> list[str]:
         f"key           {verdict.key.name}",
         f"fingerprint   {verdict.key.public.fingerprint}",
         "",
-        *columns(rows),
+        *[line for row in columns(rows) for line in wrapped(row, "")],
         "",
         f"integrity     {verdict.integrity}",
         f"completeness  {verdict.completeness}",
         "",
         "Not proven by this:",
-        *[f"  - {line}" for line in verdict.not_proven],
+        *[line for text in verdict.not_proven for line in wrapped(f"- {text}", "  ")],
     ]

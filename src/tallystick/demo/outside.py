@@ -46,6 +46,9 @@ def _checkpoint(ledger: Path) -> None:
 
 
 def _seal(pdf: Path) -> None:
+    if not pdf.exists():
+        _say("no PDF was written: its signature is left out")
+        return
     if shutil.which("pdfsig") is None:
         _say("pdfsig (poppler-utils) is not here: left out")
         return

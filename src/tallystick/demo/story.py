@@ -90,7 +90,7 @@ def tell(folder: Path) -> None:
         _evidence()
         _chapter(9, "Programs that nobody here wrote confirm the signatures")
         outside.confirm(Path(".tallystick"), Path("audit.pdf"))
-        _chapter(10, "Two forgeries of copies of the ledger, and what catches each")
+        _chapter(10, "Three forgeries of copies of the ledger, and what catches each")
         _forge()
     _ending(folder, time.monotonic() - began)
 
@@ -149,11 +149,22 @@ def _decide() -> None:
 
 
 def _evidence() -> None:
-    _tallystick("report credit@2 -o audit.pdf --anchor kept-by-auditor.checkpoint")
+    report = "report credit@2 -o audit.pdf --anchor kept-by-auditor.checkpoint"
+    _tallystick(report, expect=0 if _pdf_can_be_written() else 3)
     _tallystick("pack credit@2 -o evidence.zip")
     _tallystick("verify evidence.zip --key .tallystick/ledger.vkey --anchor kept-by-auditor.checkpoint")
-    _tallystick("verify audit.pdf --key .tallystick/ledger.vkey")
+    if Path("audit.pdf").exists():
+        _tallystick("verify audit.pdf --key .tallystick/ledger.vkey")
     _tallystick("verify evidence.zip", expect=3)
+
+
+def _pdf_can_be_written() -> bool:
+    """Without Pango everything but the PDF works, and the story goes on without it."""
+    try:
+        import weasyprint  # noqa: F401 - the import itself is the question
+    except OSError:
+        return False
+    return True
 
 
 def _forge() -> None:
@@ -208,7 +219,8 @@ def _ending(folder: Path, seconds: float) -> None:
         "policies/starter.yaml": "the policy, to be read aloud",
     }
     for name, about in lines.items():
-        _print(f"  {folder / name}\n      {about}")
+        if (folder / name).exists():
+            _print(f"  {folder / name}\n      {about}")
     _print(f"\nDone in {seconds:.0f} s: the first candidate was refused, the second approved, promoted and proven.")
 
 

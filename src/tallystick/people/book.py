@@ -87,7 +87,7 @@ class Book:
             if entry.body.get("version") == version:
                 return entry
         known = ", ".join(str(entry.body.get("version")) for entry in versions[-8:])
-        raise NotFound("no such model version", got=f"{name}@{version}", expected=f"one of {name}@{{{known}}}")
+        raise NotFound("no such model version", got=f"{name}@{version}", expected=f"one of the versions {known}")
 
     def referring(self, target: Entry, *kinds: str) -> list[Entry]:
         """Entries (of these kinds, or any) that name the target in body or `supersedes`."""

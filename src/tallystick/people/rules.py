@@ -206,6 +206,8 @@ def decision_problems(book: Book, model: Entry, found: Standing) -> list[str]:
     problems = evaluation_problems(book, evaluation)
     if not _is_green(evaluation):
         problems.append(f"the newest evaluation under {name}, entry {evaluation.seq}, says {verdict}")
+    if not _test_set_named(book, evaluation):
+        problems.append(f"evaluation in entry {evaluation.seq} names no recorded test set: rows may have been left out")
     if decision.body.get("verdict") != verdict:
         problems.append(f"decision in entry {decision.seq} says other than its evaluation in entry {evaluation.seq}")
     if (decision.body.get("verificationResult") == "PASSED") != _is_green(evaluation):
@@ -213,6 +215,13 @@ def decision_problems(book: Book, model: Entry, found: Standing) -> list[str]:
     if not _names(decision, "model", model):
         problems.append(f"decision in entry {decision.seq} speaks of another model")
     return problems + _summary_problems(found.policy, evaluation, decision)
+
+
+def _test_set_named(book: Book, evaluation: Entry) -> bool:
+    """Whether what was scored is a dataset on the books: else nobody counts the looks at it, nor misses its rows."""
+    lines = [line for line in _list(book, evaluation, "data") if isinstance(line, Mapping)]
+    named = [book.find(line.get("dataset")) for line in lines]
+    return bool(named) and all(entry is not None and entry.kind == "dataset" for entry in named)
 
 
 def _summary_problems(policy: Entry, evaluation: Entry, decision: Entry) -> list[str]:

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -205,7 +205,16 @@ def _problem(detail: dict[str, Any], value: canonical.Value) -> _Problem:
         return _unknown_type(path, value)
     if kind == "literal_error":
         return _unknown_word(path, value, detail["ctx"]["expected"])
-    return _Problem(path, f"{_dotted(path)}: {_plain(detail['msg'])}")
+    hint = _SPELLED.get(str(path[-1])) if kind == "string_type" and path else None
+    return _Problem(path, f"{_dotted(path)}: {hint or _plain(detail['msg'])}")
+
+
+_SPELLED: Final = {
+    "version": "write it as three numbers, such as 1.0.0",
+    "fail_if": 'write a comparison in quotes, such as "< 0.65"',
+    "warn_if": 'write a comparison in quotes, such as "< 0.65"',
+}
+"""What to write where YAML made a number of something else."""
 
 
 def _keys(keys: tuple[str, ...]) -> Iterator[str | int]:

@@ -37,7 +37,7 @@ By hand, in an empty folder after "unzip <this file>":
      (printf 'DSSEv1 {type_length} {type} %d ' "$(wc -c < payload)"; cat payload) > payload.pae
      openssl pkeyutl -verify -pubin -inkey {pem} -rawin -in payload.pae -sigfile payload.sig
 
-2. Every file is the one that the manifest lists, and there are no others.
+2. Every file is the one that the manifest lists, and there are no others (jq, diff, unzip and sha256sum are needed).
      jq -r '.members[] | .sha256 + "  " + .name' payload | sha256sum -c
      diff <(unzip -Z1 <this file> | tail -n +2) <(jq -r '.members[].name' payload)
 

@@ -171,9 +171,16 @@ def _same(what: str, got: Value, expected: Value, where: str) -> None:
         raise Tampered(
             f"statement has another {what} than its entry",
             where=where,
-            expected=str(expected)[:120],
-            got=str(got)[:120],
+            expected=_told(expected),
+            got=_told(got),
         )
+
+
+def _told(value: Value) -> str:
+    """A digest by itself, anything else as JSON."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        return _told(next(iter(value.values())))
+    return (value if isinstance(value, str) else encode(value).decode())[:120]
 
 
 def _binding(statement: Value) -> Mapping[str, Value]:

@@ -147,7 +147,7 @@ def compare_anchor(
         grew = root(leaves[: anchor.size]) == anchor.root
         return _grown(grew, f"{'begins' if grew else 'does not begin'} with the tree from elsewhere ({sizes})")
     if anchor.size not in proofs:
-        return Check("anchor", "unknown", f"no consistency proof between the two is at hand ({sizes})")
+        return Check("anchor", "unknown", f"nothing here links the two: verify the evidence pack with it ({sizes})")
     try:
         verify_consistency(anchor.size, checkpoint.size, proofs[anchor.size], anchor.root, checkpoint.root)
     except NotVerified as error:

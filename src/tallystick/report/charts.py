@@ -29,6 +29,7 @@ __all__ = [
     "groups",
     "limit",
     "lineage",
+    "own_part",
     "strip",
     "thresholds",
 ]
@@ -135,7 +136,7 @@ def _line(check: Mapping[str, Value], y: int, gate: str) -> Line:
     marks = _marks(fail, warn, place)
     return Line(
         y=y,
-        label=words.shortened(_own_part(str(check.get("id")), gate), 32),
+        label=words.shortened(own_part(str(check.get("id")), gate), 32),
         verdict=words.shortened(str(check.get("verdict")), 16),
         value=words.number(value, *(item.at for item in (fail, warn) if item)),
         at=place(value),
@@ -147,8 +148,8 @@ def _line(check: Mapping[str, Value], y: int, gate: str) -> Line:
     )
 
 
-def _own_part(id: str, gate: str) -> str:
-    """A check's id without the gate's, which stands above the picture."""
+def own_part(id: str, gate: str) -> str:
+    """A check's id without the gate's, for where the gate is known."""
     rest = id.removeprefix(gate)
     return rest[1:] if rest != id and rest[:1] in ("/", ".") else id
 
@@ -321,7 +322,7 @@ class Node:
     name: str
     digest: str
     entry: int | None
-    """None for a step that is not recorded: drawn dashed, with its reason for a name."""
+    """None for a step that is not recorded, and for steps left out: drawn dashed, the name says which."""
     tone: str = ""
 
 
@@ -358,7 +359,7 @@ def lineage(columns: Sequence[Sequence[Node]], wires: Sequence[tuple[str, str]])
     Args:
         columns: eight columns: inputs, run, model; then what the evaluation used, evaluation, decision,
             approvals, promotions, which stand in the lower band.
-        wires: pairs of node ids, from and to.
+        wires: pairs of node ids, from and to. An id stands in one band only: what both bands use is two nodes.
     """
     upper, lower = list(columns[:3]), list(columns[3:])
     tall = max(len(column) for column in upper)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tallystick.canonical import Value
@@ -11,7 +11,9 @@ from tallystick.report.facts import Fact, Facts, Headline, Note, Section
 from tallystick.report.saying import fact, field, section
 from tallystick.report.story import Story
 
-__all__ = ["Scope", "not_proven", "opinion"]
+__all__ = ["Scope", "not_proven", "verdict"]
+
+_MOST_OTHERS: Final = 12
 
 
 class Scope:
@@ -49,8 +51,12 @@ class Scope:
         return f"{words.plural(self.un_anchored, 'entry', 'entries')} ({span})"
 
 
-def opinion(story: Story, scope: Scope, head: Headline) -> Section:
-    """Section 1."""
+def verdict(story: Story, scope: Scope, head: Headline, others: Sequence[int]) -> Section:
+    """Section 1.
+
+    Args:
+        others: indices of the entries that were covered and are not printed.
+    """
     model = story.model
     stages = dict.fromkeys(str(e.body.get("stage")) for e in [*story.decisions, *story.promotions])
     about = Facts(
@@ -67,6 +73,7 @@ def opinion(story: Story, scope: Scope, head: Headline) -> Section:
             Fact(
                 "Entries covered", f"{words.count(scope.covered)} of the {words.count(scope.size)} below the checkpoint"
             ),
+            Fact("Of these, printed here", _printed(scope.covered, others)),
             Fact(
                 "Entries left out",
                 f"{words.count(scope.size - scope.covered)}, recorded later or not at hand",
@@ -92,7 +99,7 @@ def opinion(story: Story, scope: Scope, head: Headline) -> Section:
     return section(
         1,
         Note(f"{head.word}. {head.sentence}", head.tone, head.entries),
-        Note("This report gives no opinion of its own: it prints what was recorded and decided, each with its entry."),
+        Note("This report gives no verdict of its own: it prints what was recorded and decided, each with its entry."),
         about,
         anchor,
         Note(
@@ -101,6 +108,16 @@ def opinion(story: Story, scope: Scope, head: Headline) -> Section:
             "quiet",
         ),
     )
+
+
+def _printed(covered: int, others: Sequence[int]) -> str:
+    """``21, listed in the annex; 4 about other things: 1, 13, 14, 16``."""
+    told = f"{words.count(covered - len(others))}, listed in the annex"
+    if not others:
+        return told
+    listed = ", ".join(map(str, others[:_MOST_OTHERS]))
+    more = f" and {words.count(len(others) - _MOST_OTHERS)} more" if len(others) > _MOST_OTHERS else ""
+    return f"{told}; {words.count(len(others))} about other things: {listed}{more}"
 
 
 def not_proven(scope: Scope) -> Section:

@@ -5,13 +5,14 @@ The headline is read from the newest promotion, approval or decision; nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from tallystick.canonical import Value
 from tallystick.people import rules
 from tallystick.records import Entry
-from tallystick.report import words
+from tallystick.report import charts, words
 from tallystick.report.facts import Fact, Headline, Note
-from tallystick.report.saying import field, inside, title, value_of, who
+from tallystick.report.saying import field, inside, title, uncommitted, untracked, value_of, who
 from tallystick.report.story import Ground, Story
 
 __all__ = ["headline", "open_points", "severity", "summary"]
@@ -122,17 +123,28 @@ def severity(verdict: str) -> int:
 
 
 def _fairness_in_short(story: Story) -> Fact:
-    told, entry = [], None
-    for ground in story.grounds:
-        for check in story.checks(ground.evaluation) or ():
-            if check.get("type") == "bias":
-                entry = ground.evaluation
-                verdict = words.shortened(str(check.get("verdict")), 16).replace("_", " ")
-                told.append(f"{words.shortened(str(check.get('id')), 40)} {value_of(check)} ({verdict})")
-    if entry is None:
+    """The worst four bias checks; none that needs a look stands behind one that does not."""
+    found = [
+        (check, ground.evaluation)
+        for ground in story.grounds
+        for check in story.checks(ground.evaluation) or ()
+        if check.get("type") == "bias"
+    ]
+    if not found:
         return Fact("Fairness", "no bias check is recorded", missing=True)
-    more = f"; and {len(told) - 4} more" if len(told) > 4 else ""
-    return Fact("Fairness", "; ".join(told[:4]) + more, entry.seq, entry.basis)
+    found.sort(key=lambda pair: -severity(str(pair[0].get("verdict"))))
+    told = [_bias_in_short(check) for check, _ in found[:4]]
+    more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
+    entry = found[0][1]
+    return Fact("Fairness", "; ".join(told) + more, entry.seq, entry.basis)
+
+
+def _bias_in_short(check: Mapping[str, Value]) -> str:
+    """``sex: equalized odds difference 0.2697 (warn)``."""
+    own = charts.own_part(str(check.get("id")), str(check.get("gate")))
+    name = words.shortened(own.replace("_", " ").replace("/", ": "), 72)
+    verdict = words.shortened(str(check.get("verdict")), 16).replace("_", " ")
+    return f"{name} {value_of(check)} ({verdict})"
 
 
 def _decided_by(story: Story) -> Fact:
@@ -161,6 +173,7 @@ def open_points(story: Story) -> Iterator[Note]:
     """What failed and what is still open, for the first page; worst first."""
     for ground in story.grounds:
         yield from _failing(story, ground)
+    yield from _unnamed(story)
     both = story.makers_among_approvers
     if both:
         yield Note(f"Approved by a maker of the model: {', '.join(who(story, actor) for actor in both)}.", "bad")
@@ -174,8 +187,32 @@ def open_points(story: Story) -> Iterator[Note]:
         if found:
             entries = tuple(dict.fromkeys(entry.seq for entry in found))
             yield Note(f"{words.plural(len(found), one, many)}.", "open", entries[:6])
+    yield from _beside_the_commit(story)
     if story.unmapped_authors:
         yield Note(f"{words.plural(story.unmapped_authors, 'author')} of the code bound to no key.", "open")
+
+
+def _unnamed(story: Story) -> Iterator[Note]:
+    """Results on data that nobody can find again, and rules that nobody wrote."""
+    for ground in story.grounds:
+        if not story.names_all_its_data(ground.evaluation):
+            text = (
+                "Test set: not recorded. The results were measured on data that this ledger does not know: nobody can "
+                "say whose data they are, nor whether the model was trained on them."
+            )
+            yield Note(text, "bad", (ground.evaluation.seq,))
+    for policy in {ground.policy.seq: ground.policy for ground in story.grounds if ground.policy}.values():
+        reason = words.absence(policy.body.get("author"))
+        if reason is not None:
+            text = f"Policy author: {words.shortened(reason, 80)}: nobody but the publisher stands for it."
+            yield Note(text, "open", (policy.seq,))
+
+
+def _beside_the_commit(story: Story) -> Iterator[Note]:
+    for commit in story.inputs.get("commit", ()):
+        if commit.body.get("dirty") is not False or untracked(commit):
+            told = words.said(uncommitted(commit))
+            yield Note(f"Uncommitted changes: {told}. The commit alone does not show what ran.", "open", (commit.seq,))
 
 
 def _failing(story: Story, ground: Ground) -> Iterator[Note]:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from tallystick.canonical import Value
 from tallystick.records import Entry
 from tallystick.report import charts, words
 from tallystick.report.facts import Block, Fact, Facts, Note, Row, Section
-from tallystick.report.saying import fact, field, inside, items, section, table, title, who, within
-from tallystick.report.story import Story, inputs_of
+from tallystick.report.saying import (
+    fact,
+    field,
+    inside,
+    items,
+    section,
+    table,
+    title,
+    uncommitted,
+    untracked,
+    who,
+    within,
+)
+from tallystick.report.story import Story, inputs_of, names
 
 __all__ = ["changes", "data", "method", "use_case"]
 
 _MOST_CHANGES: Final = 12
 """Of parameters and of packages, in the comparison with the version before."""
+_MOST_BOXES: Final = 4
+"""Of one kind, in the picture of the lineage."""
 
 
 def use_case(story: Story) -> Section:
@@ -75,75 +90,120 @@ def changes(story: Story) -> Section:
 def _changed_inputs(story: Story, before: Entry) -> list[tuple[str, str, str]]:
     old_run, new_run = story.book.find(before.body.get("run")), story.run
     old, new = inputs_of(story.book, old_run), story.inputs
-    lines = [
-        ("Data", _told_data(old), _told_data(new)),
-        ("Code", _told_commit(old), _told_commit(new)),
+    return [
+        _compared("Data", _data(old), _data(new)),
+        _changed_code(old, new),
         *_changed_params(old, new),
         *_changed_packages(story, old, new),
-        ("Command", *(_told_command(run) for run in (old_run, new_run))),
+        _compared("Command", _command(old_run), _command(new_run)),
     ]
-    return [(label, a, b if a != b else "unchanged") for label, a, b in lines]
 
 
-def _told_data(inputs: Mapping[str, list[Entry]]) -> str:
-    told = [
-        f"{title(e, 'name', 'version')} ({words.short(within(e.body, 'distribution', 'sha256'))})"
-        for e in inputs.get("dataset", ())
-    ]
-    return "; ".join(told) or words.NOT_RECORDED
+_Said = tuple[str, Value]
+"""What is printed of something, and what it is compared by: two things that read alike may still differ."""
 
 
-def _told_commit(inputs: Mapping[str, list[Entry]]) -> str:
-    told = [
-        words.short(e.body.get("gitCommit")) + (" with uncommitted changes" if e.body.get("dirty") is True else "")
-        for e in inputs.get("commit", ())
-    ]
-    return "; ".join(told) or words.NOT_RECORDED
+def _compared(label: str, old: _Said, new: _Said) -> tuple[str, str, str]:
+    if old[1] == new[1]:
+        return label, old[0], "unchanged"
+    return label, old[0], new[0] if old[0] != new[0] else f"{new[0]}, changed"
 
 
-def _told_command(run: Entry | None) -> str:
-    return words.shortened(" ".join(map(str, items(run.body.get("command")))), 160) if run else words.NOT_RECORDED
+def _data(inputs: Mapping[str, list[Entry]]) -> _Said:
+    found = inputs.get("dataset", [])
+    digests = [within(e.body, "distribution", "sha256") for e in found]
+    told = [f"{title(e, 'name', 'version')} ({words.short(d)})" for e, d in zip(found, digests, strict=True)]
+    return "; ".join(told) or words.NOT_RECORDED, [told, digests]
 
 
-def _values(inputs: Mapping[str, list[Entry]]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _changed_code(old: Mapping[str, list[Entry]], new: Mapping[str, list[Entry]]) -> tuple[str, str, str]:
+    """One commit with other files beside it is said to have changed: the reader looks at the commit first."""
+    label, a, b = _compared("Code", _commits(old), _commits(new))
+    one, other = ([e.body.get("gitCommit") for e in inputs.get("commit", ())] for inputs in (old, new))
+    told_so = b == "unchanged" or b.endswith(", changed")
+    return label, a, b if one != other or told_so else f"{b}, changed"
+
+
+def _commits(inputs: Mapping[str, list[Entry]]) -> _Said:
+    """Code is the same only if the commit and everything beside it in the working tree is."""
+    found = inputs.get("commit", [])
+    told = [f"{words.short(e.body.get('gitCommit'))}{_beside_the_commit(e)}" for e in found]
+    return "; ".join(told) or words.NOT_RECORDED, [[e.body.get(name) for name in _CODE] for e in found]
+
+
+_CODE: Final = ("gitCommit", "content_sha256", "dirty", "patch_sha256", "untracked", "untracked_sha256")
+
+
+def _beside_the_commit(commit: Entry) -> str:
+    changes = " with uncommitted changes" if commit.body.get("dirty") is True else ""
+    files = untracked(commit)
+    return changes + (f"{' and' if changes else ' with'} {files}" if files else "")
+
+
+def _command(run: Entry | None) -> _Said:
+    if run is None:
+        return words.NOT_RECORDED, None
+    command = items(run.body.get("command"))
+    return words.shortened(" ".join(map(str, command)), 160), command
+
+
+def _values(inputs: Mapping[str, list[Entry]]) -> dict[str, Value]:
+    """The parameters by name, those that section 5 lists."""
+    found: dict[str, Value] = {}
     for entry in inputs.get("params", ()):
         values = entry.body.get("values")
-        if isinstance(values, Mapping):
-            found |= {str(name): words.shortened(words.recorded(value), 80) for name, value in values.items()}
-        for name in ("seeds", "decision_cutoff"):
-            found[name.replace("_", " ")] = words.shortened(words.said(entry.body.get(name)), 80)
+        found |= values if isinstance(values, Mapping) else {}
     return found
 
 
 def _changed_params(old: Mapping[str, list[Entry]], new: Mapping[str, list[Entry]]) -> list[tuple[str, str, str]]:
     a, b = _values(old), _values(new)
-    if a.get("class") != b.get("class"):
-        return _other_class(a, b)
-    changed = [name for name in {*a, *b} if a.get(name) != b.get(name)]
+    lines = _other_class(a, b) if a.get("class") != b.get("class") else _same_class(a, b)
+    for label, name in (("Seeds", "seeds"), ("Decision cut-off", "decision_cutoff")):
+        one, other = ([e.body.get(name) for e in inputs.get("params", ())] for inputs in (old, new))
+        if one != other:
+            lines.append(_compared(label, (_told(*one), one), (_told(*other), other)))
+    return lines
+
+
+def _told(*values: Value) -> str:
+    return words.shortened("; ".join(map(words.said, values)), 80) or words.NOT_RECORDED
+
+
+def _same_class(a: Mapping[str, Value], b: Mapping[str, Value]) -> list[tuple[str, str, str]]:
+    changed = [name for name in {*a, *b} if name not in a or name not in b or a[name] != b[name]]
     changed.sort(key=lambda name: (name not in a or name not in b, name))
-    told = changed[:_MOST_CHANGES]
-    lines = [(f"Parameter {words.shortened(n, 60)}", a.get(n, "not set"), b.get(n, "not set")) for n in told]
-    if len(changed) > len(told):
-        lines.append((f"{len(changed) - len(told)} more parameters", "", "changed"))
-    return lines or [
-        ("Parameters", "as recorded" if a else words.NOT_RECORDED, "as recorded" if b else words.NOT_RECORDED)
+    lines = [
+        _compared(f"Parameter {words.shortened(name, 60)}", _parameter(a, name), _parameter(b, name))
+        for name in changed[:_MOST_CHANGES]
     ]
+    if len(changed) > len(lines):
+        lines.append((f"{len(changed) - len(lines)} more parameters", "", "changed"))
+    return lines or [("Parameters", _counted(a), "unchanged")]
 
 
-def _other_class(a: Mapping[str, str], b: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def _parameter(values: Mapping[str, Value], name: str) -> _Said:
+    if name not in values:
+        return "not set", []
+    return words.shortened(words.recorded(values[name]), 80), [values[name]]
+
+
+def _counted(values: Mapping[str, Value]) -> str:
+    return words.plural(len(values), "parameter") if values else words.NOT_RECORDED
+
+
+def _other_class(a: Mapping[str, Value], b: Mapping[str, Value]) -> list[tuple[str, str, str]]:
     """Parameters of different kinds of model are not held against each other one by one."""
-    told = [words.plural(len(values), "parameter") for values in (a, b)]
     return [
-        ("Kind of model", a.get("class", words.NOT_RECORDED), b.get("class", words.NOT_RECORDED)),
-        ("Parameters", told[0], f"{told[1]}, listed in section 5"),
+        _compared("Kind of model", *((_told(values.get("class")), values.get("class")) for values in (a, b))),
+        ("Parameters", _counted(a), f"{_counted(b)}, listed in section 5"),
     ]
 
 
 def _packages(story: Story, inputs: Mapping[str, list[Entry]]) -> dict[str, str]:
+    """The version of each package; the interpreter is none of them."""
     found: dict[str, str] = {}
     for entry in inputs.get("environment", ()):
-        found["python"] = words.said(entry.body.get("python"))
         for line in items(story.book.field(entry, "packages")):
             if isinstance(line, Mapping):
                 found[words.shortened(str(line.get("name")), 60)] = words.shortened(str(line.get("version")), 40)
@@ -154,15 +214,15 @@ def _changed_packages(
     story: Story, old: Mapping[str, list[Entry]], new: Mapping[str, list[Entry]]
 ) -> list[tuple[str, str, str]]:
     a, b = _packages(story, old), _packages(story, new)
+    pythons = [_told(*(e.body.get("python") for e in inputs.get("environment", ()))) for inputs in (old, new)]
+    lines = [("Python", pythons[0], pythons[1])] if pythons[0] != pythons[1] else []
     changed = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
-    if not changed:
-        return [("Environment", _told_packages(a), _told_packages(b))]
-    lines = [
+    lines += [
         (f"Package {name}", a.get(name, "not there"), b.get(name, "not there")) for name in changed[:_MOST_CHANGES]
     ]
-    return lines + (
-        [(f"{len(changed) - _MOST_CHANGES} more packages", "", "changed")] if len(changed) > _MOST_CHANGES else []
-    )
+    if len(changed) > _MOST_CHANGES:
+        lines.append((f"{len(changed) - _MOST_CHANGES} more packages", "", "changed"))
+    return lines or [("Environment", _told_packages(a), "unchanged" if a else _told_packages(b))]
 
 
 def _told_packages(packages: Mapping[str, str]) -> str:
@@ -261,8 +321,10 @@ def _code(story: Story) -> Facts:
             field(entry, "Repository", "repository"),
             field(entry, "Commit", "gitCommit", style="digest"),
             field(entry, "Tree", "gitTree", style="digest"),
-            field(entry, "Uncommitted changes", "dirty"),
+            fact(entry, "Uncommitted changes", uncommitted(entry) if entry is not None else None, of="dirty"),
+            field(entry, "Content, digest", "content_sha256", style="digest"),
             field(entry, "Patch, digest", "patch_sha256", style="digest"),
+            field(entry, "Untracked files, digest", "untracked_sha256", style="digest"),
             inside(entry, "Signature of the commit", "signature", "status"),
             inside(entry, "Signature checked by", "signature", "verified_by"),
             _authors(story, entry),
@@ -324,44 +386,65 @@ def _surroundings(story: Story) -> Facts:
 def _lineage(story: Story) -> charts.Lineage:
     """The picture of section 5."""
     inputs = [
-        _node(e) for kind in ("dataset", "commit", "params", "environment") for e in story.inputs.get(kind, ())[:3]
-    ]
-    run = _node(story.run) if story.run else charts.Node("run", "run", "not recorded", "", None)
+        node for kind in ("dataset", "commit", "params", "environment") for node in _nodes(story.inputs.get(kind, ()))
+    ] or [_not_recorded("inputs")]
+    run = _node(story.run) if story.run else _not_recorded("run")
     model = _node(story.model)
     wires = [(node.id, run.id) for node in inputs] + [(run.id, model.id)]
-    columns = [inputs or [charts.Node("inputs", "inputs", "not recorded", "", None)], [run], [model]]
     lower, more = _decision_path(story, model.id)
-    return charts.lineage([*columns, *lower], wires + more)
+    return charts.lineage([inputs, [run], [model], *lower], wires + more)
 
 
 def _decision_path(story: Story, model: str) -> tuple[list[list[charts.Node]], list[tuple[str, str]]]:
     ground = story.grounds[-1] if story.grounds else None
     if ground is None:
-        nothing = charts.Node("evaluation", "evaluation", "not recorded", "", None)
-        return [[], [nothing]], [(model, "evaluation")]
-    used = [_node(e) for e in (ground.policy, *story.test_data[:3]) if e is not None]
+        return [[], [_not_recorded("evaluation")]], [(model, "evaluation")]
+    used = _nodes([*([ground.policy] if ground.policy else ()), *story.data_of(ground.evaluation)], band="used-")
     evaluation = _node(ground.evaluation)
-    decision = (
-        _node(ground.decision) if ground.decision else charts.Node("decision", "decision", "not recorded", "", None)
-    )
-    approvals = [_node(e) for e in story.approvals[-3:]] or [
-        charts.Node("approval", "approval", "not recorded", "", None)
-    ]
-    promotions = [_node(e) for e in story.promotions[-2:]] or [
-        charts.Node("promotion", "promotion", "not recorded", "", None)
-    ]
-    wires = [(model, evaluation.id), (evaluation.id, decision.id)] + [(node.id, evaluation.id) for node in used]
-    wires += [(decision.id, node.id) for node in approvals]
-    wires += [(node.id, promotions[-1].id) for node in approvals]
-    return [used, [evaluation], [decision], approvals, promotions], wires
+    decision = _node(ground.decision) if ground.decision else _not_recorded("decision")
+    columns, wires = _sequel(story, ground.decision, decision.id)
+    wires += [(model, evaluation.id), (evaluation.id, decision.id)] + [(node.id, evaluation.id) for node in used]
+    return [used, [evaluation], [decision], *columns], wires
 
 
-def _node(entry: Entry) -> charts.Node:
+def _sequel(
+    story: Story, decision: Entry | None, from_id: str
+) -> tuple[list[list[charts.Node]], list[tuple[str, str]]]:
+    """Approvals and promotions; a line joins only what an entry says of another."""
+    approvals, promotions = story.approvals[-3:], story.promotions[-2:]
+    wires = [(from_id, f"e{a.seq}") for a in approvals if decision is not None and names(a, "decision", decision)]
+    wires += [(f"e{a.seq}", f"e{p.seq}") for p in promotions for a in approvals if a.ref in p.references]
+    columns = [[_node(e) for e in approvals], [_node(e) for e in promotions]]
+    if not approvals:
+        columns[0] = [_not_recorded("approval")]
+        wires.append((from_id, "approval"))
+    if not promotions:
+        columns[1] = [_not_recorded("promotion")]
+        wires += [(node.id, "promotion") for node in columns[0]]
+    return columns, wires
+
+
+def _not_recorded(kind: str) -> charts.Node:
+    return charts.Node(kind, kind, "not recorded", "", None)
+
+
+def _nodes(entries: Sequence[Entry], *, band: str = "") -> list[charts.Node]:
+    """The steps of one kind; what is beyond the first few is one step that says how many."""
+    nodes = [_node(entry, band=band) for entry in entries[:_MOST_BOXES]]
+    rest = len(entries) - len(nodes)
+    if rest:
+        kind = entries[-1].kind
+        nodes.append(charts.Node(f"{band}more-{kind}", kind, f"{rest} more", "", None))
+    return nodes
+
+
+def _node(entry: Entry, *, band: str = "") -> charts.Node:
+    """A step of its own for each band: a dataset that the run and the evaluation used stands in both."""
     body = entry.body
     name = {
         "dataset": title(entry, "name"),
         "commit": title(entry, "ref"),
-        "params": f"{len(body['values'])} values" if isinstance(body.get("values"), Mapping) else "",
+        "params": words.plural(len(body["values"]), "parameter") if isinstance(body.get("values"), Mapping) else "",
         "environment": f"Python {title(entry, 'python')}",
         "run": title(entry, "name"),
         "model": f"version {title(entry, 'version')}",
@@ -374,4 +457,6 @@ def _node(entry: Entry) -> charts.Node:
     }.get(entry.kind, body.get("digest", entry.ref.leaf))
     tone = words.shortened(str(body.get("verdict", "")), 16)
     label = words.shortened(name, 21)
-    return charts.Node(f"e{entry.seq}", entry.kind, label, words.shortened(words.said(digest), 10), entry.seq, tone)
+    return charts.Node(
+        f"{band}e{entry.seq}", entry.kind, label, words.shortened(words.said(digest), 10), entry.seq, tone
+    )

@@ -22,6 +22,8 @@ __all__ = [
     "section",
     "table",
     "title",
+    "uncommitted",
+    "untracked",
     "value_of",
     "who",
     "within",
@@ -37,17 +39,17 @@ Say = Callable[[Value], str]
 def fact(
     entry: Entry | None, label: str, value: Value, *, of: str = "", style: str = "text", say: Say = words.said
 ) -> Fact:
-    """A fact from a value of an entry; an absent value gives its reason.
+    """A fact from a value of an entry; an absent value gives its reason and no basis: nothing was observed.
 
     Args:
         of: the field of the body that the value is from; it may be declared where the rest was observed.
     """
     if entry is None:
         return Fact(label, words.NOT_RECORDED, missing=True)
-    reason, basis = words.absence(value), basis_of(entry, of)
+    reason = words.absence(value)
     if reason is not None:
-        return Fact(label, reason, entry.seq, basis, missing=True)
-    return Fact(label, say(value), entry.seq, basis, style=style)
+        return Fact(label, reason, entry.seq, missing=True)
+    return Fact(label, say(value), entry.seq, basis_of(entry, of), style=style)
 
 
 def basis_of(entry: Entry, field: str) -> str:
@@ -86,6 +88,23 @@ def title(entry: Entry | None, *fields: str) -> str:
     )
 
 
+def untracked(commit: Entry) -> str:
+    """``4 untracked files``; empty where there is none."""
+    value = commit.body.get("untracked")
+    number = words.numeric(value)
+    if number is None:
+        return f"untracked files: {words.said(value)}"
+    return words.plural(int(number), "untracked file") if number else ""
+
+
+def uncommitted(commit: Entry) -> Value:
+    """What lay in the working tree beside the commit: ``no``, ``no; 4 untracked files``; or the absence."""
+    dirty = commit.body.get("dirty")
+    if words.absence(dirty) is not None:
+        return dirty
+    return "; ".join(part for part in (words.said(dirty), untracked(commit)) if part)
+
+
 def table(id: str, title: str, columns: Sequence[str], styles: Sequence[str], rows: Iterable[Row]) -> Table:
     found = list(rows)
     kept = tuple(found[:MOST_ROWS])
@@ -93,13 +112,26 @@ def table(id: str, title: str, columns: Sequence[str], styles: Sequence[str], ro
 
 
 def value_of(check: Mapping[str, Value]) -> str:
-    """The recorded value of a check, with digits enough to tell it from its limits."""
+    """The recorded value of a check, with digits enough to tell it from its limits; rows are said to be rows."""
     value = words.numeric(check.get("value"))
     if value is None:
         return words.shortened(words.said(check["value"]), 40) if check.get("value") is not None else "no value"
     threshold = check.get("threshold")
     found = [charts.limit(within(threshold, name)) for name in ("fail_if", "warn_if")]
-    return words.number(value, *(item.at for item in found if item is not None))
+    told = words.number(value, *(item.at for item in found if item is not None))
+    return _of_rows(check, value, told) if check.get("type") == "schema" else told
+
+
+def _of_rows(check: Mapping[str, Value], value: float, told: str) -> str:
+    """A schema gate counts the rows (``GATE/rows``), or gives the share of them that miss a rule."""
+    if check.get("id") == f"{check.get('gate')}/rows":
+        return f"{told} rows"
+    n = words.numeric(check.get("n"))
+    missed = value * n if n is not None and 0 < value <= 1 else value
+    if value < 0 or abs(missed - round(missed)) > 1e-6 * max(missed, 1.0):
+        return told
+    rows = f"{words.count(round(missed))} {'row misses' if round(missed) == 1 else 'rows miss'} it"
+    return rows if missed == value else f"{told}: {rows}"
 
 
 def who(story: Story, actor: Value) -> str:
@@ -121,7 +153,7 @@ def roles_before(story: Story, actor: str, before: int) -> tuple[str, int | None
 
 
 _TITLES: Final = (
-    "Opinion, scope, anchor",
+    "Verdict, scope, anchor",
     "Use case, owner, risk tier",
     "What changed since the last version",
     "Data",

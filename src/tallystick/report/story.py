@@ -70,13 +70,22 @@ class Story:
     @cached_property
     def test_data(self) -> list[Entry]:
         """Datasets that the evaluations used, each once."""
-        found: dict[int, Entry] = {}
-        for ground in self.grounds:
-            for line in ground.evaluation.body.get("data", ()):
-                entry = self.book.find(line.get("dataset")) if isinstance(line, Mapping) else None
-                if entry is not None:
-                    found[entry.seq] = entry
+        found = {entry.seq: entry for ground in self.grounds for entry in self.data_of(ground.evaluation)}
         return [found[seq] for seq in sorted(found)]
+
+    def data_of(self, evaluation: Entry) -> list[Entry]:
+        """Datasets that one evaluation used, each once."""
+        lines = evaluation.body.get("data", ())
+        read = [self.book.find(line.get("dataset")) for line in lines if isinstance(line, Mapping)]
+        found = {entry.seq: entry for entry in read if entry is not None}
+        return [found[seq] for seq in sorted(found)]
+
+    def names_all_its_data(self, evaluation: Entry) -> bool:
+        """Whether every line of data of an evaluation names a dataset that is on the ledger."""
+        lines = evaluation.body.get("data")
+        if not isinstance(lines, list) or not lines:
+            return False
+        return all(isinstance(line, Mapping) and self.book.find(line.get("dataset")) is not None for line in lines)
 
     @cached_property
     def datasets(self) -> list[Entry]:

@@ -97,14 +97,13 @@ def build(
         raise NotFound("model is not among the entries that the report covers", where=f"entry {model.seq}")
     story = Story(covered, model, as_of=scope.as_of)
     head = front.headline(story)
-    parts = (
-        frame.opinion(story, scope, head),
-        *(make(story) for make in _SECTIONS),
-        decided.law(story, catalogue),
-        frame.not_proven(scope),
-    )
-    summary = front.summary(story)
-    sources = _sources(covered, model, parts, summary)
+    rest = (*(make(story) for make in _SECTIONS), decided.law(story, catalogue), frame.not_proven(scope))
+    summary, open_points = front.summary(story), tuple(front.open_points(story))
+    named = {*head.entries, *(seq for note in open_points for seq in note.entries)}
+    sources = _sources(covered, {0, model.seq} | cited(rest) | named, summary)
+    printed = {entry.seq for entry in sources}
+    others = [entry.seq for entry in covered.entries if entry.seq not in printed]
+    parts = (frame.verdict(story, scope, head, others), *rest)
     name, version = words.shortened(str(model.body.get("name")), 80), words.said(model.body.get("version"))
     view = View(
         title=f"Audit report: {name}, version {version}",
@@ -118,7 +117,7 @@ def build(
         as_of=scope.as_of,
         headline=head,
         summary=summary,
-        attention=tuple(_attention(story, scope, parts)),
+        attention=(*open_points, *_missing(story, scope, parts)),
         sections=parts,
         entries=tuple(_entry_row(entry) for entry in sources),
         digests=tuple(_digest_rows(sources)),
@@ -168,9 +167,9 @@ def _covered(book: Book, as_of: str, size: int) -> Book:
     return Book(kept, origin=book.origin, parts=book.part)
 
 
-def _sources(book: Book, model: Entry, parts: tuple[Section, ...], summary: tuple[Fact, ...]) -> list[Entry]:
+def _sources(book: Book, named: set[int], summary: tuple[Fact, ...]) -> list[Entry]:
     """Every entry that the report cites, and everything those refer to, in order of index."""
-    wanted = cited(parts) | {fact.entry for fact in summary if fact.entry is not None} | {model.seq, 0}
+    wanted = named | {fact.entry for fact in summary if fact.entry is not None}
     waiting = [entry for entry in book.entries if entry.seq in wanted]
     found: dict[int, Entry] = {}
     while waiting:
@@ -182,9 +181,8 @@ def _sources(book: Book, model: Entry, parts: tuple[Section, ...], summary: tupl
     return [found[seq] for seq in sorted(found)]
 
 
-def _attention(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterator[Note]:
-    """What the reader must know first: what failed, what is open, what is missing, what is not anchored."""
-    yield from front.open_points(story)
+def _missing(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterator[Note]:
+    """What the reader must know besides what failed and is open: what is missing, what is not anchored."""
     kinds = {entry.seq: entry.kind for entry in story.book.entries}
     missing = [
         fact

@@ -105,25 +105,20 @@ def promote(
         at = desk.clock()
         if not entitled(ring.person(actor).roles, "promote"):
             raise Refused(f"{actor} may not promote", got=", ".join(ring.person(actor).roles))
-        usecase = rules.usecase_of(book, entry)
-        standings = [
-            rules.standing(book, entry, policy)
-            for policy in rules.policies_in_force(book, ring=ring, stage=stage, usecase=usecase, at=at)
-        ]
+        standings = _standings(book, ring, entry, stage=stage, at=at)
         told = _told(book, standings, explain)
         problems = rules.promotion_problems(book, ring, model=entry, stage=stage, at=at, explained=told)
         _refuse_if(problems, f"{_name(entry)} is not promoted to {stage}")
-        approvals = [
-            approval
-            for found in standings
-            for approval in rules.counted_approvals(book, ring, model=entry, found=found, stage=stage, at=at)
-        ]
-        before = rules.history(book, str(entry.body["name"]), stage=stage, ring=ring)
+        replaced = _replaced(book, ring, entry, standings, stage=stage)
         draft = _promotion_draft(
             entry,
             [found.decision for found in standings if found.decision is not None],
-            approvals,
-            replaces=before[-1].promotion if before else None,
+            [
+                approval
+                for found in standings
+                for approval in rules.counted_approvals(book, ring, model=entry, found=found, stage=stage, at=at)
+            ],
+            replaces=replaced,
             actor=actor,
             at=at,
             stage=stage,
@@ -133,6 +128,26 @@ def promote(
         decision = book.get(draft.body["decision"])
         predicate = _summary(decision, at)
         return writer.append(desk.sign(draft, by=[signer], speaks_of=decision, stage=stage, predicate=predicate))
+
+
+def _standings(book: Book, ring: KeyRing, model: Entry, *, stage: str, at: str) -> list[rules.Standing]:
+    usecase = rules.usecase_of(book, model)
+    in_force = rules.policies_in_force(book, ring=ring, stage=stage, usecase=usecase, at=at)
+    return [rules.standing(book, model, policy) for policy in in_force]
+
+
+def _replaced(book: Book, ring: KeyRing, model: Entry, standings: list[rules.Standing], *, stage: str) -> Entry | None:
+    """The promotion that this one replaces; the same model on the same decision is there already."""
+    before = rules.history(book, str(model.body["name"]), stage=stage, ring=ring)
+    if not before:
+        return None
+    newest = before[-1]
+    decided = [found.decision.ref.value() for found in standings if found.decision is not None]
+    if newest.model == model and newest.promotion.body["decision"] in decided:
+        raise Refused(
+            f"{_name(model)} is in {stage} already, since {newest.since}", where=f"entry {newest.promotion.seq}"
+        )
+    return newest.promotion
 
 
 def _told(book: Book, standings: list[rules.Standing], explain: str | None) -> list[Value]:

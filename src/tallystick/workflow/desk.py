@@ -97,7 +97,11 @@ class Desk:
         """
         folder = keys if keys is not None else path.parent / "keys"
         if not path.exists():
-            raise NotFound("no ledger here", where=str(path), remedy="Create one with: tallystick init")
+            raise NotFound(
+                "no ledger here",
+                where=str(path),
+                remedy="Go to its folder, or name it with --ledger; a new one: tallystick init --name NAME",
+            )
         signer = None
         if writing:
             signer = signing.load_signer(folder / f"{signing.LEDGER_KEY}.pem", passphrase=passphrase)
@@ -134,7 +138,7 @@ class Desk:
             known = ", ".join(signing.labels(self.keys)) or "none yet: tallystick key new"
             raise UsageError(
                 "nobody is named as the one who acts", expected=f"one of the keys here ({known})",
-                remedy="Add --as LABEL, or set TALLYSTICK_AS.",
+                remedy="Add --as LABEL (in Python: actor=LABEL), or set TALLYSTICK_AS.",
             )  # fmt: skip
         if label == LEDGER_ACTOR:
             raise UsageError("the ledger does not act for people", got=label)

@@ -56,6 +56,8 @@ def examine(path: Path, *, anchor: Path | None = None, key: str | None = None) -
     """
     if not path.exists():
         raise NotFound("no ledger here", where=str(path))
+    if key is not None and (other := _of_another(path, key)) is not None:
+        return other
     found = checks.fsck(path, key=None if key is None else _key(path, key))
     problems = list(found.problems)
     size = None
@@ -65,6 +67,20 @@ def examine(path: Path, *, anchor: Path | None = None, key: str | None = None) -
             if anchor is not None:
                 size = _anchored(ledger, anchor, problems)
     return Examined(found.size, tuple(problems), found.notes, size)
+
+
+def _of_another(path: Path, text: str) -> Examined | None:
+    """The answer where no key that was given is of the ledger that the file says it is."""
+    names = sorted({key.name for key in trusted_keys(text, None)})
+    try:
+        with Ledger.open(path, read_only=True) as ledger:
+            if ledger.origin in names:
+                return None
+            detail = f"it calls itself {ledger.origin}, and the key is of {', '.join(names)}"
+            problem = checks.Problem(None, "this is not the ledger of the key that was given", detail)
+            return Examined(ledger.size, (problem,), (), None)
+    except NotVerified:
+        return None
 
 
 def _key(path: Path, text: str) -> VerifierKey:

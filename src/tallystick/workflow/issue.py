@@ -8,7 +8,7 @@ erasable, so that a later pack can carry it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,8 +31,9 @@ from tallystick.workflow.verify import read_small
 
 if TYPE_CHECKING:
     from tallystick.policy.controls import Control
+    from tallystick.report.view import View
 
-__all__ = ["Issued", "Packed", "pack", "report"]
+__all__ = ["Drawn", "Issued", "Packed", "draw", "pack", "page", "seal"]
 
 PDF: Final = "audit.pdf"
 _DISCLOSED: Final = frozenset({"counts.json", "name"})
@@ -50,31 +51,38 @@ class Issued:
 
     entry: Entry
     pdf: bytes
-    html: str
     receipt: bytes
-    un_anchored: int
 
 
-def report(
-    desk: Desk,
-    model: tuple[str, int | None],
-    *,
-    as_of: str | None = None,
-    anchor: Path | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-) -> Issued:
-    """Write and seal the audit report of a model version, and record its issue.
+@dataclass(frozen=True)
+class Drawn:
+    """A report that was drawn and not yet sealed: what it says, up to which checkpoint, and when."""
+
+    view: View
+    model: Entry
+    seal: Entry
+    """The entry that registered the report seal."""
+    checkpoint: Checkpoint
+    anchored: Checkpoint | None
+    moment: str
+
+    @property
+    def un_anchored(self) -> int:
+        return self.checkpoint.size - (self.anchored.size if self.anchored else 0)
+
+
+def draw(desk: Desk, model: tuple[str, int | None], *, as_of: str | None = None, anchor: Path | None = None) -> Drawn:
+    """Read what the audit report of a model version says.
 
     Args:
         as_of: a time or a date; what was recorded later is left out.
         anchor: a checkpoint kept elsewhere: the report says how many entries it does not cover.
 
     Raises:
-        NotFound: no such model, or the report seal is missing.
-        MissingProgram: Pango is not installed.
+        NotFound: no such model, or the ledger has no report seal.
         Tampered: the anchor is not a beginning of this ledger, or something that people signed does not hold.
     """
-    from tallystick.report import render, seal, view
+    from tallystick.report import view
 
     book = desk.book()
     entry = book.model(*model)
@@ -82,43 +90,66 @@ def report(
     if ring.seal is None:
         raise NotFound("the ledger has no report seal")
     _refuse_what_does_not_hold(book, ring)
-    path = desk.keys / f"{signing.SEAL_KEY}.pem"
-    seal_key = signing.for_documents(signing.load_private(path, passphrase=desk.passphrase), path)
-    note = desk.ledger.latest_checkpoint()
-    checkpoint = open_checkpoint(note, desk.ledger.key)
+    key = desk.ledger.key
+    checkpoint = open_checkpoint(desk.ledger.latest_checkpoint(), key)
     anchored = None if anchor is None else _anchor(desk, anchor)
-    un_anchored = checkpoint.size - (anchored.size if anchored else 0)
     moment = desk.clock()
-    progress("writing the report")
     seen = view.build(
         book,
         entry,
         as_of=as_of or moment,
         checkpoint={"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()},
-        key_fingerprint=desk.ledger.key.public.fingerprint,
-        vkey=str(desk.ledger.key),
+        key_fingerprint=key.public.fingerprint,
+        vkey=str(key),
         anchor=_anchor_words(anchored),
-        un_anchored=un_anchored,
+        un_anchored=checkpoint.size - (anchored.size if anchored else 0),
         catalogue=_catalogue(),
     )
-    evidence = view.evidence(seen)
-    at = datetime.fromisoformat(moment)
-    unsealed = render.pdf(seen, evidence, identifier=bytes.fromhex(digest(evidence)), moment=at)
-    progress("sealing it")
-    certificate = base64.b64decode(ring.seal.body["certificate"])
-    pdf = seal.seal(unsealed, private_key=seal_key, certificate=certificate, moment=at)
-    body: dict[str, Value] = {
+    return Drawn(seen, entry, ring.seal, checkpoint, anchored, moment)
+
+
+def page(drawn: Drawn) -> str:
+    """The report as one HTML file."""
+    from tallystick.report import render
+
+    return render.html(drawn.view)
+
+
+def seal(desk: Desk, drawn: Drawn) -> Issued:
+    """Write the report as a PDF, seal it, and record its issue.
+
+    Raises:
+        KeyUnavailable: the seal's key is missing, locked or open to others.
+        MissingProgram: Pango is not installed.
+    """
+    from tallystick.report import render, view
+    from tallystick.report.seal import seal as sealed
+
+    path = desk.keys / f"{signing.SEAL_KEY}.pem"
+    private = signing.for_documents(signing.load_private(path, passphrase=desk.passphrase), path)
+    evidence = view.evidence(drawn.view)
+    at = datetime.fromisoformat(drawn.moment)
+    unsealed = render.pdf(drawn.view, evidence, identifier=bytes.fromhex(digest(evidence)), moment=at)
+    certificate = base64.b64decode(drawn.seal.body["certificate"])
+    pdf = sealed(unsealed, private_key=private, certificate=certificate, moment=at)
+    done = _recorded(desk, _body(drawn, pdf, evidence, certificate), pdf)
+    return Issued(done.entry, pdf, desk.ledger.receipt(done.entry).to_bytes())
+
+
+def _body(drawn: Drawn, pdf: bytes, evidence: bytes, certificate: bytes) -> dict[str, Value]:
+    from tallystick.report import render
+
+    model, checkpoint = drawn.model, drawn.checkpoint
+    return {
         "file": {"name": PDF, "sha256": digest(pdf), "size": len(pdf), "mediaType": "application/pdf"},
         "evidence": {"name": "evidence.json", "sha256": digest(evidence), "size": len(evidence)},
         "template": {"name": "audit", "sha256": render.template_digest()},
-        "as_of": as_of or moment,
-        "scope": {"model": entry.ref.value(), "name": entry.body["name"], "version": entry.body["version"]},
+        "as_of": drawn.view.as_of,
+        "scope": {"model": model.ref.value(), "name": model.body["name"], "version": model.body["version"]},
         "checkpoint": {"size": checkpoint.size, "root": checkpoint.root.hex()},
-        "anchor": str(_anchor_words(anchored)["text"]),
-        "signer": {"key": ring.seal.ref.value(), "certificate_sha256": digest(certificate)},
+        "anchor": str(_anchor_words(drawn.anchored)["text"]),
+        "signer": {"key": drawn.seal.ref.value(), "certificate_sha256": digest(certificate)},
     }
-    done = _recorded(desk, body, pdf)
-    return Issued(done.entry, pdf, render.html(seen), desk.ledger.receipt(done.entry).to_bytes(), un_anchored)
 
 
 def _refuse_what_does_not_hold(book: Book, ring: KeyRing) -> None:
@@ -262,7 +293,7 @@ def _item(desk: Desk, entry: Entry, size: int, withheld: list[str]) -> Item:
             attachments.append(Attachment(name, media, data))
         elif name in _DISCLOSED and name in salts:
             attachments.append(Attachment(name, media, salts[name][1], salts[name][0]))
-        else:
+        elif name != PDF:  # the report itself stands in the pack as a file
             withheld.append(f"{name} of entry {entry.seq}")
     for line in entry.personal:
         name = str(line["name"])

@@ -76,11 +76,11 @@ def usecase(desk: Desk, declared: Mapping[str, Value], *, actor: str, key: str |
     """Record a use case, or a new version of it. What is not said is recorded as absent; no tier counts as the highest.
 
     Raises:
-        UsageError: no name, an unknown field, or a tier other than low, medium, high.
+        InvalidInput: no name, an unknown field, or a tier other than low, medium, high.
     """
     body = _declared_body("usecase", declared)
     if not isinstance(body["name"], str):
-        raise UsageError("use case has no name")
+        raise InvalidInput("use case has no name", where="name of the use case")
     tier = body["risk_tier"]
     if tier == absent():
         body["risk_tier"] = {
@@ -89,7 +89,12 @@ def usecase(desk: Desk, declared: Mapping[str, Value], *, actor: str, key: str |
             "assigned_by": "rule",
         }
     elif not (isinstance(tier, Mapping) and tier.get("value") in RISK_TIERS):
-        raise UsageError("risk tier is not usable", expected="value: " + ", ".join(RISK_TIERS), got=str(tier)[:80])
+        raise InvalidInput(
+            "risk tier is not usable",
+            where="risk_tier of the use case",
+            expected="a mapping with value (" + ", ".join(RISK_TIERS) + "), rationale and assigned_by",
+            got=str(tier)[:80],
+        )
     draft = draft_of("usecase", Captured(body, (), (), (), "declared"), actor=actor, at=desk.clock(), key=key)
     with desk.writing() as writer:
         earlier = [e for e in desk.book(writer).of_kind("usecase") if e.body.get("name") == body["name"]]
@@ -104,7 +109,7 @@ def _declared_body(kind: str, declared: Mapping[str, Value]) -> dict[str, Value]
     fields = KINDS[kind].fields
     unknown = sorted(set(declared) - set(fields))
     if unknown:
-        raise UsageError(f"{kind} has no such field", got=", ".join(unknown), expected=", ".join(fields))
+        raise InvalidInput(f"{kind} has no such field", got=", ".join(unknown), expected=", ".join(fields))
     body = {name: absent() for name, field in fields.items() if field.required}
     return body | {name: tagged(value) for name, value in declared.items()}
 
@@ -163,7 +168,12 @@ def dataset_named(book: Book, name: str) -> Entry:
     ]
     if not found:
         known = sorted({f"{e.body.get('name')}@{e.body.get('version')}" for e in book.of_kind("dataset")})
-        raise NotFound("no such dataset", got=name, expected="one of " + ", ".join(known) if known else None)
+        raise NotFound(
+            "no such dataset",
+            got=name,
+            expected="one of " + ", ".join(known) if known else None,
+            remedy="Record it with: tallystick record dataset FILE --name NAME --role test",
+        )
     return found[-1]
 
 

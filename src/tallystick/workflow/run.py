@@ -12,6 +12,7 @@ import platform
 import re
 import sys
 import uuid
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -95,8 +96,8 @@ class Run:
         """Without git, or outside a repository, commits cannot be recorded and the rest works."""
         try:
             self._take(record.commit(self._desk, folder, actor=self._actor).entry)
-        except (MissingProgram, NotFound):
-            return
+        except (MissingProgram, NotFound) as error:
+            warnings.warn(f"this run is recorded without a commit: {error}", stacklevel=3)
 
     def _take(self, entry: Entry) -> Entry:
         if all(entry.seq != known.seq for known in self._inputs):

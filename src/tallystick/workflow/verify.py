@@ -23,6 +23,7 @@ from tallystick.proof.pack import MAX_BEGINNING, Pack, signed_size
 from tallystick.proof.pdf import MAX_PDF
 from tallystick.proof.verify import (
     PEOPLE,
+    TRUTH,
     Check,
     Verdict,
     verify_checkpoint,
@@ -34,6 +35,9 @@ from tallystick.proof.verify import (
 __all__ = ["read_small", "trusted_keys", "verify"]
 
 _RECEIPT: Final = ".tlog-proof"
+_TLOG_PROOF: Final = b"c2sp.org/tlog-proof"
+_SIGNATURE: Final = b"\n\n\xe2\x80\x94 "
+"""What every signed note holds: an empty line and the em dash of its first signature."""
 _DUTIES: Final = (
     "Duties are judged among recorded authorship and registered keys: who stood behind a key, and who worked on the "
     "model without being recorded, is not shown."
@@ -65,15 +69,19 @@ def verify(
         begins = stream.read(MAX_BEGINNING)
         keys = trusted_keys(key, trust)
         if begins.startswith(b"PK"):
-            return _best([_pack(data, one, _anchor(anchor, one)) for one, data in _packs(stream, begins, keys)])
+            packs = _packs(stream, begins, keys)
+            return _of_another(_best([_pack(data, one, _anchor(anchor, one)) for one, data in packs]), begins, keys)
         data = begins + stream.read(MAX_PDF + 1 - len(begins)) if begins.startswith(b"%PDF") else begins
     if data.startswith(b"%PDF"):
         beside = receipt or file.with_name(file.name + _RECEIPT)
         proof = read_small(beside) if receipt is not None or _is_there(beside) else None
-        return _best([verify_report(data, proof, one, _anchor(anchor, one)) for one in _of_receipt(proof, keys)])
-    if data.startswith(b"c2sp.org/tlog-proof"):
-        return _best([verify_receipt(data, one, _anchor(anchor, one)) for one in _named(data, keys)])
-    return _best([verify_checkpoint(data, one, _anchor(anchor, one)) for one in _named(data, keys)])
+        named = keys if proof is None else _named(proof, keys)
+        verdicts = [verify_report(data, proof, one, _anchor(anchor, one)) for one in named]
+        return _best(verdicts) if proof is None else _of_another(_best(verdicts), proof, keys)
+    if not data.startswith(_TLOG_PROOF) and _SIGNATURE not in data:
+        return _unknown(file, anchor, keys[0])
+    judge = verify_receipt if data.startswith(_TLOG_PROOF) else verify_checkpoint
+    return _of_another(_best([judge(data, one, _anchor(anchor, one)) for one in _named(data, keys)]), data, keys)
 
 
 def _packs(stream: BinaryIO, begins: bytes, keys: list[VerifierKey]) -> list[tuple[VerifierKey, bytes]]:
@@ -109,6 +117,13 @@ def _is_there(path: Path) -> bool:
 
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _unknown(file: Path, anchor: Path | None, key: VerifierKey) -> Verdict:
+    if anchor is not None:
+        read_small(anchor)
+    what = f"{file.name} is no pack, report (PDF), receipt or checkpoint: there is nothing in it to verify"
+    return Verdict("checkpoint", "failed", "not asked", (Check("file", "failed", what),), (TRUTH,), key)
 
 
 def read_small(path: Path) -> bytes:
@@ -176,13 +191,18 @@ def _named(data: bytes, keys: list[VerifierKey]) -> list[VerifierKey]:
     return [key for key in keys if key.name.encode() in data] or keys
 
 
-def _of_receipt(receipt: bytes | None, keys: list[VerifierKey]) -> list[VerifierKey]:
-    return keys if receipt is None else _named(receipt, keys)
-
-
 def _best(verdicts: list[Verdict]) -> Verdict:
     """The verdict of the key that fits: one that holds, if there is one."""
     return min(verdicts, key=lambda verdict: (verdict.integrity == "failed", verdict.exit_code))
+
+
+def _of_another(verdict: Verdict, data: bytes, keys: list[VerifierKey]) -> Verdict:
+    """The verdict, with the likeliest reason first where the file never names a ledger that a key was given for."""
+    if verdict.integrity != "failed" or any(key.name.encode() in data for key in keys):
+        return verdict
+    names = ", ".join(key.name for key in keys[:3])
+    what = f"this file does not name the ledger of the key that was given ({names}): is it the right key?"
+    return replace(verdict, checks=(Check("key", "failed", what), *verdict.checks))
 
 
 def _anchor(path: Path | None, key: VerifierKey) -> Checkpoint | None:
@@ -231,7 +251,7 @@ def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
     yield _all(
         "promotions",
         audit.promotions(book, ring),
-        f"{count} promotions, each passed, explained and approved by another",
+        f"{count} recorded, each passed, explained and approved by another",
     )
 
 
