@@ -37,6 +37,7 @@ __all__ = [
     "Passphrase",
     "PrivateKey",
     "for_documents",
+    "is_locked",
     "labels",
     "load_private",
     "load_public",
@@ -52,6 +53,8 @@ PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
 LEDGER_KEY: Final = "ledger"
 SEAL_KEY: Final = "seal"
+_LOCKED: Final = b"ENCRYPTED"
+"""Stands in the first line of a PEM file that a passphrase protects."""
 _OWN: Final = frozenset({LEDGER_KEY, SEAL_KEY})
 
 
@@ -98,10 +101,14 @@ def _generate(algorithm: str) -> PrivateKey:
 
 def _write_new(path: Path, data: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)  # half a key would stand in the way of the whole one
+        raise
 
 
 def load_signer(path: Path, *, passphrase: Passphrase) -> Signer:
@@ -117,7 +124,7 @@ def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKey:
     """The private key itself, for libraries that sign with it; errors as :func:`load_signer`."""
     pem = _read_private(path)
     try:
-        secret = passphrase(path) if b"ENCRYPTED" in pem else None
+        secret = passphrase(path) if _LOCKED in pem else None
         private = load_pem_private_key(pem, secret)
     except TypeError as error:
         raise KeyUnavailable(
@@ -126,11 +133,16 @@ def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKey:
             remedy="Name a file with --passphrase-file.",
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        what = "passphrase is wrong" if b"ENCRYPTED" in pem else "file holds no usable private key"
+        what = "passphrase is wrong" if _LOCKED in pem else "file holds no usable private key"
         raise KeyUnavailable(what, where=str(path), expected="a PKCS#8 PEM private key") from error
     if not isinstance(private, PrivateKey):
         raise KeyUnavailable("key is of an algorithm that is not used", where=str(path), expected="Ed25519 or P-256")
     return private
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a key file is encrypted; errors as :func:`load_signer`."""
+    return _LOCKED in _read_private(path)
 
 
 def for_documents(private: PrivateKey, where: Path) -> ec.EllipticCurvePrivateKey:
