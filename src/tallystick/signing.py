@@ -36,6 +36,7 @@ __all__ = [
     "SEAL_KEY",
     "Passphrase",
     "PrivateKey",
+    "complete_key",
     "for_documents",
     "is_locked",
     "labels",
@@ -72,8 +73,7 @@ def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | No
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_open_folder(folder)
         _write_new(folder / f"{label}.pem", pem)
-        public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        _write_new(folder / f"{label}.pub", public)
+        _write_public(folder / f"{label}.pub", private)
     except FileExistsError as error:
         raise Refused(
             "a key of this label is there",
@@ -83,6 +83,23 @@ def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | No
     except OSError as error:
         raise KeyUnavailable("key cannot be written", where=str(folder), got=error.strerror) from error
     return private
+
+
+def complete_key(path: Path, private: PrivateKey) -> None:
+    """Write the public half that should lie beside a private key, if a crash left none.
+
+    Raises:
+        KeyUnavailable: the folder cannot be written.
+    """
+    try:
+        if not path.with_suffix(".pub").exists():
+            _write_public(path.with_suffix(".pub"), private)
+    except OSError as error:
+        raise KeyUnavailable("key cannot be written", where=str(path.parent), got=error.strerror) from error
+
+
+def _write_public(path: Path, private: PrivateKey) -> None:
+    _write_new(path, private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _encryption(passphrase: bytes) -> KeySerializationEncryption:

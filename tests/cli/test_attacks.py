@@ -262,6 +262,7 @@ def test_a_key_left_over_without_protection_is_not_registered_as_a_protected_one
     from tallystick.signing import make_key
 
     make_key(KEY.parent, "second", "ed25519")
+    (KEY.parent / "second.pub").unlink()
     Path("words").write_bytes(b"words\n")
     Path("words").chmod(0o600)
     line = ("key", "new", "second", "--role", "engineer", "--by", "officer")
@@ -269,6 +270,7 @@ def test_a_key_left_over_without_protection_is_not_registered_as_a_protected_one
     assert code == 1
     assert "no passphrase protects it" in err
     bank.ok(*line)
+    bank.ok("record", "model", "m1.bin", "--name", "other", "--as", "second")
 
 
 def test_a_wrong_passphrase_is_one_line_without_it(bank):

@@ -178,6 +178,7 @@ def _unused_or_new(
             where=str(path),
             remedy="Choose another label, or remove it: nobody is registered with it.",
         )
+    signing.complete_key(path, private)
     return private
 
 
