@@ -106,6 +106,18 @@ def test_an_entry_of_another_form_does_not_stop_the_listing(bank, desk):
     bank.ok("show", str(desk.ledger.size - 1))
 
 
+def test_records_of_another_form_stop_neither_the_next_evaluation_nor_the_next_version(bank, desk):
+    evaluation, model = desk.book().of_kind("evaluation")[-1], desk.book().model("credit", 2)
+    counts = Attachment.erasable("counts.json", "application/json", b"{}")
+    body = {**evaluation.body, "data": ["x", {"sha256": []}]}
+    appended(desk, Draft("evaluation", model.actor, desk.clock(), body, attachments=(counts,)))
+    appended(desk, Draft("model", model.actor, desk.clock(), {**model.body, "version": {"absent": "none"}}))
+    Path("m3.bin").write_bytes(b"model three")
+    assert "credit@3" in bank.ok("record", "model", "m3.bin", "--name", "credit", "--as", "engineer")
+    gate = "gate run credit@2 --predictions fair.csv --dataset german --as engineer --explain because"
+    assert bank(*gate.split())[0] == 0
+
+
 # ------------------------------------------------------------------------------- with the ledger's key as well
 
 

@@ -469,6 +469,11 @@ def test_gaps_in_recorded_evaluations_are_ranges(world, vkey):
     assert [(gap.first, gap.last) for gap in facts.gaps] == [(3, 3), (5, 2**53 - 2)]
 
 
+def test_an_evaluation_with_anothers_number_is_uncounted(world, vkey):
+    """Else one written by hand could fill the place of a failed one that is left out."""
+    assert open_pack(evaluation(world, {"usecase": 2}).pack(), vkey).completeness.uncounted == (6,)
+
+
 def test_an_evaluation_without_a_number_is_uncounted(world, vkey):
     more = evaluation(evaluation(evaluation(world, {}), {"usecase": True}), {"usecase": 0})
     assert open_pack(more.pack(), vkey).completeness.uncounted == (6, 7, 8)

@@ -44,7 +44,7 @@ class Completeness:
     dangling: tuple[Dangling, ...]
     gaps: tuple[AttemptGap, ...]
     uncounted: tuple[int, ...]
-    """Evaluations, by seq, whose use case or attempt number cannot be read."""
+    """Evaluations, by seq, whose use case or attempt number cannot be read, or whose number another one has."""
     genesis: str | None
     """What is wrong with entry 0 (missing, another kind, origin or checkpoint key); None if nothing is."""
 
@@ -75,13 +75,20 @@ def _attempts(entries: Sequence[Entry]) -> tuple[tuple[AttemptGap, ...], tuple[i
     for entry in entries:
         if entry.kind != "evaluation":
             continue
-        attempt, usecase = entry.body.get("attempt"), list(references(entry.body.get("usecase")))
-        number = attempt.get("usecase") if isinstance(attempt, Mapping) else None
-        if isinstance(number, int) and not isinstance(number, bool) and number > 0 and len(usecase) == 1:
-            numbers.setdefault(usecase[0], set()).add(number)
-        else:
+        number, usecase = _number(entry), list(references(entry.body.get("usecase")))
+        known = numbers.setdefault(usecase[0], set()) if number is not None and len(usecase) == 1 else None
+        if number is None or known is None or number in known:
             uncounted.append(entry.seq)
+        else:
+            known.add(number)
     return tuple(gap for usecase, found in numbers.items() for gap in _gaps(usecase, found)), tuple(uncounted)
+
+
+def _number(evaluation: Entry) -> int | None:
+    """Which attempt at its use case an evaluation says it is."""
+    attempt = evaluation.body.get("attempt")
+    number = attempt.get("usecase") if isinstance(attempt, Mapping) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None
 
 
 def _gaps(usecase: Ref, numbers: set[int]) -> Iterator[AttemptGap]:

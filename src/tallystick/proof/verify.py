@@ -368,7 +368,7 @@ def _facts(pack: Pack) -> Iterator[Check]:
     loose = [f"entry {item.seq} names entry {item.ref.seq}" for item in facts.dangling]
     yield _listed("references", loose, "every entry that is named is here")
     gaps = [f"{gap.first} to {gap.last} of the use case in entry {gap.usecase.seq}" for gap in facts.gaps]
-    gaps += [f"entry {seq} has no number" for seq in facts.uncounted]
+    gaps += [f"entry {seq} has no number of its own" for seq in facts.uncounted]
     yield _listed("evaluations", gaps, "recorded evaluations are numbered without a gap")
 
 

@@ -265,8 +265,8 @@ def _evaluation_draft(
     explain: str | None,
 ) -> Draft:
     earlier = book.of_kind("evaluation")
-    same_use = [entry for entry in earlier if entry.body["usecase"] == model.body["usecase"]]
-    same_data = [entry for entry in earlier if any(item["sha256"] == data.sha256 for item in entry.body["data"])]
+    same_use = [entry for entry in earlier if entry.body.get("usecase") == model.body["usecase"]]
+    same_data = [entry for entry in earlier if data.sha256 in _looked_at(entry)]
     body: dict[str, Value] = {
         "model": model.ref.value(),
         "model_digest": model.body["digest"],
@@ -290,6 +290,12 @@ def _evaluation_draft(
         told = explanations(rules.unexplained(book, _as_if(draft, book)), explain)
         draft = replace(draft, body={**body, "earlier_explained": told})
     return draft
+
+
+def _looked_at(evaluation: Entry) -> list[Value]:
+    """Digests of the data that an evaluation names; whoever wrote it by hand may have named anything."""
+    data = evaluation.body.get("data")
+    return [item.get("sha256") for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
 
 
 def _as_if(draft: Draft, book: Book) -> Entry:

@@ -239,7 +239,7 @@ def model_draft(
     declared: Mapping[str, Value],
 ) -> Draft:
     """A model version, numbered after the versions in the book."""
-    versions = [entry.body["version"] for entry in writer_book.models(name)]
+    versions = [entry.body["version"] for entry in writer_book.models(name) if isinstance(entry.body["version"], int)]
     body = {
         "name": name,
         "version": max(versions, default=0) + 1,
