@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -27,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from tallystick.errors import KeyUnavailable, Refused, UsageError
+from tallystick.errors import KeyUnavailable, Malformed, Refused, UsageError
 from tallystick.proof.keys import PublicKey, Signer
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "load_public",
     "load_signer",
     "make_key",
+    "read_passphrase",
 ]
 
 Passphrase = Callable[[Path], bytes | None]
@@ -61,7 +63,7 @@ def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | No
         KeyUnavailable: the folder cannot be written, or others can write to it.
     """
     private = _generate(algorithm)
-    locked: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    locked: KeySerializationEncryption = NoEncryption() if passphrase is None else _encryption(passphrase)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,6 +80,12 @@ def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | No
     except OSError as error:
         raise KeyUnavailable("key cannot be written", where=str(folder), got=error.strerror) from error
     return private
+
+
+def _encryption(passphrase: bytes) -> KeySerializationEncryption:
+    if not passphrase:
+        raise KeyUnavailable("an empty passphrase protects nothing")
+    return BestAvailableEncryption(passphrase)
 
 
 def _generate(algorithm: str) -> PrivateKey:
@@ -117,7 +125,7 @@ def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKey:
             where=str(path),
             remedy="Name a file with --passphrase-file.",
         ) from error
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         what = "passphrase is wrong" if b"ENCRYPTED" in pem else "file holds no usable private key"
         raise KeyUnavailable(what, where=str(path), expected="a PKCS#8 PEM private key") from error
     if not isinstance(private, PrivateKey):
@@ -138,18 +146,9 @@ def for_documents(private: PrivateKey, where: Path) -> ec.EllipticCurvePrivateKe
 
 def _read_private(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                raise KeyUnavailable(
-                    "others can read this key file",
-                    where=str(path),
-                    expected="mode 0600",
-                    got=f"mode {mode:04o}",
-                    remedy=f"chmod 600 {path}, and think about who may have read it.",
-                )
-            _refuse_open_folder(path.parent)
-            return file.read(65_536)
+        _refuse_open_folder(path.parent)
+        _refuse_open_folder(path.resolve().parent)
+        return _read_secret(path)
     except FileNotFoundError as error:
         if path.with_suffix(".pub").exists():
             raise KeyUnavailable(
@@ -163,10 +162,60 @@ def _read_private(path: Path) -> bytes:
         raise KeyUnavailable("key file cannot be read", where=str(path), got=error.strerror) from error
 
 
+def read_passphrase(path: Path) -> bytes:
+    """The first line of a passphrase file.
+
+    Raises:
+        KeyUnavailable: missing, readable by others, or the line is empty: that would be no passphrase at all.
+    """
+    try:
+        secret = _read_secret(path).split(b"\n", 1)[0].removesuffix(b"\r")
+    except OSError as error:
+        raise KeyUnavailable("passphrase file cannot be read", where=str(path), got=error.strerror) from error
+    if not secret:
+        raise KeyUnavailable("first line of the passphrase file is empty", where=str(path))
+    return secret
+
+
+def _read_secret(path: Path) -> bytes:
+    """The bytes of a file that nobody else can read, from the handle that was looked at; never from a pipe."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise KeyUnavailable("not a file", where=str(path), expected="a regular file")
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & 0o077 or not _is_ours(found):
+            raise KeyUnavailable(
+                "others can read this file, which holds a secret",
+                where=str(path),
+                expected="your own file of mode 0600",
+                got=f"mode {mode:04o}, owner {found.st_uid}",
+                remedy=f"chmod 600 {path}, and think about who may have read it.",
+            )
+        return file.read(65_536)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    """Whoever owns a file or folder can open it to others, or put another in its place."""
+    return os.geteuid() == 0 or found.st_uid in (os.geteuid(), 0)
+
+
 def _refuse_open_folder(folder: Path) -> None:
-    if folder.stat().st_mode & stat.S_IWOTH:
+    found = folder.stat()
+    if found.st_mode & stat.S_IWOTH:
         raise KeyUnavailable(
             "anybody can write to the folder of this key", where=str(folder), remedy=f"chmod 700 {folder}"
+        )
+    if not _is_ours(found):
+        raise KeyUnavailable(
+            "the folder of this key is another user's",
+            where=str(folder),
+            got=f"owner {found.st_uid}",
+            remedy="Name a folder of your own with --keys.",
         )
 
 
@@ -177,13 +226,14 @@ def load_public(path: Path) -> PublicKey:
         KeyUnavailable: missing or not a public key of an algorithm we know.
     """
     try:
-        key = load_pem_public_key(path.read_bytes())
+        with open(path, "rb", opener=_without_waiting) as file:
+            key = load_pem_public_key(file.read(65_536))
+        return PublicKey.from_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     except FileNotFoundError as error:
         known = ", ".join(labels(path.parent)) or "none"
         raise KeyUnavailable("no such key", where=str(path), expected=f"one of the keys there: {known}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UnsupportedAlgorithm, Malformed) as error:
         raise KeyUnavailable("file holds no usable public key", where=str(path)) from error
-    return PublicKey.from_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def labels(folder: Path) -> list[str]:

@@ -184,3 +184,121 @@ def test_a_key_that_is_longer_than_a_file_name_is_a_key(bank):
     code, _, err = bank("verify", "usecase.yaml", "--key", "a" * 5000 + "+00000000+AAAA")
     assert code == 3
     assert "not a verifier key" in err
+
+
+# ------------------------------------------------------------------------------- key files and passphrases
+
+SIGN = ("approve", "credit@2", "--rationale", "r", "--as", "officer")
+KEY = Path(".tallystick/keys/officer.pem")
+
+
+def elsewhere(mode=0o700):
+    """The officer's key in another folder, with a link where it should be."""
+    folder = Path("elsewhere")
+    folder.mkdir()
+    KEY.rename(folder / "officer.pem")
+    KEY.symlink_to((folder / "officer.pem").resolve())
+    folder.chmod(mode)
+
+
+def test_a_link_to_a_key_is_followed_to_a_folder_that_only_its_owner_can_write(bank):
+    elsewhere()
+    bank.ok(*SIGN)
+
+
+def test_a_link_into_a_folder_that_anybody_can_write_is_refused(bank):
+    elsewhere(0o777)
+    code, _, err = bank(*SIGN)
+    assert code == 3
+    assert "anybody can write to the folder" in err
+
+
+@pytest.mark.parametrize("name", ["officer.pem", "ledger.pem", "officer.pub"])
+def test_a_pipe_in_the_place_of_a_key_keeps_nobody_waiting(bank, name):
+    (KEY.parent / name).unlink()
+    os.mkfifo(KEY.parent / name, 0o600)
+    code, _, err = bank(*SIGN)
+    assert code == 3
+    assert name in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+@pytest.mark.parametrize("option", ["--passphrase-file", "--new-passphrase-file"])
+def test_a_passphrase_that_others_can_read_is_refused(bank, option, mode):
+    Path("words").write_bytes(b"secret words\n")
+    Path("words").chmod(mode)
+    if option == "--passphrase-file":
+        code, _, err = bank("init", "--name", "other", "--ledger", "other/ledger.db", "--protect", option, "words")
+    else:
+        code, _, err = bank("key", "new", "second", "--role", "engineer", "--by", "officer", option, "words")
+    assert code == 3
+    assert "others can read" in err
+    assert "secret words" not in err
+    assert not (KEY.parent / "second.pem").exists()
+
+
+@pytest.mark.parametrize("words", [b"", b"\n", b"\nsecond line\n", b"\r\n"])
+def test_no_key_is_left_open_because_its_passphrase_was_empty(bank, words):
+    """Whoever asked for protection must not get a key without."""
+    Path("words").write_bytes(words)
+    Path("words").chmod(0o600)
+    for line in (
+        ("key", "new", "second", "--role", "engineer", "--by", "officer", "--new-passphrase-file", "words"),
+        ("init", "--name", "other", "--ledger", "other/ledger.db", "--protect", "--passphrase-file", "words"),
+        ("init", "--name", "other", "--ledger", "other/ledger.db", "--protect"),
+    ):
+        code, _, err = bank(*line)
+        assert code in (2, 3), err
+        assert "Traceback" not in err
+    assert not (KEY.parent / "second.pem").exists()
+    assert not Path("other/keys/ledger.pem").exists()
+
+
+def test_a_wrong_passphrase_is_one_line_without_it(bank):
+    Path("words").write_bytes(b"right\n")
+    Path("wrong").write_bytes(b"hunter2 is wrong\n")
+    for name in ("words", "wrong"):
+        Path(name).chmod(0o600)
+    bank.ok("key", "new", "second", "--role", "risk-officer", "--by", "officer", "--new-passphrase-file", "words")
+    assert b"ENCRYPTED" in (KEY.parent / "second.pem").read_bytes()
+    line = ("approve", "credit@2", "--rationale", "r", "--as", "second", "--passphrase-file")
+    code, _, err = bank(*line, "wrong")
+    assert code == 3
+    assert (
+        err
+        == f"tallystick: {KEY.parent.resolve()}/second.pem: passphrase is wrong; expected a PKCS#8 PEM private key\n"
+    )
+    code, _, err = bank(*line[:-1])
+    assert (code, "no passphrase was given" in err) == (3, True)
+    bank.ok(*line, "words")
+
+
+@pytest.mark.parametrize("pem", ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+def test_a_key_file_that_holds_none_is_one_line(bank, pem):
+    for name in ("officer.pem", "officer.pub"):
+        path = KEY.parent / name
+        kept = path.read_bytes()
+        path.write_text(pem)
+        code, _, err = bank(*SIGN)
+        assert code == 3
+        assert "Traceback" not in err
+        assert len(err.splitlines()) == 1
+        path.write_bytes(kept)
+
+
+def test_pipes_keep_no_command_waiting(bank):
+    os.mkfifo("pipe.yaml", 0o600)
+    for line in (
+        ("policy", "check", "pipe.yaml"),
+        ("policy", "publish", "pipe.yaml", "--as", "officer"),
+        ("usecase", "pipe.yaml", "--as", "officer"),
+        ("ledger", "fsck", "--anchor", "pipe.yaml"),
+        ("ledger", "fsck", "--key", "pipe.yaml"),
+        ("report", "credit@2", "-o", "r.pdf", "--anchor", "pipe.yaml"),
+        (*SIGN, "--passphrase-file", "pipe.yaml"),
+        ("record", "document", "pipe.yaml", "--title", "t", "--as", "engineer"),
+    ):
+        code, _, err = bank(*line)
+        assert code == (0 if "--passphrase-file" in line else 3), (line, err)
+        assert "Traceback" not in err

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from tallystick.errors import KeyUnavailable, NotFound, Refused, UsageError
+from tallystick.errors import NotFound, Refused, UsageError
 from tallystick.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ __all__ = [
     "bar",
     "check_output",
     "columns",
-    "first_line",
     "front",
     "model_version",
     "pairs",
@@ -68,7 +67,9 @@ class Front:
         """From the file named for this key, or for all; else from the person at the terminal, else none."""
         file = self.passphrase_files.get(path.stem) or self.passphrase_files.get("")
         if file is not None:
-            return first_line(file)
+            from tallystick.signing import read_passphrase
+
+            return read_passphrase(file)
         if sys.stdin.isatty():
             answer: str = click.prompt(f"Passphrase of {path.name}", hide_input=True, err=True)
             return answer.encode()
@@ -86,20 +87,6 @@ class Front:
 def _visible(line: str) -> str:
     """Control and bidirectional characters escaped: what stands in a ledger is hostile input to a terminal."""
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
-
-
-def first_line(path: Path) -> bytes:
-    """The passphrase in a file that only its owner can read.
-
-    Raises:
-        KeyUnavailable: missing, unreadable, or readable by others.
-    """
-    try:
-        if path.stat().st_mode & 0o077:
-            raise KeyUnavailable("others can read this passphrase file", where=str(path), remedy=f"chmod 600 {path}")
-        return path.read_bytes().split(b"\n", 1)[0]
-    except OSError as error:
-        raise KeyUnavailable("passphrase file cannot be read", where=str(path), got=error.strerror) from error
 
 
 _OPTIONS = (

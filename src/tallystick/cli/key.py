@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.front import Front, columns, first_line, front, pairs
+from tallystick.cli.front import Front, columns, front, pairs
 from tallystick.people.keys import ROLES
 
 __all__ = ["key"]
@@ -37,9 +37,10 @@ def new(
     new_passphrase_file: Path | None,
 ) -> None:
     """Make a key for somebody and register it. The first person becomes a steward, who signs for those to come."""
+    from tallystick.signing import read_passphrase
     from tallystick.workflow import setup
 
-    secret = None if new_passphrase_file is None else first_line(new_passphrase_file)
+    secret = None if new_passphrase_file is None else read_passphrase(new_passphrase_file)
     with front.desk(writing=True) as desk:
         done = setup.add_person(
             desk, label, roles=list(roles), by=by, name=name, email=email, algorithm=algorithm, passphrase=secret

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
+import stat
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -91,13 +93,20 @@ def load(path: Path, *, controls: Collection[str] | None = None) -> Policy:
         InvalidPolicy: anything is wrong with it; see :func:`parse`.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InvalidPolicy("the policy file cannot be read", where=str(path), expected="a regular file")
             data = file.read(strict_yaml.MAX_SIZE + 1)
     except FileNotFoundError as error:
         raise NotFound("there is no such policy file", where=str(path)) from error
     except OSError as error:
         raise InvalidPolicy("the policy file cannot be read", where=str(path), got=error.strerror) from error
     return parse(data, name=str(path), controls=controls)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe would keep whoever opens it waiting for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse(data: bytes, *, name: str, controls: Collection[str] | None = None) -> Policy:

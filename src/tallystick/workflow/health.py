@@ -19,7 +19,7 @@ from tallystick.people.keys import KeyRing
 from tallystick.proof.note import VerifierKey
 from tallystick.records import Entry, Ref
 from tallystick.settings import Settings
-from tallystick.workflow.verify import trusted_keys
+from tallystick.workflow.verify import read_small, trusted_keys
 
 __all__ = ["Examined", "Line", "examine", "look"]
 
@@ -116,10 +116,7 @@ def _ref(entry: Entry, leaf: str) -> Ref:
 def _anchored(ledger: Ledger, anchor: Path, problems: list[checks.Problem]) -> int | None:
     from tallystick.proof.note import open_checkpoint
 
-    try:
-        note = anchor.read_bytes()
-    except OSError as error:
-        raise NotFound("checkpoint cannot be read", where=str(anchor), got=error.strerror) from error
+    note = read_small(anchor)
     try:
         extends(ledger, note)
         return open_checkpoint(note, ledger.key).size

@@ -27,6 +27,7 @@ from tallystick.proof.pack import Contents, Item, build
 from tallystick.records import LEDGER_ACTOR, Attachment, Draft, Entry, Personal
 from tallystick.resources import shipped
 from tallystick.workflow.desk import Desk
+from tallystick.workflow.verify import read_small
 
 if TYPE_CHECKING:
     from tallystick.policy.controls import Control
@@ -177,10 +178,7 @@ def _recorded(desk: Desk, body: dict[str, Value], pdf: bytes) -> Appended:
 
 
 def _anchor(desk: Desk, path: Path) -> Checkpoint:
-    try:
-        note = path.read_bytes()
-    except OSError as error:
-        raise NotFound("checkpoint cannot be read", where=str(path), got=error.strerror) from error
+    note = read_small(path)
     extends(desk.ledger, note)
     return open_checkpoint(note, desk.ledger.key)
 

@@ -32,7 +32,7 @@ from tallystick.proof.verify import (
     verify_report,
 )
 
-__all__ = ["trusted_keys", "verify"]
+__all__ = ["read_small", "trusted_keys", "verify"]
 
 _RECEIPT: Final = ".tlog-proof"
 _TLOG_PROOF: Final = b"c2sp.org/tlog-proof"
@@ -74,7 +74,7 @@ def verify(
         data = begins + stream.read(MAX_PDF + 1 - len(begins)) if begins.startswith(b"%PDF") else begins
     if data.startswith(b"%PDF"):
         beside = receipt or file.with_name(file.name + _RECEIPT)
-        proof = _read(beside) if receipt is not None or _is_there(beside) else None
+        proof = read_small(beside) if receipt is not None or _is_there(beside) else None
         named = keys if proof is None else _named(proof, keys)
         verdicts = [verify_report(data, proof, one, _anchor(anchor, one)) for one in named]
         return _best(verdicts) if proof is None else _of_another(_best(verdicts), proof, keys)
@@ -121,13 +121,18 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _unknown(file: Path, anchor: Path | None, key: VerifierKey) -> Verdict:
     if anchor is not None:
-        _read(anchor)
+        read_small(anchor)
     what = f"{file.name} is no pack, report (PDF), receipt or checkpoint: there is nothing in it to verify"
     return Verdict("checkpoint", "failed", "not asked", (Check("file", "failed", what),), (TRUTH,), key)
 
 
-def _read(path: Path) -> bytes:
-    """A receipt, a checkpoint or a list of keys: small files."""
+def read_small(path: Path) -> bytes:
+    """A receipt, a checkpoint or a list of keys, from a regular file.
+
+    Raises:
+        NotFound: it cannot be read.
+        InvalidInput: not a file, or too large for any of these.
+    """
     with _opened(path) as file:
         data = file.read(MAX_BEGINNING + 1)
     if len(data) > MAX_BEGINNING:
@@ -165,7 +170,7 @@ def _looks_like_key(text: str) -> bool:
 
 def _lines(path: Path) -> list[tuple[str, str]]:
     try:
-        text = _read(path).decode("utf-8")
+        text = read_small(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput("file of keys is not text", where=str(path)) from error
     lines = enumerate(text.splitlines(), 1)
@@ -204,7 +209,7 @@ def _anchor(path: Path | None, key: VerifierKey) -> Checkpoint | None:
     if path is None:
         return None
     try:
-        return open_checkpoint(_read(path), key)
+        return open_checkpoint(read_small(path), key)
     except NotVerified as error:
         raise InvalidInput("the checkpoint to compare with does not hold under this key", where=str(path)) from error
 
