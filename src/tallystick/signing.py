@@ -36,7 +36,9 @@ __all__ = [
     "SEAL_KEY",
     "Passphrase",
     "PrivateKey",
+    "complete_key",
     "for_documents",
+    "is_locked",
     "labels",
     "load_private",
     "load_public",
@@ -52,6 +54,8 @@ PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
 LEDGER_KEY: Final = "ledger"
 SEAL_KEY: Final = "seal"
+_LOCKED: Final = b"ENCRYPTED"
+"""Stands in the first line of a PEM file that a passphrase protects."""
 _OWN: Final = frozenset({LEDGER_KEY, SEAL_KEY})
 
 
@@ -69,8 +73,7 @@ def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | No
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_open_folder(folder)
         _write_new(folder / f"{label}.pem", pem)
-        public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        _write_new(folder / f"{label}.pub", public)
+        _write_public(folder / f"{label}.pub", private)
     except FileExistsError as error:
         raise Refused(
             "a key of this label is there",
@@ -80,6 +83,23 @@ def make_key(folder: Path, label: str, algorithm: str, *, passphrase: bytes | No
     except OSError as error:
         raise KeyUnavailable("key cannot be written", where=str(folder), got=error.strerror) from error
     return private
+
+
+def complete_key(path: Path, private: PrivateKey) -> None:
+    """Write the public half that should lie beside a private key, if a crash left none.
+
+    Raises:
+        KeyUnavailable: the folder cannot be written.
+    """
+    try:
+        if not path.with_suffix(".pub").exists():
+            _write_public(path.with_suffix(".pub"), private)
+    except OSError as error:
+        raise KeyUnavailable("key cannot be written", where=str(path.parent), got=error.strerror) from error
+
+
+def _write_public(path: Path, private: PrivateKey) -> None:
+    _write_new(path, private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _encryption(passphrase: bytes) -> KeySerializationEncryption:
@@ -98,10 +118,14 @@ def _generate(algorithm: str) -> PrivateKey:
 
 def _write_new(path: Path, data: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)  # half a key would stand in the way of the whole one
+        raise
 
 
 def load_signer(path: Path, *, passphrase: Passphrase) -> Signer:
@@ -117,7 +141,7 @@ def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKey:
     """The private key itself, for libraries that sign with it; errors as :func:`load_signer`."""
     pem = _read_private(path)
     try:
-        secret = passphrase(path) if b"ENCRYPTED" in pem else None
+        secret = passphrase(path) if _LOCKED in pem else None
         private = load_pem_private_key(pem, secret)
     except TypeError as error:
         raise KeyUnavailable(
@@ -126,11 +150,16 @@ def load_private(path: Path, *, passphrase: Passphrase) -> PrivateKey:
             remedy="Name a file with --passphrase-file.",
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        what = "passphrase is wrong" if b"ENCRYPTED" in pem else "file holds no usable private key"
+        what = "passphrase is wrong" if _LOCKED in pem else "file holds no usable private key"
         raise KeyUnavailable(what, where=str(path), expected="a PKCS#8 PEM private key") from error
     if not isinstance(private, PrivateKey):
         raise KeyUnavailable("key is of an algorithm that is not used", where=str(path), expected="Ed25519 or P-256")
     return private
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a key file is encrypted; errors as :func:`load_signer`."""
+    return _LOCKED in _read_private(path)
 
 
 def for_documents(private: PrivateKey, where: Path) -> ec.EllipticCurvePrivateKey:

@@ -1,6 +1,8 @@
 """An engineer with write access to the ledger and their own key, who goes past the command line."""
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -255,6 +257,22 @@ def test_no_key_is_left_open_because_its_passphrase_was_empty(bank, words):
     assert not Path("other/keys/ledger.pem").exists()
 
 
+def test_a_key_left_over_without_protection_is_not_registered_as_a_protected_one(bank):
+    """A registration that was cut short leaves a key; whoever asks for a passphrase then must get one."""
+    from tallystick.signing import make_key
+
+    make_key(KEY.parent, "second", "ed25519")
+    (KEY.parent / "second.pub").unlink()
+    Path("words").write_bytes(b"words\n")
+    Path("words").chmod(0o600)
+    line = ("key", "new", "second", "--role", "engineer", "--by", "officer")
+    code, _, err = bank(*line, "--new-passphrase-file", "words")
+    assert code == 1
+    assert "no passphrase protects it" in err
+    bank.ok(*line)
+    bank.ok("record", "model", "m1.bin", "--name", "other", "--as", "second")
+
+
 def test_a_wrong_passphrase_is_one_line_without_it(bank):
     Path("words").write_bytes(b"right\n")
     Path("wrong").write_bytes(b"hunter2 is wrong\n")
@@ -302,3 +320,48 @@ def test_pipes_keep_no_command_waiting(bank):
         code, _, err = bank(*line)
         assert code == (0 if "--passphrase-file" in line else 3), (line, err)
         assert "Traceback" not in err
+
+
+# ------------------------------------------------------------------------------- a disk that is full
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Every sync of a file fails, as on a disk that filled up while it was written."""
+
+    def fail(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    return lambda: monkeypatch.setattr("tallystick.cli.front.os.fsync", fail)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("pack", "credit@2", "--force", "-o", "out"),
+        ("ledger", "checkpoint", "--force", "-o", "out"),
+    ],
+)
+def test_a_file_that_could_not_be_written_leaves_the_one_before(bank, full_disk, line):
+    Path("out").write_bytes(b"the good one from yesterday")
+    full_disk()
+    code, _, err = bank(*line)
+    assert code == 3
+    assert "No space left on device" in err
+    assert "Traceback" not in err
+    assert Path("out").read_bytes() == b"the good one from yesterday"
+    assert not list(Path().glob(".out*"))
+
+
+def test_a_pack_is_made_from_a_ledger_that_cannot_be_written(bank):
+    """An auditor's copy on read-only storage, or a full disk, still yields its evidence."""
+    bank.ledger.chmod(0o400)
+    bank.ok("pack", "credit@2", "-o", "evidence.zip")
+    bank.ok("verify", "evidence.zip", "--key", ".tallystick/ledger.vkey")
+    assert stat.S_IMODE(Path("evidence.zip").stat().st_mode) & 0o600 == 0o600
+
+
+def test_a_ledger_in_a_folder_that_cannot_be_made_is_one_line(bank):
+    code, _, err = bank("init", "--name", "other", "--ledger", "usecase.yaml/x/ledger.db")
+    assert code == 3
+    assert "Traceback" not in err

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from tallystick.errors import NotFound, Refused, UsageError
+from tallystick.errors import NotFound, Refused, Unavailable, UsageError
 from tallystick.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "progress",
     "when",
     "wrapped",
+    "write_output",
 ]
 
 P = ParamSpec("P")
@@ -161,6 +163,37 @@ def check_output(*paths: Path, force: bool = True) -> None:
             raise NotFound(
                 "file cannot be written", where=str(path), expected="a folder that is there and can be written to"
             )
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: what stood under the name stays until the new one is complete.
+
+    Raises:
+        Unavailable: the disk is full, the folder is not there or may not be written to.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # a terminal or a pipe: nothing to put in its place
+            return
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise Unavailable("file cannot be written", where=str(path), got=error.strerror) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def columns(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.front import Front, acting, check_output, columns, front, model_version, progress, wrapped
+from tallystick.cli.front import (
+    Front,
+    acting,
+    check_output,
+    columns,
+    front,
+    model_version,
+    progress,
+    wrapped,
+    write_output,
+)
 
 if TYPE_CHECKING:
     from tallystick.workflow.evaluate import Evaluated
@@ -70,7 +80,7 @@ def run(
         )
     value = _value(found)
     if output is not None:
-        output.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        write_output(output, (json.dumps(value, indent=2) + "\n").encode())
     front.print(value, _lines(found))
     return EXIT.get(found.outcome.verdict, 3)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.front import Front, check_output, front, model_version, pairs, progress
+from tallystick.cli.front import Front, check_output, front, model_version, pairs, progress, write_output
 
 __all__ = ["pack", "report"]
 
@@ -30,11 +30,11 @@ def report(front: Front, model: str, output: Path, as_of: str | None, anchor: Pa
     with front.desk(writing=True) as desk:
         progress("reading the books")
         drawn = issue.draw(desk, model_version(model), as_of=None if as_of is None else moment(as_of), anchor=anchor)
-        html.write_text(issue.page(drawn), encoding="utf-8")  # without Pango, the page is there and the PDF is not
+        write_output(html, issue.page(drawn).encode())  # without Pango, the page is there and the PDF is not
         progress("writing and sealing the PDF")
         done = issue.seal(desk, drawn)
-    output.write_bytes(done.pdf)
-    receipt.write_bytes(done.receipt)
+    write_output(output, done.pdf)
+    write_output(receipt, done.receipt)
     facts = {
         "report": f"{output} ({len(done.pdf):,} bytes, sealed)",
         "page": str(html),
@@ -57,9 +57,9 @@ def pack(front: Front, model: str, output: Path, everything: bool, force: bool) 
     from tallystick.workflow import issue
 
     check_output(output, force=force)
-    with front.desk(writing=True) as desk:
+    with front.desk(writing=False) as desk:
         done = issue.pack(desk, model_version(model), everything=everything)
-    output.write_bytes(done.data)
+    write_output(output, done.data)
     facts = {
         "pack": f"{output} ({len(done.data):,} bytes)",
         "entries": f"{done.entries} of {done.of}",

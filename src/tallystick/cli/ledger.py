@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.front import Front, check_output, front, progress
+from tallystick.cli.front import Front, check_output, front, progress, write_output
 
 if TYPE_CHECKING:
     from tallystick.workflow.health import Examined
@@ -34,7 +34,7 @@ def checkpoint(front: Front, output: Path | None, force: bool) -> None:
     with front.desk(writing=False) as desk:
         note = desk.ledger.latest_checkpoint()
     if output is not None:
-        output.write_bytes(note)
+        write_output(output, note)
         front.print({"checkpoint": str(output)}, [f"checkpoint written to {output}"])
     else:
         click.echo(note, nl=False)

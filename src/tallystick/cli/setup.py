@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.front import Front, columns, front, pairs
+from tallystick.cli.front import Front, columns, front, pairs, write_output
 from tallystick.errors import UsageError
 
 __all__ = ["doctor", "init"]
@@ -28,7 +28,7 @@ def init(front: Front, name: str, protect: bool) -> None:
     ledger = setup.init(front.ledger, name=name, keys=front.settings.keys, passphrase=secret)
     key = str(ledger.key)
     vkey = front.ledger.parent / "ledger.vkey"
-    vkey.write_text(key + "\n", encoding="utf-8")
+    write_output(vkey, f"{key}\n".encode())
     facts = {
         "ledger": str(front.ledger),
         "origin": ledger.origin,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tallystick import signing
 from tallystick.canonical import b64
-from tallystick.errors import NotFound, Refused, UsageError
+from tallystick.errors import NotFound, Refused, Unavailable, UsageError
 from tallystick.ledger.ledger import Appended, Ledger
 from tallystick.people.keys import ROLES, STATEMENT, KeyRing, actor_id, entitled
 from tallystick.proof.keys import Signer
@@ -48,7 +48,10 @@ def init(
         raise Refused(
             "there is a ledger here", where=str(path), remedy="Use it, or choose another place with --ledger."
         )
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable("folder of the ledger cannot be made", where=str(path.parent), got=error.strerror) from error
     folder = keys if keys is not None else path.parent / "keys"
     identity = str(uuid.uuid4())
     origin = f"{name}/{identity}"
@@ -169,6 +172,13 @@ def _unused_or_new(
     private = signing.load_private(path, passphrase=lambda _: passphrase)
     if ring.holder(Signer(private).public) is not None:
         raise Refused("a key of this label is registered", where=str(path), remedy="Choose another label.")
+    if passphrase is not None and not signing.is_locked(path):
+        raise Refused(
+            "a key of this label is there, and no passphrase protects it",
+            where=str(path),
+            remedy="Choose another label, or remove it: nobody is registered with it.",
+        )
+    signing.complete_key(path, private)
     return private
 
 
