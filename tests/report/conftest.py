@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -749,7 +749,7 @@ def drawn_once() -> Callable[[str], tuple[Any, bytes]]:
 @pytest.fixture
 def story() -> Any:
     """Everything needed to write another sample book."""
-    return sys.modules[__name__]
+    return SimpleNamespace(**globals())
 
 
 @pytest.fixture
