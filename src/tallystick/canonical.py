@@ -51,6 +51,8 @@ MAX_DEPTH = 32
 _MAX_INT = 2**53 - 1
 _EXPONENT_FROM = 1e21
 _TAGS = frozenset({"float", "int", "repr", "bytes", "map"})
+_REFERENCE = frozenset({"seq", "leaf"})
+"""The keys of a reference to an entry (records.py): a stranger's value must not pass for one."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -153,7 +155,8 @@ def tagged(value: object) -> Value:
     """Any Python value as a JSON value with a canonical form: parameter sets hold NaN, huge integers and objects.
 
     Floats that are not finite, or whole and beyond 2^53-1, become ``{"float": "nan"|"inf"|"-inf"|digits}``, large
-    integers ``{"int": "..."}``, bytes ``{"bytes": base64}``, mappings with other keys ``{"map": [[key, value], ...]}``,
+    integers ``{"int": "..."}``, bytes ``{"bytes": base64}``, mappings with other keys (or with those of a
+    tag or a reference) ``{"map": [[key, value], ...]}``,
     anything else ``{"repr": "..."}`` without memory addresses. Text is brought to NFC. NumPy scalars count as their
     Python values.
     """
@@ -191,7 +194,8 @@ def _tagged(value: object, depth: int) -> Value:
 
 
 def _tagged_mapping(value: Mapping[Any, Any], depth: int) -> Value:
-    plain = all(isinstance(key, str) for key in value) and not (len(value) == 1 and set(value) <= _TAGS)
+    looks_otherwise = (len(value) == 1 and set(value) <= _TAGS) or set(value) == _REFERENCE
+    plain = all(isinstance(key, str) for key in value) and not looks_otherwise
     if plain:
         return {_nfc(key): _tagged(item, depth + 1) for key, item in value.items()}
     pairs = [[_tagged(key, depth + 2), _tagged(item, depth + 2)] for key, item in value.items()]

@@ -689,6 +689,19 @@ class Entry:
         found = set(references(self.body))
         return frozenset(found if self.supersedes is None else found | {self.supersedes})
 
+    @property
+    def links(self) -> frozenset[Ref]:
+        """The entries named in the fields that the kind keeps for it, and the one it supersedes.
+
+        What stands deeper, in a value that somebody handed in, makes nobody an author of anything.
+        """
+        found = set() if self.supersedes is None else {self.supersedes}
+        kind = KINDS.get(self.kind)
+        for name, spec in kind.fields.items() if kind else ():
+            if spec.type in ("ref", "refs"):
+                found.update(references(self.body.get(name)))
+        return frozenset(found)
+
     def value(self) -> dict[str, Value]:
         """The JSON object that the bytes spell, unknown fields too."""
         value: dict[str, Value] = decode(self.raw, what="entry")

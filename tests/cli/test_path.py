@@ -183,3 +183,21 @@ def test_without_pango_the_page_is_written_and_the_message_names_the_packages(ba
     assert entries(bank, "report") == []
     bank.ok("pack", "credit@2", "-o", "e.zip")
     bank.ok("verify", "e.zip", "--key", ".tallystick/ledger.vkey")
+
+
+def test_a_parameter_that_looks_like_a_reference_is_none(bank):
+    """Else a value could make somebody an author of a model, or a pack name what is not there."""
+    (bank.folder / "p.json").write_text('{"x": {"seq": 2, "leaf": "' + "0" * 64 + '"}}')
+    bank.ok("record", "params", "p.json", "--as", "engineer")
+    (params,) = entries(bank, "params")
+    assert params["body"]["values"]["x"] == {"map": [["leaf", "0" * 64], ["seq", 2]]}
+    bank.ok("pack", "credit@2", "-o", "e.zip", "--all")
+    bank.ok("verify", "e.zip", "--key", ".tallystick/ledger.vkey")
+
+
+def test_a_model_without_a_use_case_has_a_pack_that_verifies(bank):
+    (bank.folder / "m9.bin").write_bytes(b"model nine")
+    bank.ok("record", "model", "m9.bin", "--name", "loose", "--as", "engineer")
+    bank.ok("gate", "run", "loose", "--predictions", "fair.csv", "--dataset", "german", "--as", "engineer")
+    bank.ok("pack", "loose", "-o", "e.zip")
+    bank.ok("verify", "e.zip", "--key", ".tallystick/ledger.vkey")

@@ -76,7 +76,8 @@ def completed(kind: str, observed: Mapping[str, Value], declared: Mapping[str, V
         if name in observed:
             raise InvalidRecord(f"{name} of a {kind} is observed and cannot be declared")
     missing = {name: absent() for name, field in fields.items() if field.required}
-    return missing | {name: tagged(value) for name, value in declared.items()} | dict(observed)
+    said = {name: value if fields[name].type in ("ref", "refs") else tagged(value) for name, value in declared.items()}
+    return missing | said | dict(observed)
 
 
 def near(name: str, known: Iterable[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from tallystick.ledger.database import PATIENCE, translated
 from tallystick.proof.merkle import consistency_proof, inclusion_proof
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.proof.receipt import Receipt
-from tallystick.records import KINDS, Entry, Ref, references
+from tallystick.records import Entry, Ref
 
 __all__ = ["Reader", "Rows", "checked_part", "genesis_key", "required_links"]
 
@@ -301,9 +301,4 @@ def required_links(entry: Entry) -> tuple[frozenset[Ref], frozenset[Ref]]:
     """(demanded, all) references of an entry: those in the fields that its kind declares as such, and any that its
     body holds, however deep. The demanded ones must lead to entries; of the others, those that do become links.
     """
-    demanded = {entry.supersedes} if entry.supersedes is not None else set()
-    kind = KINDS.get(entry.kind)
-    for name, field in kind.fields.items() if kind else ():
-        if field.type in ("ref", "refs"):
-            demanded.update(references(entry.body.get(name)))
-    return frozenset(demanded), entry.references
+    return entry.links, entry.references

@@ -55,10 +55,10 @@ class Book:
         return entry
 
     def find(self, value: Value) -> Entry | None:
-        """As :meth:`get`, but None where the field is absent or the entry is not at hand."""
+        """As :meth:`get`, but None where the field is absent, or that very entry is not at hand."""
         try:
             return self.get(value)
-        except (NotFound, Malformed):
+        except (NotFound, Malformed, Tampered):
             return None
 
     def of_kind(self, *kinds: str) -> list[Entry]:

@@ -27,7 +27,7 @@ def lineage(book: Book, model: Entry) -> list[Entry]:
         if entry.seq in found:
             continue
         found[entry.seq] = entry
-        for ref in entry.references:
+        for ref in entry.links:
             target = book.find(ref.value())
             if target is not None and target.kind in _INPUTS:
                 waiting.append(target)

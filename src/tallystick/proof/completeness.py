@@ -75,6 +75,8 @@ def _attempts(entries: Sequence[Entry]) -> tuple[tuple[AttemptGap, ...], tuple[i
     for entry in entries:
         if entry.kind != "evaluation":
             continue
+        if _without_usecase(entry):
+            continue  # its model is for nothing that was recorded: there is no series that it could be missing from
         number, usecase = _number(entry), list(references(entry.body.get("usecase")))
         known = numbers.setdefault(usecase[0], set()) if number is not None and len(usecase) == 1 else None
         if number is None or known is None or number in known:
@@ -82,6 +84,11 @@ def _attempts(entries: Sequence[Entry]) -> tuple[tuple[AttemptGap, ...], tuple[i
         else:
             known.add(number)
     return tuple(gap for usecase, found in numbers.items() for gap in _gaps(usecase, found)), tuple(uncounted)
+
+
+def _without_usecase(evaluation: Entry) -> bool:
+    usecase = evaluation.body.get("usecase")
+    return isinstance(usecase, Mapping) and set(usecase) == {"absent"}
 
 
 def _number(evaluation: Entry) -> int | None:

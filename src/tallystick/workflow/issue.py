@@ -277,7 +277,7 @@ def _closed(book: Book, entries: Iterable[Entry]) -> list[Entry]:
         entry = waiting.pop()
         if entry.seq not in found:
             found[entry.seq] = entry
-            waiting += [book.get(ref) for ref in entry.references]
+            waiting += [target for ref in entry.references if (target := book.find(ref.value())) is not None]
     return [found[seq] for seq in sorted(found)]
 
 
