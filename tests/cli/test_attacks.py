@@ -158,8 +158,9 @@ def pretender(desk):
         return writer.append(desk.sign(draft, by=[key])).entry
 
 
-def test_the_first_person_cannot_be_left_out_of_a_pack_to_make_room_for_another(bank, desk, packed):
+def test_the_first_person_cannot_be_left_out_of_a_pack_to_make_room_for_another(bank, desk, packed, monkeypatch):
     """A chain of trust that begins in the middle is none, although every entry is in the tree."""
+    monkeypatch.setattr("tallystick.ledger.ledger.Writer._check_key", lambda *_: None)  # a cheat writes without it
     entry = pretender(desk)
     Path("forged.zip").write_bytes(packed([0, 1, entry.seq]))
     code, out, _ = bank("verify", "forged.zip", "--key", ".tallystick/ledger.vkey")
@@ -377,3 +378,21 @@ def test_a_ledger_in_a_folder_that_cannot_be_made_is_one_line(bank):
     code, _, err = bank("init", "--name", "other", "--ledger", "usecase.yaml/x/ledger.db")
     assert code == 3
     assert "Traceback" not in err
+
+
+def test_a_registration_that_breaks_the_chain_of_keys_is_not_even_recorded(bank):
+    """It would stand there for ever, and nobody could sign or verify any more."""
+    from tallystick.errors import InvalidRecord
+    from tallystick.proof.keys import Signer
+    from tallystick.workflow import setup
+    from tallystick.workflow.desk import Desk
+
+    stranger = Signer.generate("ed25519")
+    with Desk.open(bank.ledger, writing=True) as desk:
+        actor = setup.actor_id(stranger.public.fingerprint)
+        draft = setup._registration(actor, ["risk-officer"], "statement", stranger, desk.clock())
+        forged = setup._signed(draft, desk.origin, [stranger], desk.clock())
+        with pytest.raises(InvalidRecord, match="no steward signed"), desk.writing() as writer:
+            writer.append(forged)
+    assert bank("key", "list")[0] == 0
+    bank.ok("ledger", "fsck", "--key", ".tallystick/ledger.vkey")

@@ -27,9 +27,11 @@ from types import TracebackType
 from typing import Self
 
 from tallystick.canonical import Value, decode, digest, encode
-from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, Tampered, UsageError
+from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, NotVerified, Tampered, UsageError
 from tallystick.ledger.database import PATIENCE, connect, laid_out, locked, rewrite, transaction, translated
 from tallystick.ledger.reading import Reader, required_links
+from tallystick.people.book import Book
+from tallystick.people.keys import KeyRing
 from tallystick.proof.keys import Signer
 from tallystick.proof.merkle import completed, consistency_proof, node_hash, root_of, verify_consistency
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint, sign_note
@@ -266,6 +268,8 @@ class Writer(Reader):
         if (draft.kind == "ledger") != (self._next == 0):
             raise InvalidRecord("a ledger entry is always and only entry 0", got=f"{draft.kind} as entry {self._next}")
         entry = self._sealed(draft)
+        if entry.kind == "key":
+            self._check_key(entry)
         leaf = entry.leaf
         targets = self._targets(entry)
         self._half_done = True
@@ -289,6 +293,14 @@ class Writer(Reader):
             return Entry.parse(raw)
         except Malformed as error:
             raise InvalidRecord(f"{draft.kind} record cannot be read back: {error.what}", got=error.got) from error
+
+    def _check_key(self, entry: Entry) -> None:
+        """A registration that breaks the chain of keys would stand there for ever, and nobody could act any more."""
+        known = self.entries(kind=("ledger", "key"))
+        try:
+            KeyRing.of(Book([*known, entry], origin=self.origin))
+        except NotVerified as error:
+            raise InvalidRecord(f"key cannot be registered: {error.what}", got=error.got) from error
 
     def _targets(self, entry: Entry) -> list[int]:
         demanded, all_ = required_links(entry)

@@ -251,7 +251,7 @@ def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
     yield _all(
         "promotions",
         audit.promotions(book, ring),
-        f"{count} recorded, each passed, explained and approved by another",
+        f"{count} among these entries, each passed, explained and approved by another, judged by what is here",
     )
 
 
