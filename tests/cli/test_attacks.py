@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -396,3 +397,14 @@ def test_a_registration_that_breaks_the_chain_of_keys_is_not_even_recorded(bank)
             writer.append(forged)
     assert bank("key", "list")[0] == 0
     bank.ok("ledger", "fsck", "--key", ".tallystick/ledger.vkey")
+
+
+def test_a_broken_first_entry_is_named_also_where_the_key_is_given(bank):
+    with sqlite3.connect(bank.ledger) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("UPDATE entries SET bytes = x'7b7d' WHERE seq = 0")
+    code, out, err = bank("ledger", "fsck", "--key", ".tallystick/ledger.vkey")
+    assert code == 1, err
+    assert "entry 0" in out
+    assert "NOT SOUND" in out

@@ -169,10 +169,6 @@ class CheckResult:
             "groups": [dict(group) for group in self.groups],
         }
 
-    def value_json(self) -> dict[str, Value]:
-        """The figures alone, without sentences: what two evaluations are compared by."""
-        return {name: fact for name, fact in self.as_json().items() if name not in ("reason", "advice", "because")}
-
 
 def against_plan(
     plan: Sequence[str], results: Iterable[CheckResult], *, gate_of: Mapping[str, tuple[str, str]]

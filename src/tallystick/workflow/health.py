@@ -56,9 +56,12 @@ def examine(path: Path, *, anchor: Path | None = None, key: str | None = None) -
     """
     if not path.exists():
         raise NotFound("no ledger here", where=str(path))
-    if key is not None and (other := _of_another(path, key)) is not None:
-        return other
-    found = checks.fsck(path, key=None if key is None else _key(path, key))
+    trusted = None
+    if key is not None:
+        trusted, other = _trusted(path, key)
+        if other is not None:
+            return Examined(0, (other,), (), None)
+    found = checks.fsck(path, key=trusted)
     problems = list(found.problems)
     size = None
     if found.ok:
@@ -69,25 +72,22 @@ def examine(path: Path, *, anchor: Path | None = None, key: str | None = None) -
     return Examined(found.size, tuple(problems), found.notes, size)
 
 
-def _of_another(path: Path, text: str) -> Examined | None:
-    """The answer where no key that was given is of the ledger that the file says it is."""
-    names = sorted({key.name for key in trusted_keys(text, None)})
+def _trusted(path: Path, text: str) -> tuple[VerifierKey, checks.Problem | None]:
+    """Of the keys given, the one of this ledger; and what is wrong if the file says it is of none of them.
+
+    Where the file is too broken to say, the first key is taken: deriving the ledger then tells what is broken.
+    """
+    keys = {key.name: key for key in trusted_keys(text, None)}
+    first = next(iter(keys.values()))
     try:
         with Ledger.open(path, read_only=True) as ledger:
-            if ledger.origin in names:
-                return None
-            detail = f"it calls itself {ledger.origin}, and the key is of {', '.join(names)}"
-            problem = checks.Problem(None, "this is not the ledger of the key that was given", detail)
-            return Examined(ledger.size, (problem,), (), None)
+            origin = ledger.origin
     except NotVerified:
-        return None
-
-
-def _key(path: Path, text: str) -> VerifierKey:
-    """Of the keys given, the one of this ledger; if none is, the first, so that the answer says what fails."""
-    keys = trusted_keys(text, None)
-    with Ledger.open(path, read_only=True) as ledger:
-        return next((key for key in keys if key.name == ledger.origin), keys[0])
+        return first, None
+    if origin in keys:
+        return keys[origin], None
+    detail = f"it calls itself {origin}, and the key is of {', '.join(keys)}"
+    return first, checks.Problem(None, "this is not the ledger of the key that was given", detail)
 
 
 def _people(ledger: Ledger) -> Iterator[checks.Problem]:
