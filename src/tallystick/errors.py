@@ -17,6 +17,7 @@
         ├── NewerFormat            written by a later version
         ├── KeyUnavailable         missing key, wrong passphrase, open permissions
         ├── LedgerBusy             another process holds the ledger
+        ├── CommitUnknown          the disk or server failed while an append was made durable
         └── MissingProgram         git, Pango or another part of the machine
 
 A "no" from a gate is a value, not an error. A message says what, where, expected, got and the remedy,
@@ -28,6 +29,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "CommitUnknown",
     "InvalidData",
     "InvalidInput",
     "InvalidPolicy",
@@ -174,6 +176,10 @@ class KeyUnavailable(Unavailable):
 
 class LedgerBusy(Unavailable):
     """Another process holds the ledger for longer than the time allowed."""
+
+
+class CommitUnknown(Unavailable):
+    """The end of a transaction failed in a way that leaves open whether it was recorded; its receipts were withheld."""
 
 
 class MissingProgram(Unavailable):

@@ -1,0 +1,93 @@
+"""What the ledger asks of a database: one connection to one ledger, whatever keeps it.
+
+Two rooms answer: :mod:`tallystick.ledger.database` (SQLite) and :mod:`tallystick.ledger.postgres`. The queries are the
+ledger's own and the same for both; each store brings its dialect's layout, its guards and its way of waiting in turn.
+
+Rules for every store:
+
+* Opening never makes a ledger. A store that was opened for reading cannot write, whatever SQL it is given.
+* :meth:`Store.turn` is the only way to write: one writer at a time, over all processes and machines; what ran inside is
+  durable when the block ends, or nothing of it is there.
+* Errors of the driver leave a store as ours. ``where`` names it in messages, without a password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+__all__ = ["PATIENCE", "Condition", "Store"]
+
+PATIENCE: Final = 30.0
+"""Seconds to wait for other writers, unless the caller says otherwise."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How a ledger is kept, for `doctor`: cheap to find out."""
+
+    facts: Mapping[str, str]
+    """Name to value, in the order to print: engine and version, size, what makes a commit durable, who may do what."""
+    warnings: tuple[str, ...]
+    """What ought to be otherwise, a sentence each."""
+
+
+class Store(Protocol):
+    """One connection to the database that keeps a ledger. It belongs to the thread that opened it."""
+
+    where: str
+    """A path, or a URL without its password."""
+    writable: bool
+
+    def one(self, query: str, *values: object) -> Any:
+        """The first row, or None. Values stand for ``?`` in the query."""
+        ...
+
+    def all(self, query: str, *values: object) -> list[Any]:
+        """All rows."""
+        ...
+
+    def run(self, query: str, *values: object) -> int:
+        """Execute one statement; the number of rows it changed."""
+        ...
+
+    def many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """Execute one statement for each row."""
+        ...
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait for the writers' turn, then one transaction that is durable when the block ends well.
+
+        Raises:
+            LedgerBusy: others write for longer than the patience given at opening.
+            CommitUnknown: the end of the transaction failed in a way that leaves open whether it is there. The store
+                cannot be written to any more.
+            Unavailable: the database cannot be used; nothing was recorded.
+        """
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All reads inside see the ledger as it was at the first of them."""
+        ...
+
+    def again(self) -> Store:
+        """Another connection to the same ledger, for reading."""
+        ...
+
+    def layout(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Name to definition of what is laid out: (as it should be, as it is)."""
+        ...
+
+    def faults(self) -> Iterator[str]:
+        """What the database's own check of its files finds."""
+        ...
+
+    def condition(self) -> Condition: ...
+
+    def scrub(self) -> None:
+        """Leave nothing of erased values in free space. Call it in no transaction."""
+        ...
+
+    def close(self) -> None: ...
