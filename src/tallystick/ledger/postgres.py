@@ -22,7 +22,8 @@ import contextlib
 import functools
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -39,13 +40,15 @@ from tallystick.errors import (
     Unavailable,
     UsageError,
 )
-from tallystick.ledger.store import PATIENCE
-from tallystick.ledger.versions import check_layout, migrating, upgrade
+from tallystick.ledger import privileges, server
+from tallystick.ledger.catalogue import CATALOGUE, LAYOUT
+from tallystick.ledger.store import PATIENCE, Condition
+from tallystick.ledger.versions import MIGRATIONS, check_layout, migrating, upgrade
 
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["LOCK", "SCHEMA", "PostgresStore", "connect", "lay_out"]
+__all__ = ["LOCK", "SCHEMA", "PostgresStore", "bring_up", "connect", "grant", "lay_out"]
 
 SCHEMA: Final = "tallystick"
 LOCK: Final = 0x54414C59
@@ -120,8 +123,13 @@ class PostgresStore:
 
     def many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
         """Execute one statement for each row, without waiting between them."""
+        several = list(rows)
+        if len(several) < 2:  # the driver's way for several costs a round trip of its own
+            for row in several:
+                self.run(query, *row)
+            return
         try:
-            self._cursor.executemany(_spoken(query, self._allowed), rows)
+            self._cursor.executemany(_spoken(query, self._allowed), several)
         except self._error as error:
             raise self._ours(error) from error
 
@@ -161,7 +169,7 @@ class PostgresStore:
         if self._in_transaction():
             yield
             return
-        self._execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.administer("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             yield
         finally:
@@ -174,12 +182,59 @@ class PostgresStore:
     def close(self) -> None:
         self._connection.close()
 
+    # ----------------------------------------------------------------- how it is kept
+
+    def layout(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Name to definition of all that is laid out: (as it should be, as it is)."""
+        return dict(LAYOUT), dict(self.all(CATALOGUE))
+
+    def faults(self) -> Iterator[str]:
+        """What the extension amcheck finds in tables and indexes; nothing where it is not there, or not for us."""
+        with contextlib.closing(self.again()) as other:  # a fault ends a transaction, not ours
+            yield from server.faults(other)
+
+    def condition(self) -> Condition:
+        return server.condition(self, encrypted=self._connection.pgconn.ssl_in_use)
+
+    def scrub(self) -> None:
+        """Write the side values anew, so that erased ones are not in the table's free space. For its owner, alone.
+
+        What the server keeps elsewhere is not reached: its write-ahead log and the archive of it, backups, standbys
+        that are behind, and the blocks of the disk that the old table stood on. They go as they are recycled.
+
+        Raises:
+            LedgerBusy: somebody still reads the ledger as it was before the erasing.
+            Unavailable: this role does not own the ledger.
+        """
+        (owner,) = self.one("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'side_values'::regclass")
+        if not owner:  # the server would only warn
+            role = self._connection.info.user
+            raise Unavailable(f"role {role} does not own the ledger", where=self.where, remedy="Scrub it as its owner.")
+        left: list[str] = []
+
+        def listen(notice: psycopg.errors.Diagnostic) -> None:
+            left.extend(re.findall(r"\A\d+", notice.message_detail or ""))
+
+        self._connection.add_notice_handler(listen)
+        try:
+            self.administer("VACUUM (FULL, VERBOSE) side_values")
+        finally:
+            self._connection.remove_notice_handler(listen)
+        if any(map(int, left)):
+            raise LedgerBusy(
+                "erased values had to stay for others who still read the ledger as it was",
+                where=self.where,
+                got=f"{max(left, key=int)} rows",
+                remedy="Scrub again when their transactions have ended.",
+            )
+
     def _in_transaction(self) -> bool:
         from psycopg.pq import TransactionStatus
 
         return self._connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
-    def _execute(self, statement: str) -> psycopg.Cursor[Any]:
+    def administer(self, statement: str) -> psycopg.Cursor[Any]:
+        """One statement that is none of the ledger's: the session's settings, the layout, rights. Nothing fences it."""
         try:
             return self._connection.execute(statement.encode())
         except self._error as error:
@@ -270,6 +325,33 @@ def connect(url: str, *, writing: bool, patience: float = PATIENCE) -> PostgresS
     return _connected(_parsed(url), writing=writing, patience=patience)
 
 
+def grant(url: str, *, writers: Sequence[str] = (), auditors: Sequence[str] = (), patience: float = PATIENCE) -> None:
+    """Let roles that exist write or read the ledger, and no more than that: called by its owner, as often as need be.
+
+    A writer reads and appends; it cannot change, remove or erase anything. An auditor reads, erasable values included.
+    Whatever else these roles, or everybody (PUBLIC), were allowed on the ledger is taken back.
+
+    Raises:
+        UsageError: no role is named, or one as both. InvalidInput: there is no such role.
+        Refused: a role that could change rows all the same, as superuser, owner, or by what it inherits.
+        Unavailable: as :func:`connect`, or not called by the owner.
+    """
+    with contextlib.closing(connect(url, writing=True, patience=patience)) as store, store.turn():
+        privileges.grant(store, writers=writers, auditors=auditors)
+
+
+def bring_up(url: str, *, folder: Path = MIGRATIONS, patience: float = PATIENCE) -> int:
+    """Upgrade a ledger of an older layout to ours, in one transaction: called by its owner. The layout it has then.
+
+    Raises:
+        NotFound, NewerFormat: there is none, or a newer one. Unavailable: as :func:`connect`, or not the owner.
+    """
+    with contextlib.closing(_session(_parsed(url), writing=True, patience=patience)) as store:
+        _check_layout(store, older=True)
+        with migrating(store._connection) as bound, store.turn():
+            return upgrade(bound, folder=folder)
+
+
 def _connected(params: Mapping[str, str], *, writing: bool, patience: float) -> PostgresStore:
     store = _session(params, writing=writing, patience=patience)
     try:
@@ -300,7 +382,7 @@ def _session(params: Mapping[str, str], *, writing: bool, patience: float) -> Po
             raise Unavailable(
                 "this server is a standby", where=store.where, remedy="Name the primary; nothing was recorded."
             )
-        store._execute(_settings(writing=writing, patience=patience))
+        store.administer(_settings(writing=writing, patience=patience))
     except BaseException:
         connection.close()
         raise
@@ -315,14 +397,13 @@ def _settings(*, writing: bool, patience: float) -> str:
         SET client_min_messages = warning;
         SET statement_timeout = 0;
         SET lock_timeout = {_milliseconds(patience)};
-        SET idle_in_transaction_session_timeout = '{_IDLE}';
-        SET default_transaction_read_only = {"off" if writing else "on"};
+        SET {f"idle_in_transaction_session_timeout = '{_IDLE}'" if writing else "default_transaction_read_only = on"};
         SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
     """
 
 
-def _check_layout(store: PostgresStore) -> None:
+def _check_layout(store: PostgresStore, *, older: bool = False) -> None:
     there = store.one("SELECT to_regclass(?) IS NOT NULL", f"{SCHEMA}.alembic_version")
     if not there[0]:
         raise NotFound(
@@ -333,7 +414,7 @@ def _check_layout(store: PostgresStore) -> None:
     row = store.one("SELECT version_num FROM alembic_version")
     if row is None or not row[0].isdecimal():
         raise Malformed("ledger has no known layout", where=store.where, got="none" if row is None else row[0][:40])
-    check_layout(int(row[0]), where=store.where)
+    check_layout(int(row[0]), where=store.where, older=older)
 
 
 def _parsed(url: str) -> dict[str, str]:
@@ -415,7 +496,7 @@ def lay_out(url: str, *, patience: float = PATIENCE) -> Iterator[PostgresStore]:
                     where=f"{store.where}, schema {SCHEMA}",
                     remedy="A ledger is never overwritten.",
                 )
-            store._execute(f"CREATE SCHEMA {SCHEMA}")
+            store.administer(f"CREATE SCHEMA {SCHEMA}")
             upgrade(bound)
             yield store
 

@@ -27,15 +27,18 @@ HEAD: Final = 1
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
-def check_layout(layout: int, *, where: str) -> None:
+def check_layout(layout: int, *, where: str, older: bool = False) -> None:
     """Refuse a ledger of another layout than ours.
+
+    Args:
+        older: let an older one pass.
 
     Raises:
         NewerFormat: laid out by a later version.
         Refused: laid out by an earlier one.
         Malformed: by none.
     """
-    if layout == HEAD:
+    if layout == HEAD or (older and 0 < layout < HEAD):
         return
     what: dict[str, Any] = {"where": where, "expected": f"layout {HEAD}", "got": f"layout {layout}"}
     error: TallystickError
