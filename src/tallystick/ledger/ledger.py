@@ -353,13 +353,26 @@ class Writer(Reader):
         Raises:
             UsageError: the writing has not ended, or not well.
         """
-        if not self._released:
-            raise UsageError("nothing is recorded yet: receipts come after the with block", where=self.where)
-        size = self.head.frontier.size
+        self._must_be_released()
+        size, note = self.head.frontier.size, self.checkpoint
         return [
-            Receipt(item.entry.raw, item.seq, tuple(self.inclusion_proof(item.seq, size)), self.head.note)
+            Receipt(item.entry.raw, item.seq, tuple(self.inclusion_proof(item.seq, size)), note)
             for item in self._appended
         ]
+
+    @property
+    def checkpoint(self) -> bytes:
+        """The signed note that ended this writing; the one before it, if nothing was appended.
+
+        Raises:
+            UsageError: as :attr:`receipts`.
+        """
+        self._must_be_released()
+        return self.head.note
+
+    def _must_be_released(self) -> None:
+        if not self._released:
+            raise UsageError("nothing is recorded yet: receipts come after the with block", where=self.where)
 
     def _must_be_open(self) -> None:
         if not self._open:
