@@ -37,11 +37,15 @@ class Condition:
 class Store(Protocol):
     """One connection to the database that keeps a ledger. It belongs to the thread that opened it."""
 
-    where: str
-    """A path, or a URL without its password."""
-    writable: bool
-    failed: bool
-    """Whether a commit or the connection failed: nothing more is written through it."""
+    @property
+    def where(self) -> str:
+        """A path, or a URL without its password."""
+        ...
+
+    @property
+    def failed(self) -> bool:
+        """Whether a commit or the connection failed: nothing more is written through it."""
+        ...
 
     def one(self, query: str, *values: object) -> Any:
         """The first row, or None. Values stand for ``?`` in the query."""
