@@ -175,6 +175,15 @@ class PostgresStore:
         finally:
             self._undo()
 
+    @property
+    def failed(self) -> bool:
+        """Whether the connection has ended."""
+        return bool(self._connection.closed)
+
+    def successor(self) -> PostgresStore:
+        """Another connection for writing. A turn there begins when the server is done with this one."""
+        return _connected(self._params, writing=True, patience=self._patience)
+
     def again(self) -> PostgresStore:
         """Another connection to the same ledger, for reading."""
         return _connected(self._params, writing=False, patience=self._patience)
