@@ -22,6 +22,7 @@ import contextlib
 import functools
 import math
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -56,6 +57,8 @@ LOCK: Final = 0x54414C59
 
 _IDLE: Final = "5min"
 """A writer that does nothing for so long in its turn is cut off: its machine has gone, and others wait."""
+_PAUSE: Final = 0.2
+"""Seconds between attempts to reach a server that went away."""
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _FORM: Final = "postgresql://[ROLE@]HOST[:PORT]/DATABASE"
 _ALIVE: Final = {
@@ -87,7 +90,7 @@ class PostgresStore:
         import psycopg
 
         self.where = shown(params)
-        self.writable = writable
+        self._writable = writable
         self._connection = connection
         self._params = params
         self._patience = patience
@@ -144,9 +147,9 @@ class PostgresStore:
             CommitUnknown: the connection broke while the server committed, or a standby that it waits for did not
                 answer. This store cannot be used any more. Who opens another and takes a turn there sees what became
                 of it: the server frees the lock only when it is done.
-            Unavailable: the server cannot be used, or is a standby; nothing was recorded.
+            Unavailable: the server cannot be used, or only reads; nothing was recorded.
         """
-        if not self.writable:
+        if not self._writable:
             raise UsageError("ledger was opened for reading", where=self.where)
         try:
             self._connection.execute(
@@ -181,8 +184,33 @@ class PostgresStore:
         return bool(self._connection.closed)
 
     def successor(self) -> PostgresStore:
-        """Another connection for writing. A turn there begins when the server is done with this one."""
-        return _connected(self._params, writing=True, patience=self._patience)
+        """Another connection for writing, once the server is done with this one.
+
+        What this one committed is then as durable as a commit makes it: the server's log is in one order, and a mark
+        in it is committed, with all the waiting for standbys that belongs to it. A server that is just starting
+        again is given the patience of the opening.
+
+        Raises:
+            Unavailable: that cannot be told now. Also CommitUnknown, LedgerBusy: about the mark, not the ledger.
+        """
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return self._settled()
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE)
+
+    def _settled(self) -> PostgresStore:
+        store = _connected(self._params, writing=True, patience=self._patience)
+        try:
+            with store.turn():
+                store.administer("SELECT pg_logical_emit_message(true, 'tallystick', '')")
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     def again(self) -> PostgresStore:
         """Another connection to the same ledger, for reading."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["condition", "faults"]
 
-_SETTINGS: Final = ("synchronous_commit", "fsync", "full_page_writes", "data_checksums", "synchronous_standby_names")
+_DURABILITY: Final = ("synchronous_commit", "fsync", "full_page_writes", "data_checksums")
+_STANDBYS: Final = "synchronous_standby_names"
 _TESTED: Final = range(15, 19)
 
 
@@ -29,22 +30,20 @@ def condition(store: PostgresStore, *, encrypted: bool) -> Condition:
         " ON n.oid = c.relnamespace WHERE n.nspname = 'tallystick' AND c.relkind = 'r'),"
         " (SELECT count(*) FROM pg_stat_replication)"
     )
-    settings = {name: store.one("SELECT current_setting(?)", name)[0] for name in _SETTINGS}
+    settings = {name: store.one("SELECT current_setting(?)", name)[0] for name in (*_DURABILITY, _STANDBYS)}
     intact = {name: text for name, text in store.all(CATALOGUE) if name in GUARDS} == GUARDS
     owning, others, superusers = owners(store), who_else(store), _superusers(store)
     facts = {
-        "engine": f"PostgreSQL {version // 10000}.{version % 10000}",
-        "bytes": str(size),
-        "connection": "encrypted" if encrypted else "on the same machine" if local else "not encrypted",
-        "server": "standby" if standby else "primary",
-        **{name.replace("_", " "): value or "none" for name, value in settings.items()},
-        "standbys": str(standbys),
-        "role": role,
-        "role may": ", ".join(may(store)),
+        "engine": f"PostgreSQL {version // 10000}.{version % 10000}, {size} bytes",
+        "server": f"{'standby' if standby else 'primary'}, connection {'encrypted' if encrypted else 'not encrypted'}"
+        + (", on the same machine" if local else ""),
+        "durability": ", ".join(f"{name} {settings[name]}" for name in _DURABILITY),
+        "standbys": f"{standbys}, synchronous: {settings[_STANDBYS] or 'none'}",
+        "role": f"{role}, may {', '.join(may(store))}",
         "owner": ", ".join(owning) or "a superuser",
         "superusers": ", ".join(superusers),
         "others who may change rows": ", ".join(others) or "none",
-        "guards": "intact" if intact else "missing or altered",
+        "triggers": "in place" if intact else "missing or altered",
     }
     warnings = {
         "fsync is off: a crash of the server's machine can destroy the ledger": settings["fsync"] == "off",
@@ -55,7 +54,7 @@ def condition(store: PostgresStore, *, encrypted: bool) -> Condition:
         "the connection is not encrypted": not (encrypted or local),
         "this server is a standby, which may be behind and is never written to": standby,
         "standbys follow asynchronously: what was acknowledged can be lost when one takes over": (
-            standbys > 0 and not settings["synchronous_standby_names"]
+            standbys > 0 and not settings[_STANDBYS]
         ),
         "triggers that keep entries from being changed are missing or altered": not intact,
         f"the owner ({', '.join(owning) or 'a superuser'}) and superusers could disable the triggers and change rows:"
