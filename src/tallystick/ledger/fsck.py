@@ -30,7 +30,7 @@ from tallystick.proof.merkle import Frontier
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.records import FIRST_PREV, Entry
 
-__all__ = ["Examined", "Problem", "fsck"]
+__all__ = ["Examined", "Problem", "examined", "fsck"]
 
 _PAGE: Final = 256
 _MOST: Final = 1000
@@ -84,7 +84,13 @@ def fsck(source: Reader | Place, *, key: VerifierKey | None = None, patience: fl
         NotFound, InvalidInput, NewerFormat, LedgerBusy: there was no ledger to look at.
     """
     store = source.again() if isinstance(source, Reader) else connect(source, writing=False, patience=patience)
-    with contextlib.closing(store), store.snapshot():
+    with contextlib.closing(store):
+        return examined(store, key=key)
+
+
+def examined(store: Store, *, key: VerifierKey | None = None) -> Examined:
+    """As :func:`fsck`, of a store that is open."""
+    with store.snapshot():
         return _Examination(store, key=key).run()
 
 

@@ -44,7 +44,7 @@ from tallystick.errors import (
 from tallystick.ledger.guards import TRIGGERS, authorizer
 from tallystick.ledger.store import PATIENCE, Condition
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "SqliteStore", "connect", "laid_out", "locked", "wal_is_safe"]
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "SqliteStore", "connect", "laid_out", "locked", "retire", "wal_is_safe"]
 
 APPLICATION_ID: Final = 0x54414C59
 """``TALY`` in the header of the file, where ``file`` and SQLite look for it."""
@@ -100,6 +100,7 @@ class SqliteStore:
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         with locked(self.path, patience=self._patience):
+            _refuse_if_moved(self.path)
             self.run("BEGIN IMMEDIATE")
             try:
                 yield
@@ -129,6 +130,9 @@ class SqliteStore:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
+        if self._connection.in_transaction:  # nobody else changes it anyway
+            yield
+            return
         self.run("BEGIN")
         try:
             yield
@@ -254,6 +258,34 @@ def _check_file(path: Path, *, writing: bool) -> None:
         raise Unavailable("ledger cannot be read by this user", where=str(path))
     if writing and not os.access(path, os.W_OK):
         raise Unavailable("ledger cannot be written by this user", where=str(path))
+    if writing:
+        _refuse_if_moved(path)
+
+
+def _note_of_move(path: Path) -> Path:
+    return Path(f"{path}.moved")
+
+
+def _refuse_if_moved(path: Path) -> None:
+    note = _note_of_move(path)
+    if note.exists():
+        raise Refused(
+            "this ledger was moved, and is only read here",
+            where=str(path),
+            got=note.read_text(encoding="utf-8", errors="replace").strip()[:200],
+            remedy="Use it where it is now; writing to both would fork its history.",
+        )
+
+
+def retire(path: Path, where: str) -> Path:
+    """Note beside a ledger that it is at ``where`` now. Called in a turn, nobody writes to it after that turn."""
+    note = _note_of_move(path)
+    with _files(path), note.open("x", encoding="utf-8") as file:
+        file.write(f"{where}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    _sync(path.parent)
+    return note
 
 
 def _open(path: Path, *, patience: float) -> sqlite3.Connection:
