@@ -57,25 +57,22 @@ def compare(
     sizes = f"size {anchor.size} kept elsewhere, size {checkpoint.size} here"
     if anchor.size == 0:
         return "unknown", f"the checkpoint from elsewhere proves nothing, being empty ({sizes})"
+    try:
+        linked = bool(set(_later(anchor, links)) & set(_later(checkpoint, links)))
+    except NotVerified as error:
+        return "failed", f"{error} ({sizes})"
     if anchor.size == checkpoint.size:
         same = anchor.root == checkpoint.root
         return "ok" if same else "failed", f"{'the same' if same else 'another'} root ({sizes})"
     if leaves is not None and anchor.size < checkpoint.size:
-        grew = root(leaves[: anchor.size]) == anchor.root
-        return "ok" if grew else "failed", f"the ledger {_begins(anchor, checkpoint, grew)} ({sizes})"
-    try:
-        linked = set(_later(anchor, links)) & set(_later(checkpoint, links))
-    except NotVerified as error:
-        return "failed", f"{error} ({sizes})"
-    if linked:
-        return "ok", f"the ledger {_begins(anchor, checkpoint, True)} ({sizes})"
-    return "unknown", _not_linked(anchor, checkpoint, links)
-
-
-def _begins(anchor: Checkpoint, checkpoint: Checkpoint, grew: bool) -> str:
+        linked = root(leaves[: anchor.size]) == anchor.root
+        if not linked:
+            return "failed", f"the ledger does not begin with the tree from elsewhere ({sizes})"
+    if not linked:
+        return "unknown", _not_linked(anchor, checkpoint, links)
     if anchor.size > checkpoint.size:
-        return "of the checkpoint from elsewhere begins with the tree here"
-    return f"{'begins' if grew else 'does not begin'} with the tree from elsewhere"
+        return "ok", f"the tree from elsewhere begins with the ledger here ({sizes})"
+    return "ok", f"the ledger begins with the tree from elsewhere ({sizes})"
 
 
 def _later(tree: Checkpoint, links: Sequence[Link]) -> list[Checkpoint]:
@@ -87,9 +84,9 @@ def _later(tree: Checkpoint, links: Sequence[Link]) -> list[Checkpoint]:
     found = [tree]
     for earlier in found:
         for link in links:
-            if link.old == earlier.size and link.new not in found:
+            if link.old == earlier.size:
                 link.check(earlier)
-                found.append(link.new)
+                found += [link.new] if link.new not in found else []
     return found
 
 
