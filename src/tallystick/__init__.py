@@ -52,22 +52,19 @@ def run(
         usecase: name of the recorded use case that its models are for.
         actor: label of the key of whoever records; else TALLYSTICK_AS, else ``as`` in tallystick.toml. No key is
             unlocked: recording is not signed.
-        ledger: path of the ledger; else TALLYSTICK_LEDGER, else found upward.
+        ledger: path or URL of the ledger; else TALLYSTICK_LEDGER, else found upward.
         code: the folder whose git commit made this run; None for none.
         lock_file: the lock file that the environment was made from.
 
     Raises:
         tallystick.errors.TallystickError: no ledger, nobody named, or no such use case.
     """
-    from tallystick.errors import UsageError
     from tallystick.settings import load
     from tallystick.workflow.desk import Desk
     from tallystick.workflow.run import Run
 
     flags = {"ledger": None if ledger is None else str(ledger), "as": actor}
     settings = load(environ=os.environ, start=Path.cwd(), flags=flags)
-    if not isinstance(settings.ledger, Path):
-        raise UsageError("ledgers behind a URL are not served yet", got="a URL", expected="a path to a ledger file")
     desk = Desk.open(settings.ledger, keys=settings.keys, writing=True)
     return Run(
         name,

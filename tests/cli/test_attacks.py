@@ -19,7 +19,7 @@ from tallystick.workflow.desk import Desk
 
 @pytest.fixture
 def desk(bank):
-    with Desk.open(Path(bank.ledger), writing=True) as desk:
+    with Desk.open(Path(bank.ledger), keys=Path(bank.ledger).parent / "keys", writing=True) as desk:
         yield desk
 
 
@@ -389,7 +389,7 @@ def test_a_registration_that_breaks_the_chain_of_keys_is_not_even_recorded(bank)
     from tallystick.workflow.desk import Desk
 
     stranger = Signer.generate("ed25519")
-    with Desk.open(bank.ledger, writing=True) as desk:
+    with Desk.open(bank.ledger, keys=Path(bank.ledger).parent / "keys", writing=True) as desk:
         actor = setup.actor_id(stranger.public.fingerprint)
         draft = setup._registration(actor, ["risk-officer"], "statement", stranger, desk.clock())
         forged = setup._signed(draft, desk.origin, [stranger], desk.clock())

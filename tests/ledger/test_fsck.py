@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tallystick.canonical import leaf_hash
 from tallystick.errors import InvalidInput, NotFound, TallystickError, Tampered
-from tallystick.ledger.fsck import doctor_facts, fsck
+from tallystick.ledger.fsck import fsck
 from tallystick.ledger.guards import TRIGGERS
 from tallystick.ledger.ledger import Ledger, extends
 from tallystick.proof.keys import Signer
@@ -354,20 +354,20 @@ def test_a_checkpoint_of_another_ledger_is_not_this_ones(single, world, tmp_path
 
 
 def test_doctor_tells_how_the_file_is_kept(single):
-    facts = doctor_facts(single)
-    assert (facts.entries, facts.file_mode, facts.synchronous, facts.guards_intact) == (12, "0600", "FULL", True)
-    assert facts.sqlite == sqlite3.sqlite_version
-    assert facts.journal in ("truncate", "wal")
-    assert sqlite3.sqlite_version in facts.journal_reason
-    assert facts.bytes == single.stat().st_size
+    with Ledger.open(single) as ledger:
+        condition = ledger.condition()
+    facts = " ".join(condition.facts.values())
+    for said in (f"SQLite {sqlite3.sqlite_version}", f"{single.stat().st_size} bytes", "wal, synchronous FULL", "0600"):
+        assert said in facts
+    assert condition.warnings == ()
 
 
 def test_doctor_warns_of_what_is_not_as_it_should_be(single):
-    assert doctor_facts(single).warnings == ()
     with closing(sqlite3.connect(single)) as database:
         database.execute("DROP TRIGGER nodes_no_update")
     single.chmod(0o644)
     single.parent.chmod(0o777)
-    facts = doctor_facts(single)
-    assert not facts.guards_intact
-    assert len(facts.warnings) == 3
+    with Ledger.open(single) as ledger:
+        condition = ledger.condition()
+    assert condition.facts["triggers"] == "missing or altered"
+    assert len(condition.warnings) == 3

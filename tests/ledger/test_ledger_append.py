@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.errors import InvalidInput, InvalidRecord, LedgerBusy, Tampered, UsageError
-from tallystick.ledger import database
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger
 from tallystick.proof.merkle import verify_consistency, verify_inclusion
@@ -87,7 +86,7 @@ def test_an_append_that_failed_half_way_undoes_the_writing_even_if_nobody_minds(
             with pytest.raises(InvalidInput, match="too large"):
                 writer.append(world.document("two", attachments=(Attachment("big", "x/y", bytes(200_000)),)))
 
-    ledger._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
+    ledger._store._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
     with pytest.raises(UsageError, match="half-way"):
         go_on_regardless()
     assert ledger.size == 1
@@ -236,11 +235,8 @@ def test_no_digest_of_a_request_outlives_the_erasure_of_its_values(ledger, appen
         append(_full(world))
 
 
-@pytest.mark.parametrize("version", [(3, 40, 1), (3, 51, 3)])
-def test_nothing_of_erased_values_remains_on_the_disk(path, world, outside, monkeypatch, version):
+def test_nothing_of_erased_values_remains_on_the_disk(path, world, outside):
     """Values of many lengths, so that pages split and leave old copies in their free space."""
-    journal = database.choose_journal(version)
-    monkeypatch.setattr(database, "choose_journal", lambda: journal)
     chance, kept, erased = random.Random(3), [], []
     with world.create(path) as ledger:
         for number in range(20):
@@ -328,3 +324,16 @@ def test_two_writings_at_once_with_one_ledger_are_refused(ledger, world):
         pass
     with ledger.writing(now=world.clock) as writer:
         writer.append(world.document("one"))
+
+
+def test_entries_that_refer_to_recorded_and_to_waiting_ones_are_all_kept(ledger, append, world, path, outside):
+    """Looking for what a draft refers to inserts what waits: nothing may fall between."""
+    (first,) = append(world.document("first"))
+    with ledger.writing(now=world.clock) as writer:
+        waiting = [writer.append(world.document(f"waits {number}")) for number in range(3)]
+        writer.append(world.document("of a recorded one", supersedes=first.ref))
+        writer.append(world.document("of a waiting one", supersedes=waiting[1].ref))
+        writer.append(world.document("of both again", supersedes=first.ref))
+    assert len(outside(path)) == 8
+    assert fsck(path).ok
+    assert ledger.referring(first.seq) == [5, 7]

@@ -6,8 +6,8 @@ import stat
 import pytest
 
 from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, NewerFormat, NotFound, Refused
-from tallystick.ledger.database import choose_journal
 from tallystick.ledger.ledger import Ledger
+from tallystick.ledger.sqlite import wal_is_safe
 from tallystick.records import Draft
 
 
@@ -140,9 +140,8 @@ def test_a_link_to_a_ledger_is_the_same_ledger(path, world, outside):
 
 
 @pytest.mark.parametrize(
-    ("version", "mode"),
-    [((3, 40, 1), "truncate"), ((3, 51, 2), "truncate"), ((3, 51, 3), "wal"), ((3, 52, 0), "wal"), ((4, 0, 0), "wal")],
+    ("version", "safe"),
+    [((3, 40, 1), False), ((3, 51, 2), False), ((3, 51, 3), True), ((3, 52, 0), True), ((4, 0, 0), True)],
 )
-def test_the_journal_mode_avoids_the_wal_reset_bug(version, mode):
-    assert choose_journal(version).mode == mode
-    assert ".".join(map(str, version)) in choose_journal(version).reason
+def test_it_is_known_which_sqlite_has_the_wal_reset_bug(version, safe):
+    assert wal_is_safe(version) == safe

@@ -83,7 +83,7 @@ def _rows(path):
 def test_no_sql_on_the_ledgers_connection_changes_what_was_written(full, path, outside, bypass):
     before = _rows(path)
     with pytest.raises(sqlite3.DatabaseError, match=REFUSED):
-        full._connection.execute(BYPASSES[bypass])
+        full._store._connection.execute(BYPASSES[bypass])
     assert _rows(path) == before
     assert all(before.values()), "every table had rows to lose"
     outside(path)
@@ -92,9 +92,9 @@ def test_no_sql_on_the_ledgers_connection_changes_what_was_written(full, path, o
 @pytest.mark.parametrize("bypass", [name for name in BYPASSES if name.split()[0] in ("delete", "update", "replace")])
 def test_the_triggers_hold_without_the_authorizer(full, path, bypass):
     before = _rows(path)
-    full._connection.set_authorizer(None)
+    full._store._connection.set_authorizer(None)
     with pytest.raises(sqlite3.IntegrityError, match=r"append-only|never changed"):
-        full._connection.execute(BYPASSES[bypass])
+        full._store._connection.execute(BYPASSES[bypass])
     assert _rows(path) == before
 
 
@@ -113,11 +113,11 @@ def test_triggers_stop_any_other_connection_too(full, path, table, verb):
 @pytest.mark.parametrize("statement", [f"INSERT INTO nodes VALUES (9, 9, {ZEROS})", "DELETE FROM side_values"])
 def test_a_readers_connection_cannot_write_at_all(full, path, statement):
     with Ledger.open(path, read_only=True) as reader, pytest.raises(sqlite3.DatabaseError):
-        reader._connection.execute(statement)
+        reader._store._connection.execute(statement)
 
 
 def test_side_values_alone_can_be_deleted(full, path):
-    full._connection.execute("DELETE FROM side_values WHERE seq = 5")
+    full._store._connection.execute("DELETE FROM side_values WHERE seq = 5")
     assert _rows(path)["side_values"] == []
 
 
@@ -141,7 +141,7 @@ def test_side_values_alone_can_be_deleted(full, path):
 )
 def test_rows_that_cannot_be_right_are_refused_by_the_tables(full, statement):
     with pytest.raises(sqlite3.IntegrityError):
-        full._connection.execute(statement)
+        full._store._connection.execute(statement)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_rows_that_cannot_be_right_are_refused_by_the_tables(full, statement):
 )
 def test_each_connection_has_its_settings(full, path, pragma, value):
     with Ledger.open(path) as reader:
-        for connection in (full._connection, reader._connection):
+        for connection in (full._store._connection, reader._store._connection):
             assert connection.execute(f"PRAGMA {pragma}").fetchone() == (value,)
 
 

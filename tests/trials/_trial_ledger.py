@@ -23,6 +23,11 @@ def signer(seed=7):
     return Signer(Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32))
 
 
+def key(signing=None, origin=ORIGIN):
+    """The verifier key of a trial's ledger."""
+    return VerifierKey(origin, (signing or signer()).public)
+
+
 def genesis(key=None, origin=ORIGIN):
     vkey = str(VerifierKey(origin, (key or signer()).public))
     body = {"origin": origin, "uuid": origin[-36:], "checkpoint_key": vkey, "software": {"name": "tallystick"}}

@@ -27,10 +27,10 @@ def init(front: Front, name: str, protect: bool) -> None:
         )
     ledger = setup.init(front.ledger, name=name, keys=front.settings.keys, passphrase=secret)
     key = str(ledger.key)
-    vkey = front.ledger.parent / "ledger.vkey"
+    vkey = (front.ledger if isinstance(front.ledger, Path) else front.settings.keys).parent / "ledger.vkey"
     write_output(vkey, f"{key}\n".encode())
     facts = {
-        "ledger": str(front.ledger),
+        "ledger": ledger.where,
         "origin": ledger.origin,
         "keys": str(front.settings.keys),
         "public key": str(vkey),
@@ -44,7 +44,7 @@ def init(front: Front, name: str, protect: bool) -> None:
         "a proof is worth what the source of its key is worth.",
         "Next: tallystick key new officer --role risk-officer",
     ]
-    front.print({"ledger": str(front.ledger), "origin": facts["origin"], "key": key}, lines)
+    front.print({"ledger": ledger.where, "origin": facts["origin"], "key": key}, lines)
 
 
 @click.command()
@@ -53,7 +53,7 @@ def doctor(front: Front) -> int:
     """Show what is here, where each setting came from, and what is missing. Exits 3 if something needs care."""
     from tallystick.workflow import health
 
-    found = health.look(front.settings, front.ledger if isinstance(front.settings.ledger, Path) else None)
+    found = health.look(front.settings)
     rows = [("ok" if line.ok else "CARE", line.about, line.says) for line in found]
     front.print([{"ok": line.ok, "about": line.about, "says": line.says} for line in found], columns(rows))
     if not all(line.ok for line in found):

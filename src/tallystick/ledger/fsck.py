@@ -4,7 +4,7 @@ Looked at: the file (SQLite's own check), its tables and triggers, each entry's 
 before, every index column, the tree, every signed checkpoint, attachments, side values, references.
 
 * It streams: memory stays flat, but for the digests of attachments. Others may go on appending; what is judged is
-  the ledger as it was when the reading began.
+  the ledger as it was when the reading began, in one snapshot.
 * The first bad entry is named right where one entry was changed, removed, moved or added. Where an entry does not
   follow the one before, its neighbours and the tree tell which of the two was changed. A stretch that was rewritten
   and linked anew contradicts nothing but a signature: it is named by the first entry not under a good checkpoint.
@@ -15,31 +15,26 @@ before, every index column, the tree, every signed checkpoint, attachments, side
 from __future__ import annotations
 
 import contextlib
-import os
-import sqlite3
-import stat
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from tallystick.canonical import digest, leaf_hash
 from tallystick.errors import Malformed, NewerFormat, NotVerified
-from tallystick.ledger.database import PATIENCE, choose_journal, connect
-from tallystick.ledger.guards import TABLES, TRIGGERS
+from tallystick.ledger.guards import TABLES
+from tallystick.ledger.places import Place, connect
 from tallystick.ledger.reading import Reader, Rows, checked_part, genesis_key, required_links
-from tallystick.proof.merkle import node_hash, root_of
+from tallystick.ledger.store import PATIENCE, Store
+from tallystick.proof.merkle import Frontier
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.records import FIRST_PREV, Entry
 
-__all__ = ["Examined", "Facts", "Problem", "doctor_facts", "fsck"]
+__all__ = ["Examined", "Problem", "examined", "fsck"]
 
 _PAGE: Final = 256
 _MOST: Final = 1000
 """Problems, and notes, that are listed; a ruined file has as many as entries."""
-_SPAN: Final = "CASE WHEN level > 40 THEN 1 << 62 ELSE (position + 1) << level END"
-"""How many entries there must be for a node to be complete."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +73,25 @@ class Examined:
         return next((item.seq for item in self.problems if item.seq is not None), None)
 
 
-def fsck(source: Reader | str | Path, *, key: VerifierKey | None = None, patience: float = PATIENCE) -> Examined:
+def fsck(source: Reader | Place, *, key: VerifierKey | None = None, patience: float = PATIENCE) -> Examined:
     """Derive the whole ledger again and compare.
 
     Args:
-        source: a ledger, or a file that may be too broken to open as one.
+        source: a ledger, or the place of one that may be too broken to open.
         key: the checkpoint key from a source that is trusted; without it the one in entry 0 is used, and noted.
 
     Raises:
         NotFound, InvalidInput, NewerFormat, LedgerBusy: there was no ledger to look at.
     """
-    path = source.path if isinstance(source, Reader) else Path(os.path.realpath(source))
-    with contextlib.closing(connect(path, writing=False, patience=patience)) as connection:
-        return _Examination(path, connection, key=key, patience=patience).run()
+    store = source.again() if isinstance(source, Reader) else connect(source, writing=False, patience=patience)
+    with contextlib.closing(store):
+        return examined(store, key=key)
+
+
+def examined(store: Store, *, key: VerifierKey | None = None) -> Examined:
+    """As :func:`fsck`, of a store that is open."""
+    with store.snapshot():
+        return _Examination(store, key=key).run()
 
 
 @dataclass(frozen=True)
@@ -116,17 +117,15 @@ class _Row:
 class _Examination(Rows):
     """One run over one ledger."""
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, *, key: VerifierKey | None, patience: float = PATIENCE
-    ) -> None:
-        super().__init__(path, connection, patience=patience)
+    def __init__(self, store: Store, *, key: VerifierKey | None) -> None:
+        super().__init__(store)
         self._key = key
         self._vouched = key is not None
         self._problems: list[Problem] = []
         self._notes: list[Problem] = []
         self._left_out = 0
         self._stop = 0
-        self._tree = _Tree()
+        self._tree = Frontier()
         self._whole = True
         """Whether the tree is known so far: a missing stretch of two entries or more ends that."""
         self._clock = ""
@@ -176,31 +175,26 @@ class _Examination(Rows):
 
     def _check_layout(self) -> bool:
         """Tables, indexes and triggers as they were laid out. False if there is nothing to go on with."""
-        from tallystick.ledger.tables import layout  # SQLModel: on use only
-
-        expected = {name: _squeezed(sql) for name, sql in (layout() | TRIGGERS).items()}
-        found = _schema(self)
+        expected, found = self._store.layout()
         for name in sorted(expected.keys() | found.keys()):
             if name not in found:
-                self._say(None, f"{name} is missing from the file's layout")
+                self._say(None, f"{name} is missing from the layout")
             elif name not in expected:
-                self._say(None, f"{name} does not belong in the file", found[name][:80])
+                self._say(None, f"{name} does not belong there", found[name][:80])
             elif found[name] != expected[name]:
                 self._say(None, f"{name} is laid out differently", found[name][:200])
         return found.keys() >= set(TABLES)
 
     def _check_file(self) -> None:
-        for (line,) in self._all("PRAGMA integrity_check"):
-            if line != "ok":
-                self._say(None, "SQLite finds the file damaged", str(line)[:200])
+        for line in self._store.faults():
+            self._say(None, "the database finds its files damaged", line[:200])
 
     # ----------------------------------------------------------------- the walk
 
     def _check_all(self) -> None:
         self._stop = self.size
-        (attachments,) = self._one("SELECT coalesce(max(rowid), 0) FROM attachments")
         self._find_key()
-        self._find_altered(attachments)
+        self._find_altered()
         self._next_head()
         for row, after, beyond in _windows(self._rows()):
             self._fill_gap(row)
@@ -209,7 +203,7 @@ class _Examination(Rows):
         if self._head is not None:
             self._say(self._tree.size, "entry is missing", f"a checkpoint of {self._head.size} entries was signed")
         self._settle_heads()
-        self._check_counts(attachments)
+        self._check_counts()
 
     def _find_key(self) -> None:
         """The key to judge checkpoints by, and whether entry 0 agrees."""
@@ -372,16 +366,14 @@ class _Examination(Rows):
         elif row[0] != line["size"]:
             self._say(entry.seq, "attachment is of another size than the entry says", line["name"])
 
-    def _find_altered(self, last: int) -> None:
+    def _find_altered(self) -> None:
         """Each attachment's digest, once, however many entries name it."""
-        done = 0
-        while done < last:
-            row = self._one("SELECT rowid, sha256, bytes FROM attachments WHERE rowid > ? ORDER BY rowid LIMIT 1", done)
-            if row is None:
-                break
-            done, sha256, data = row
+        row = self._one("SELECT sha256, bytes FROM attachments ORDER BY sha256 LIMIT 1")
+        while row is not None:
+            sha256, data = row
             if digest(data) != sha256.hex():
                 self._altered.add(sha256)
+            row = self._one("SELECT sha256, bytes FROM attachments WHERE sha256 > ? ORDER BY sha256 LIMIT 1", sha256)
 
     # ----------------------------------------------------------------- checkpoints
 
@@ -397,13 +389,7 @@ class _Examination(Rows):
         ):
             for row in page:
                 size = row[0]
-                if size > self._stop and self._appended_since(size):
-                    return
                 yield _Head(*row)
-
-    def _appended_since(self, size: int) -> bool:
-        """Whether a checkpoint beyond the end is of entries that came while we read."""
-        return self.size >= size
 
     def _check_head(self, head: _Head) -> None:
         before, self._signed = self._signed, head.size
@@ -450,19 +436,17 @@ class _Examination(Rows):
 
     # ----------------------------------------------------------------- what belongs to no entry
 
-    def _check_counts(self, attachments: int) -> None:
-        """Rows that no entry accounts for: among the entries looked at by number, beyond the end at all."""
-        size, end = self._stop, "(SELECT coalesce(max(seq), -1) + 1 FROM entries)"
-        hashes = sum(size >> level for level in range(1, size.bit_length()))
-        for what, table, looked_at, beyond, expected in (
-            ("stored hashes that belong to no tree", "nodes", f"{_SPAN} <= ?", f"{_SPAN} > {end}", hashes),
-            ("references of no entry", "links", "seq < ?", f"seq >= {end}", self._links_seen),
-            ("side values that no entry commits to", "side_values", "seq < ?", f"seq >= {end}", self._side_seen),
+    def _check_counts(self) -> None:
+        """Rows that no entry accounts for."""
+        hashes = sum(self._stop >> level for level in range(1, self._stop.bit_length()))
+        for what, table, expected in (
+            ("stored hashes that belong to no tree", "nodes", hashes),
+            ("references of no entry", "links", self._links_seen),
+            ("side values that no entry commits to", "side_values", self._side_seen),
+            ("attachments that no entry names", "attachments", len(self._named)),
         ):
-            count = f"SELECT count(*) FROM {table} WHERE {looked_at} OR {beyond}"  # noqa: S608 - constants
-            self._say_left(what, self._one(count, size)[0] - expected)
-        (stored,) = self._one("SELECT count(*) FROM attachments WHERE rowid <= ?", attachments)
-        self._say_left("attachments that no entry names", stored - len(self._named))
+            (count,) = self._one(f"SELECT count(*) FROM {table}")  # noqa: S608 - constants
+            self._say_left(what, count - expected)
 
     def _say_left(self, what: str, count: int) -> None:
         if count > 0:
@@ -477,34 +461,6 @@ class _Head:
     previous: int
     root: bytes
     note: bytes
-
-
-class _Tree:
-    """The perfect subtrees of a growing RFC 6962 tree: log2(size) hashes."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: dict[int, bytes] = {}
-
-    def add(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Add a leaf; the (level, position, hash) of what it completes."""
-        completed = []
-        level, current = 0, leaf
-        while level in self._peaks:
-            current = node_hash(self._peaks.pop(level), current)
-            level += 1
-            completed.append((level, self.size >> level, current))
-        self._peaks[level] = current
-        self.size += 1
-        return completed
-
-    def root(self) -> bytes:
-        return root_of(self.size, lambda level, _: self._peaks[level])
-
-    def copy(self) -> _Tree:
-        other = _Tree()
-        other.size, other._peaks = self.size, dict(self._peaks)
-        return other
 
 
 _COLUMNS = ("leaf", "prev", "kind", "actor", "recorded_at", "idempotency_key")
@@ -527,77 +483,3 @@ def _windows(rows: Iterator[_Row]) -> Iterator[tuple[_Row, _Row | None, _Row | N
         beyond = next(rows, None)
         yield row, after, beyond
         row, after = after, beyond
-
-
-def _squeezed(sql: str) -> str:
-    return " ".join(sql.split())
-
-
-def _schema(rows: Rows) -> dict[str, str]:
-    """Name to statement of all that was laid out; what SQLite made for itself is left out."""
-    found = rows._all("SELECT name, sql FROM sqlite_master")
-    return {name: _squeezed(sql or "") for name, sql in found if not name.startswith("sqlite_")}
-
-
-# --------------------------------------------------------------------------- for doctor
-
-
-@dataclass(frozen=True)
-class Facts:
-    """How a ledger file is kept: cheap to find out, for `doctor`."""
-
-    path: Path
-    bytes: int
-    entries: int
-    sqlite: str
-    journal: str
-    """The journal mode that holds for this file."""
-    journal_reason: str
-    """Why a new ledger would get the mode it gets."""
-    synchronous: str
-    file_mode: str
-    """Permissions in octal."""
-    folder_mode: str
-    guards_intact: bool
-    """Whether the triggers are there, letter by letter."""
-    warnings: tuple[str, ...]
-
-
-def doctor_facts(path: str | Path) -> Facts:
-    """How the ledger file is kept.
-
-    Raises:
-        NotFound, InvalidInput, NewerFormat, LedgerBusy: there is no ledger to look at.
-    """
-    target = Path(os.path.realpath(path))
-    with contextlib.closing(connect(target, writing=False)) as connection:
-        rows = Rows(target, connection)
-        guards = {name: sql for name, sql in _schema(rows).items() if name in TRIGGERS}
-        (journal,) = rows._one("PRAGMA journal_mode")
-        (synchronous,) = rows._one("PRAGMA synchronous")
-        entries = rows.size
-    file_mode, folder_mode = (stat.S_IMODE(item.stat().st_mode) for item in (target, target.parent))
-    intact = guards == TRIGGERS
-    warnings = []
-    if file_mode & 0o077:
-        warnings.append("others may read or write the ledger file")
-    if folder_mode & 0o022:
-        warnings.append("others may write in the ledger's folder")
-    if not intact:
-        warnings.append("triggers that keep entries from being changed are missing or altered")
-    choice = choose_journal()
-    if journal == "wal" != choice.mode:
-        warnings.append("the file is in WAL mode, which this SQLite may corrupt; the next write leaves it")
-    return Facts(
-        path=target,
-        bytes=target.stat().st_size,
-        entries=entries,
-        sqlite=sqlite3.sqlite_version,
-        journal=journal,
-        journal_reason=choice.reason,
-        synchronous={0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}.get(synchronous, str(synchronous)),
-        file_mode=f"{file_mode:04o}",
-        folder_mode=f"{folder_mode:04o}",
-        guards_intact=intact,
-        warnings=tuple(warnings),
-    )

@@ -2,14 +2,17 @@
 
 What an append does, and what a crash leaves:
 
-1. Queue at the lock file, then BEGIN IMMEDIATE. A crash here leaves nothing.
-2. Check the head: the last checkpoint's signature, its size and its root against the stored tree.
-   A tree that does not extend what was signed is never signed.
+1. Wait for the writers' turn, then begin a transaction. A crash here leaves nothing.
+2. Take the head: the last checkpoint. If it is not the one that this very object signed, its signature, its size and
+   its root are checked against the stored tree: a tree that does not extend what was signed is never signed.
 3. For each draft: seal its bytes with ``seq``, ``prev`` and the time; insert them, what stands beside them, and the
    nodes that they complete.
 4. Sign one checkpoint over the new tree and insert it: UNIQUE(previous) makes this a compare-and-swap.
 5. COMMIT, which syncs. A crash before its end leaves the ledger as it was; the next to open it rolls back.
 6. Only now are receipts given out: what is not durable is never shown.
+
+If the answer to a commit is lost, the next connection looks whether the checkpoint is there: it commits to every byte
+that was appended, so that it stands for the whole transaction.
 
 The ledger decides nothing about what may be recorded beyond the table of kinds and that references lead somewhere.
 """
@@ -17,28 +20,42 @@ The ledger decides nothing about what may be recorded beyond the table of kinds 
 from __future__ import annotations
 
 import contextlib
-import os
+import itertools
 import re
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Self
 
 from tallystick.canonical import Value, decode, digest, encode
-from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, NotVerified, Tampered, UsageError
-from tallystick.ledger.database import PATIENCE, connect, laid_out, locked, rewrite, transaction, translated
+from tallystick.errors import (
+    CommitUnknown,
+    InvalidInput,
+    InvalidRecord,
+    KeyUnavailable,
+    Malformed,
+    NotVerified,
+    Tampered,
+    Unavailable,
+    UsageError,
+)
+from tallystick.ledger.places import Place, connect, laid_out
 from tallystick.ledger.reading import Reader, required_links
+from tallystick.ledger.store import PATIENCE, Store
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.proof.keys import Signer
-from tallystick.proof.merkle import completed, consistency_proof, node_hash, root_of, verify_consistency
+from tallystick.proof.merkle import Frontier, consistency_proof, verify_consistency
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint, sign_note
 from tallystick.proof.receipt import Receipt
 from tallystick.records import FIRST_PREV, Draft, Entry, Ref
 
-__all__ = ["Appended", "Ledger", "Writer", "extends"]
+__all__ = ["BATCH", "Appended", "Ledger", "Writer", "extends"]
+
+BATCH: Final = 1000
+"""Entries under one checkpoint, where many are appended at once."""
+_FLUSH: Final = 250
+"""Entries that are inserted together."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -58,19 +75,33 @@ class Appended:
         return self.entry.ref
 
 
-class Ledger(Reader):
-    """A ledger file, opened. Use it as a context manager, or close it."""
+@dataclass(frozen=True)
+class _Head:
+    """Where the ledger ends: all that the next append needs to know of what is before it."""
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, *, signer: Signer | None = None, patience: float = PATIENCE
-    ) -> None:
-        super().__init__(path, connection, patience=patience)
+    note: bytes
+    """The checkpoint; empty before the first."""
+    frontier: Frontier
+    prev: str
+    """Leaf hash of the last entry, in hex."""
+
+
+_BEGINNING: Final = _Head(b"", Frontier(), FIRST_PREV)
+
+
+class Ledger(Reader):
+    """A ledger, opened. Use it as a context manager, or close it. It belongs to the thread that opened it."""
+
+    def __init__(self, store: Store, *, signer: Signer | None = None) -> None:
+        super().__init__(store)
         self._signer = signer
         self._writing = False
+        self._head: _Head | None = None
+        """The head that this object signed last; never trusted unless it is still the stored one."""
         if signer is not None and signer.public != self.key.public:
             raise KeyUnavailable(
                 "this key does not sign this ledger's checkpoints",
-                where=str(path),
+                where=self.where,
                 expected=self.key.public.fingerprint,
                 got=signer.public.fingerprint,
             )
@@ -78,7 +109,7 @@ class Ledger(Reader):
     @classmethod
     def create(
         cls,
-        path: str | Path,
+        place: Place,
         *,
         origin: str,
         signer: Signer,
@@ -89,52 +120,51 @@ class Ledger(Reader):
         """Make a new ledger that begins with ``first``, all under one checkpoint, and open it.
 
         Args:
-            path: where; the folder is made if need be, an existing file is never touched.
+            place: a path (the folder is made if need be, an existing file is never touched), or the URL of a
+                database that holds no ledger.
             origin: the ledger's name, `<name>/<uuid>`.
             signer: the Ed25519 key of its checkpoints.
             first: the first entries; the very first is of kind ``ledger``.
             now: their ``recorded_at``.
 
         Raises:
-            Refused: something of that name is there.
+            Refused: something is there.
             InvalidRecord: a draft that cannot stand, or a first one that does not name this origin and key.
         """
-        target = Path(os.path.realpath(path))
         key = VerifierKey(origin, signer.public)
         _check_genesis(first, key)
-        with laid_out(target) as connection, transaction(connection):
-            writer = Writer(target, connection, key=key, signer=signer, now=lambda: now, genesis=True)
+        with laid_out(place) as store:
+            writer = Writer(store, key=key, signer=signer, now=lambda: now, head=_BEGINNING)
             for draft in first:
                 writer.append(draft)
             writer.sign()
-        return cls.open(target, signer=signer, patience=patience)
+        return cls.open(place, signer=signer, patience=patience)
 
     @classmethod
     def open(
-        cls, path: str | Path, *, signer: Signer | None = None, read_only: bool = False, patience: float = PATIENCE
+        cls, place: Place, *, signer: Signer | None = None, read_only: bool = False, patience: float = PATIENCE
     ) -> Ledger:
         """Open an existing ledger.
 
         Args:
-            path: the file.
+            place: its path, or its URL.
             signer: the key of its checkpoints; without it, reading only.
             read_only: never write, even with a signer.
-            patience: seconds to wait for other processes.
+            patience: seconds to wait for other writers.
 
         Raises:
-            NotFound: no such file. InvalidInput: not a ledger. NewerFormat: of a later version.
+            NotFound: nothing there. InvalidInput: not a ledger. NewerFormat: of a later version.
             KeyUnavailable: the signer is not the one that entry 0 names.
         """
-        target = Path(os.path.realpath(path))
-        connection = connect(target, writing=signer is not None and not read_only, patience=patience)
+        store = connect(place, writing=signer is not None and not read_only, patience=patience)
         try:
-            return cls(target, connection, signer=None if read_only else signer, patience=patience)
+            return cls(store, signer=None if read_only else signer)
         except BaseException:
-            connection.close()
+            store.close()
             raise
 
     def close(self) -> None:
-        self._connection.close()
+        self._store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -159,17 +189,74 @@ class Ledger(Reader):
             Tampered: the stored tree is not what the last checkpoint signed; nothing is added to it.
         """
         signer = self._must_be_writable()
-        with self._alone(), translated(self.path, patience=self._patience):
-            with transaction(self._connection):
-                writer = Writer(
-                    self.path, self._connection, key=self.key, signer=signer, now=now, patience=self._patience
-                )
+        self._writing = True
+        try:
+            with self._turn():
+                head = self._checked_head()
+                writer = Writer(self._store, key=self.key, signer=signer, now=now, head=head)
                 try:
                     yield writer
                     writer.sign()
                 finally:
                     writer.finish()
-            writer.release()
+        except CommitUnknown as unknown:
+            self._look_for(writer.head, unknown)
+        finally:
+            self._writing = False
+        self._head = writer.head
+        writer.release()
+
+    def append_many(
+        self, drafts: Iterable[Draft], *, now: Callable[[], str], batch: int = BATCH
+    ) -> Iterator[list[Appended]]:
+        """Append drafts that are too many for one transaction: each list that comes out is durable, with a checkpoint
+        of its own. What fails stops the stream and undoes its batch only; idempotency keys make a second run safe.
+        """
+        stream = iter(drafts)
+        while waiting := list(itertools.islice(stream, batch)):
+            with self.writing(now=now) as writer:
+                done = [writer.append(draft) for draft in waiting]
+            yield done
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._store.failed:
+            self._renew()
+        with self._store.turn():
+            yield
+
+    def _renew(self) -> None:
+        """A new connection in place of one that failed."""
+        successor = self._store.successor()
+        if successor is None:
+            raise Unavailable(
+                "ledger is not written to after an error of the disk",
+                where=self.where,
+                remedy="See to the disk, then open the ledger again.",
+            )
+        self._store.close()
+        self._store = successor
+
+    def _look_for(self, head: _Head, unknown: CommitUnknown) -> None:
+        """After a commit whose answer was lost: fine if its checkpoint is there.
+
+        Raises:
+            CommitUnknown: that cannot be told. Unavailable: it is not there; nothing was recorded.
+        """
+        told_by = self._head is None or head.note != self._head.note  # else nothing was appended by which to tell
+        successor = self._store.successor() if told_by else None
+        if successor is None:
+            raise unknown
+        self._store.close()
+        self._store = successor
+        with self._store.turn():
+            found = self._one("SELECT note FROM checkpoints WHERE size = ?", head.frontier.size)
+        if found is None or found[0] != head.note:
+            raise Unavailable(
+                "connection was lost and the transaction undone",
+                where=self.where,
+                remedy="Nothing was recorded; try again.",
+            )
 
     def scrub(self) -> None:
         """Rewrite the file, so that nothing of erased values remains in its free space. Nothing else changes.
@@ -181,55 +268,64 @@ class Ledger(Reader):
             Unavailable: not enough space; the ledger is as it was.
         """
         self._must_be_writable()
-        with self._alone(), translated(self.path, patience=self._patience):
-            rewrite(self._connection)
+        self._store.scrub()
 
     def _must_be_writable(self) -> Signer:
         if self._signer is None:
             raise KeyUnavailable(
                 "ledger was opened without its checkpoint key",
-                where=str(self.path),
+                where=self.where,
                 expected=self.key.public.fingerprint,
             )
         if self._writing:
-            raise UsageError("this ledger is being written to already", where=str(self.path))
+            raise UsageError("this ledger is being written to already", where=self.where)
         return self._signer
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        with locked(self.path, patience=self._patience):
-            self._writing = True
-            try:
-                yield
-            finally:
-                self._writing = False
+    def _checked_head(self) -> _Head:
+        """The last checkpoint, of all the entries, and of the tree as it is stored: by memory, or by its signature."""
+        row = self._one("SELECT note, (SELECT max(seq) FROM entries) FROM checkpoints ORDER BY size DESC LIMIT 1")
+        if row is None or row[1] is None:
+            raise Tampered("ledger has no checkpoint", where=self.where)
+        note, size = row[0], row[1] + 1
+        if self._head is not None and (note, size) == (self._head.note, self._head.frontier.size):
+            return self._head
+        signed = open_checkpoint(note, self.key)
+        if signed.size != size:
+            raise self._not_as_signed("end where its last checkpoint does", f"{signed.size} entries", f"{size}")
+        frontier = Frontier(size, self.node)
+        if frontier.root() != signed.root:
+            raise self._not_as_signed(
+                "hold the tree that its last checkpoint signed", f"root {signed.root.hex()}", frontier.root().hex()
+            )
+        return _Head(note, frontier, self.node(0, size - 1).hex())
+
+    def _not_as_signed(self, what: str, expected: str, got: str) -> Tampered:
+        return Tampered(
+            f"ledger does not {what}",
+            where=self.where,
+            expected=expected,
+            got=got,
+            remedy="See `tallystick ledger fsck`.",
+        )
 
 
 class Writer(Reader):
     """Appends within one transaction; made by :meth:`Ledger.writing`. Reads see its own appends."""
 
-    def __init__(
-        self,
-        path: Path,
-        connection: sqlite3.Connection,
-        *,
-        key: VerifierKey,
-        signer: Signer,
-        now: Callable[[], str],
-        genesis: bool = False,
-        patience: float = PATIENCE,
-    ) -> None:
-        super().__init__(path, connection, key=key, patience=patience)
+    def __init__(self, store: Store, *, key: VerifierKey, signer: Signer, now: Callable[[], str], head: _Head) -> None:
+        super().__init__(store, key=key)
+        self.head = head
+        """Where the ledger ended at the last checkpoint."""
         self._signer = signer
         self._now = now
         self._open = True
         self._released = False
         self._half_done = False
-        """An append that failed between its inserts: the whole writing has to be undone, also if the caller went on."""
+        """Inserts failed: the whole writing has to be undone, also if the caller went on."""
+        self._frontier = head.frontier.copy()
+        self._prev = head.prev
         self._appended: list[Appended] = []
-        self._head = None if genesis else self._checked_head()
-        self._next = self._head.size if self._head else 0
-        self._prev = self.node(0, self._next - 1).hex() if self._head else FIRST_PREV
+        self._waiting = _Waiting()
 
     def append(self, draft: Draft) -> Appended:
         """Give a draft its place.
@@ -246,49 +342,101 @@ class Writer(Reader):
         return appended
 
     @property
+    def spoilt(self) -> bool:
+        """Whether an insert failed, so that the writing can only be undone."""
+        return self._half_done
+
+    @property
     def receipts(self) -> list[Receipt]:
-        """A receipt for each append, in order, under the newest checkpoint when it is asked for.
+        """A receipt for each append, in order, under the checkpoint that ended this writing.
 
         Raises:
             UsageError: the writing has not ended, or not well.
         """
+        self._must_be_released()
+        size, note = self.head.frontier.size, self.checkpoint
+        return [
+            Receipt(item.entry.raw, item.seq, tuple(self.inclusion_proof(item.seq, size)), note)
+            for item in self._appended
+        ]
+
+    @property
+    def checkpoint(self) -> bytes:
+        """The signed note that ended this writing; the one before it, if nothing was appended.
+
+        Raises:
+            UsageError: as :attr:`receipts`.
+        """
+        self._must_be_released()
+        return self.head.note
+
+    def _must_be_released(self) -> None:
         if not self._released:
-            raise UsageError("nothing is recorded yet: receipts come after the with block", where=str(self.path))
-        return self.receipts_for(item.entry for item in self._appended)
+            raise UsageError("nothing is recorded yet: receipts come after the with block", where=self.where)
 
     def _must_be_open(self) -> None:
         if not self._open:
-            raise UsageError("the writing has ended", where=str(self.path))
+            raise UsageError("the writing has ended", where=self.where)
         if self._half_done:
-            raise UsageError("an append failed half-way, the writing can only be undone", where=str(self.path))
+            raise UsageError("an append failed half-way, the writing can only be undone", where=self.where)
+
+    # ----------------------------------------------------------------- reading what was appended
+
+    def _one(self, query: str, *values: object) -> Any:
+        self._flush()
+        return self._store.one(query, *values)
+
+    def _all(self, query: str, *values: object) -> list[Any]:
+        self._flush()
+        return self._store.all(query, *values)
+
+    def leads(self, ref: Ref) -> bool:
+        leaf = self._waiting.leaves.get(ref.seq)
+        return super().leads(ref) if leaf is None else leaf.hex() == ref.leaf
 
     # ----------------------------------------------------------------- steps of an append
 
     def _record(self, draft: Draft) -> Appended:
-        if (draft.kind == "ledger") != (self._next == 0):
-            raise InvalidRecord("a ledger entry is always and only entry 0", got=f"{draft.kind} as entry {self._next}")
+        if (draft.kind == "ledger") != (self._frontier.size == 0):
+            raise InvalidRecord(
+                "a ledger entry is always and only entry 0", got=f"{draft.kind} as entry {self._frontier.size}"
+            )
         entry = self._sealed(draft)
         if entry.kind == "key":
             self._check_key(entry)
-        leaf = entry.leaf
-        targets = self._targets(entry)
-        self._half_done = True
-        with translated(self.path, patience=self._patience):
-            self._insert(entry, leaf)
-            self._insert_parts(entry.seq, draft)
-            self._connection.executemany("INSERT INTO links VALUES (?, ?)", [(entry.seq, target) for target in targets])
-            self._insert_nodes(leaf)
-        self._half_done = False
-        self._next += 1
+        leaf, targets = entry.leaf, self._targets(entry)  # looking for targets may flush
+        self._waiting.add(entry, leaf, targets, self._frontier.add(leaf))
         self._prev = leaf.hex()
+        if draft.attachments or draft.personal:
+            self._flush()
+            self._insert_parts(entry.seq, draft)
+        elif len(self._waiting.entries) >= _FLUSH:
+            self._flush()
         return Appended(entry.seq, leaf, entry)
+
+    def _flush(self) -> None:
+        """Insert what waits."""
+        waiting = self._waiting
+        if not waiting.entries:
+            return
+        self._waiting = _Waiting()
+        with self._all_or_nothing():
+            self._store.many("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", waiting.entries)
+            self._store.many("INSERT INTO nodes VALUES (?, ?, ?)", waiting.nodes)
+            self._store.many("INSERT INTO links VALUES (?, ?)", waiting.links)
+
+    @contextlib.contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        self._half_done = True
+        yield
+        self._half_done = False
 
     def _sealed(self, draft: Draft) -> Entry:
         """Parsed back from its bytes: what could not be read again is not recorded."""
         recorded_at = self._now()
         if not _TIME.fullmatch(recorded_at):
             raise InvalidInput("the clock's time is not in the ledger's form", got=repr(recorded_at)[:40])
-        raw = draft.seal(seq=self._next, prev=self._prev, recorded_at=recorded_at)
+        raw = draft.seal(seq=self._frontier.size, prev=self._prev, recorded_at=recorded_at)
         try:
             return Entry.parse(raw)
         except Malformed as error:
@@ -312,39 +460,22 @@ class Writer(Reader):
                 )
         return sorted({ref.seq for ref in all_ if self.leads(ref)})
 
-    def _insert(self, entry: Entry, leaf: bytes) -> None:
-        self._connection.execute(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry.seq,
-                leaf,
-                bytes.fromhex(entry.prev),
-                entry.kind,
-                entry.actor,
-                entry.recorded_at,
-                entry.idempotency_key,
-                entry.raw,
-            ),
-        )
-
     def _insert_parts(self, seq: int, draft: Draft) -> None:
-        for item in draft.attachments:
-            if item.salt is None:
-                self._connection.execute(
-                    "INSERT INTO attachments VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                    (bytes.fromhex(digest(item.data)), len(item.data), item.data),
-                )
         erasable = [(item.name, item.salt, item.data) for item in draft.attachments if item.salt is not None]
         erasable += [(item.name, item.salt, encode(item.text)) for item in draft.personal]
-        self._connection.executemany(
-            "INSERT INTO side_values VALUES (?, ?, ?, ?)", [(seq, name, salt, data) for name, salt, data in erasable]
-        )
-
-    def _insert_nodes(self, leaf: bytes) -> None:
-        current = leaf
-        for level, position in completed(self._next + 1):
-            current = node_hash(self.node(level - 1, 2 * position), current)
-            self._connection.execute("INSERT INTO nodes VALUES (?, ?, ?)", (level, position, current))
+        with self._all_or_nothing():
+            for item in draft.attachments:
+                if item.salt is None:
+                    self._store.run(
+                        "INSERT INTO attachments VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                        bytes.fromhex(digest(item.data)),
+                        len(item.data),
+                        item.data,
+                    )
+            self._store.many(
+                "INSERT INTO side_values VALUES (?, ?, ?, ?)",
+                [(seq, name, salt, data) for name, salt, data in erasable],
+            )
 
     # ----------------------------------------------------------------- idempotency
 
@@ -352,17 +483,19 @@ class Writer(Reader):
         """The entry of the first request, if there was one: compared by what is stored, for a digest of the request
         beside the entry would outlive the erasure of its personal values, and could be guessed from.
         """
-        if draft.idempotency_key is None:
+        key = draft.idempotency_key
+        if key is None:
             return None
-        row = self._one(
-            "SELECT seq FROM entries WHERE actor = ? AND idempotency_key = ?", draft.actor, draft.idempotency_key
+        waiting = self._waiting.keys.get((draft.actor, key))
+        row = waiting or self._store.one(
+            "SELECT seq FROM entries WHERE actor = ? AND idempotency_key = ?", draft.actor, key
         )
         if row is None:
             return None
         entry = self.entry(row[0])
         if self._intent(entry) != draft.intent():
             raise InvalidInput(
-                f"idempotency key {draft.idempotency_key[:40]!r} of {draft.actor} stands for something else",
+                f"idempotency key {key[:40]!r} of {draft.actor} stands for something else",
                 where=f"entry {entry.seq}",
                 expected="what that entry says, its erasable values included",
                 remedy="Use a new key for a new request.",
@@ -395,50 +528,21 @@ class Writer(Reader):
         Call :meth:`Ledger.scrub` once all is erased that has to be.
         """
         self._must_be_open()
-        with translated(self.path, patience=self._patience):
-            found = self._connection.execute("DELETE FROM side_values WHERE seq = ? AND name = ?", (entry.seq, name))
-        return found.rowcount > 0
+        return self._store.run("DELETE FROM side_values WHERE seq = ? AND name = ?", entry.seq, name) > 0
 
     # ----------------------------------------------------------------- the head
 
-    def _checked_head(self) -> Checkpoint:
-        """The last checkpoint: signed by the ledger's key, of all the entries, and of the tree as it is stored."""
-        head = open_checkpoint(self.latest_checkpoint(), self.key)
-        if head.size != self.size:
-            raise Tampered(
-                "ledger does not end where its last checkpoint does",
-                where=str(self.path),
-                expected=f"{head.size} entries",
-                got=f"{self.size}",
-                remedy="See `tallystick ledger fsck`.",
-            )
-        root = root_of(head.size, self.node)
-        if root != head.root:
-            raise Tampered(
-                "ledger does not hold the tree that its last checkpoint signed",
-                where=str(self.path),
-                expected=f"root {head.root.hex()}",
-                got=root.hex(),
-                remedy="See `tallystick ledger fsck`.",
-            )
-        return head
-
     def sign(self) -> None:
-        """Sign the tree as it is now, if it grew, after proving to ourselves that it extends the last one signed."""
+        """Sign the tree as it is now, if it grew. It extends the last one signed, whose frontier it grew from."""
         self._must_be_open()
-        if self._next == (self._head.size if self._head else 0):
+        self._flush()
+        size, previous = self._frontier.size, self.head.frontier.size
+        if size == previous:
             return
-        root = root_of(self._next, self.node)
-        previous = 0
-        if self._head is not None:
-            previous = self._head.size
-            proof = consistency_proof(previous, self._next, self.node)
-            verify_consistency(previous, self._next, proof, self._head.root, root)
-        head = Checkpoint(self.origin, self._next, root)
+        head = Checkpoint(self.origin, size, self._frontier.root())
         note = sign_note(head.text(), self.origin, self._signer)
-        with translated(self.path, patience=self._patience):
-            self._connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?)", (head.size, previous, root, note))
-        self._head = head
+        self._store.run("INSERT INTO checkpoints VALUES (?, ?, ?, ?)", size, previous, head.root, note)
+        self.head = _Head(note, self._frontier.copy(), self._prev)
 
     def finish(self) -> None:
         """No more appends."""
@@ -447,6 +551,27 @@ class Writer(Reader):
     def release(self) -> None:
         """The commit is durable: receipts may be shown."""
         self._released = True
+
+
+class _Waiting:
+    """Rows to be inserted together, and what has to be known of them until then."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[object, ...]] = []
+        self.nodes: list[tuple[int, int, bytes]] = []
+        self.links: list[tuple[int, int]] = []
+        self.leaves: dict[int, bytes] = {}
+        self.keys: dict[tuple[str, str], tuple[int]] = {}
+        """Actor and idempotency key to the entry."""
+
+    def add(self, entry: Entry, leaf: bytes, targets: list[int], nodes: list[tuple[int, int, bytes]]) -> None:
+        columns = (entry.kind, entry.actor, entry.recorded_at, entry.idempotency_key, entry.raw)
+        self.entries.append((entry.seq, leaf, bytes.fromhex(entry.prev), *columns))
+        self.nodes += nodes
+        self.links += [(entry.seq, target) for target in targets]
+        self.leaves[entry.seq] = leaf
+        if entry.idempotency_key is not None:
+            self.keys[entry.actor, entry.idempotency_key] = (entry.seq,)
 
 
 def _check_genesis(first: Sequence[Draft], key: VerifierKey) -> None:
@@ -477,7 +602,7 @@ def extends(ledger: Reader, note: bytes, *, key: VerifierKey | None = None) -> N
     if kept.size > newest.size:
         raise Tampered(
             "ledger is shorter than a checkpoint that it signed",
-            where=str(ledger.path),
+            where=ledger.where,
             expected=f"{kept.size} entries or more",
             got=f"{newest.size}",
         )

@@ -7,14 +7,12 @@ has a checkpoint, and fsck says so for the whole.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from tallystick.canonical import commitment, decode, digest
 from tallystick.errors import Malformed, NotFound, Tampered
-from tallystick.ledger.database import PATIENCE, translated
+from tallystick.ledger.store import Condition, Store
 from tallystick.proof.merkle import consistency_proof, inclusion_proof
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.proof.receipt import Receipt
@@ -27,12 +25,15 @@ _PAGE = 256
 
 
 class Rows:
-    """Queries on one connection, errors translated; the few that the tree and the references need, by name."""
+    """Queries on one store; the few that the tree and the references need, by name."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, *, patience: float = PATIENCE) -> None:
-        self.path = path
-        self._connection = connection
-        self._patience = patience
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def where(self) -> str:
+        """The ledger's place, for messages."""
+        return self._store.where
 
     @property
     def size(self) -> int:
@@ -51,7 +52,7 @@ class Rows:
         else:
             row = self._one("SELECT hash FROM nodes WHERE level = ? AND position = ?", level, index)
         if row is None:
-            raise Tampered("a hash of the tree is missing", where=str(self.path), got=f"level {level}, number {index}")
+            raise Tampered("a hash of the tree is missing", where=self.where, got=f"level {level}, number {index}")
         found: bytes = row[0]
         return found
 
@@ -61,12 +62,10 @@ class Rows:
         return row is not None and bytes(row[0]).hex() == ref.leaf
 
     def _one(self, query: str, *values: object) -> Any:
-        with translated(self.path, patience=self._patience):
-            return self._connection.execute(query, values).fetchone()
+        return self._store.one(query, *values)
 
     def _all(self, query: str, *values: object) -> list[Any]:
-        with translated(self.path, patience=self._patience):
-            return self._connection.execute(query, values).fetchall()
+        return self._store.all(query, *values)
 
     def _numbers(self, query: str, *values: object) -> list[int]:
         return [number for (number,) in self._all(query, *values)]
@@ -75,14 +74,20 @@ class Rows:
 class Reader(Rows):
     """What can be read of a ledger. A connection belongs to the thread, and the process, that opened it."""
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, *, key: VerifierKey | None = None, patience: float = PATIENCE
-    ) -> None:
-        super().__init__(path, connection, patience=patience)
+    def __init__(self, store: Store, *, key: VerifierKey | None = None) -> None:
+        super().__init__(store)
         self.key: VerifierKey = key or genesis_key(self.entry(0))
         """The key of its checkpoints, as entry 0 has it: true only if the file is. Verifiers bring their own."""
         self.origin: str = self.key.name
         """The ledger's name, `<name>/<uuid>`: what its checkpoints begin with."""
+
+    def again(self) -> Store:
+        """Another connection, for reading."""
+        return self._store.again()
+
+    def condition(self) -> Condition:
+        """How the ledger is kept, for `doctor`."""
+        return self._store.condition()
 
     # ----------------------------------------------------------------- entries
 
@@ -95,7 +100,7 @@ class Reader(Rows):
         """
         row = self._one("SELECT bytes FROM entries WHERE seq = ?", seq)
         if row is None:
-            raise NotFound(f"there is no entry {seq}", where=str(self.path))
+            raise NotFound(f"there is no entry {seq}", where=self.where)
         return _parsed(seq, row[0])
 
     def entries(
@@ -140,7 +145,7 @@ class Reader(Rows):
         if row is None:
             return None
         if digest(row[0]) != sha256:
-            raise Tampered("attachment was altered", where=str(self.path), expected=sha256, got=digest(row[0]))
+            raise Tampered("attachment was altered", where=self.where, expected=sha256, got=digest(row[0]))
         data: bytes = row[0]
         return data
 
@@ -200,7 +205,7 @@ class Reader(Rows):
         """The newest signed note."""
         row = self._one("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1")
         if row is None:
-            raise Tampered("ledger has no checkpoint", where=str(self.path))
+            raise Tampered("ledger has no checkpoint", where=self.where)
         note: bytes = row[0]
         return note
 
@@ -212,7 +217,7 @@ class Reader(Rows):
         """
         row = self._one("SELECT note FROM checkpoints WHERE size = ?", size)
         if row is None:
-            raise NotFound(f"there is no checkpoint of size {size}", where=str(self.path))
+            raise NotFound(f"there is no checkpoint of size {size}", where=self.where)
         note: bytes = row[0]
         return note
 
@@ -247,7 +252,7 @@ class Reader(Rows):
         if size is None:
             return whole
         if size > whole:
-            raise NotFound(f"there are no {size} entries", where=str(self.path), got=f"{whole}")
+            raise NotFound(f"there are no {size} entries", where=self.where, got=f"{whole}")
         return size
 
 

@@ -1,6 +1,6 @@
 """What the ledger asks of a database: one connection to one ledger, whatever keeps it.
 
-Two rooms answer: :mod:`tallystick.ledger.database` (SQLite) and :mod:`tallystick.ledger.postgres`. The queries are the
+Two modules answer: :mod:`tallystick.ledger.sqlite` and :mod:`tallystick.ledger.postgres`. The queries are the
 ledger's own and the same for both; each store brings its dialect's layout, its guards and its way of waiting in turn.
 
 Rules for every store:
@@ -37,9 +37,15 @@ class Condition:
 class Store(Protocol):
     """One connection to the database that keeps a ledger. It belongs to the thread that opened it."""
 
-    where: str
-    """A path, or a URL without its password."""
-    writable: bool
+    @property
+    def where(self) -> str:
+        """A path, or a URL without its password."""
+        ...
+
+    @property
+    def failed(self) -> bool:
+        """Whether a commit or the connection failed: nothing more is written through it."""
+        ...
 
     def one(self, query: str, *values: object) -> Any:
         """The first row, or None. Values stand for ``?`` in the query."""
@@ -70,6 +76,12 @@ class Store(Protocol):
 
     def snapshot(self) -> AbstractContextManager[None]:
         """All reads inside see the ledger as it was at the first of them."""
+        ...
+
+    def successor(self) -> Store | None:
+        """After :class:`CommitUnknown`: another connection for writing, to look whether the commit was made once the
+        old one has ended, for which a turn waits. None where asking again proves nothing.
+        """
         ...
 
     def again(self) -> Store:

@@ -21,6 +21,7 @@ from tallystick.errors import InvalidInput, Malformed, Tampered
 
 __all__ = [
     "EMPTY_ROOT",
+    "Frontier",
     "Nodes",
     "completed",
     "consistency_proof",
@@ -63,6 +64,40 @@ def _fold(peaks: list[bytes]) -> bytes:
     for left in reversed(peaks[:-1]):
         current = node_hash(left, current)
     return current
+
+
+class Frontier:
+    """The perfect subtrees at the right edge of a growing tree: log2(size) hashes, enough to append."""
+
+    def __init__(self, size: int = 0, nodes: Nodes | None = None) -> None:
+        """The frontier of an empty tree, or of the first ``size`` leaves of the tree that ``nodes`` tells of."""
+        self.size = size
+        self._peaks: dict[int, bytes] = {}
+        """By level."""
+        if size and nodes is not None:
+            self._peaks = {
+                level: nodes(level, (size >> level) - 1) for level in range(size.bit_length()) if size >> level & 1
+            }
+
+    def add(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Append a leaf hash; (level, index, hash) of the subtrees it completes, lowest first."""
+        done = []
+        level, current = 0, leaf
+        while (left := self._peaks.pop(level, None)) is not None:
+            current = hashlib.sha256(b"\x01" + left + current).digest()
+            level += 1
+            done.append((level, self.size >> level, current))
+        self._peaks[level] = current
+        self.size += 1
+        return done
+
+    def root(self) -> bytes:
+        return _fold([self._peaks[level] for level in sorted(self._peaks, reverse=True)])
+
+    def copy(self) -> Frontier:
+        other = Frontier(self.size)
+        other._peaks = dict(self._peaks)
+        return other
 
 
 def completed(size: int) -> list[tuple[int, int]]:

@@ -19,6 +19,7 @@ from tallystick import signing
 from tallystick.canonical import Value, encode, time_text
 from tallystick.errors import KeyUnavailable, NotFound, UsageError
 from tallystick.ledger.ledger import Appended, Ledger, Writer
+from tallystick.ledger.places import Place, exists
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, Person, actor_id
 from tallystick.proof.keys import Signer
@@ -82,31 +83,34 @@ class Desk:
     @classmethod
     def open(
         cls,
-        path: Path,
+        place: Place,
         *,
-        keys: Path | None = None,
+        keys: Path,
         writing: bool,
         clock: Clock = now,
         passphrase: signing.Passphrase = no_passphrase,
     ) -> Desk:
         """Open a ledger that exists; for writing, its own key is loaded too.
 
+        Args:
+            place: the path of the ledger, or its URL.
+            keys: the folder of keys.
+
         Raises:
-            NotFound: there is no ledger at the path (none is ever created implicitly).
+            NotFound: there is no ledger (none is ever created implicitly).
             KeyUnavailable: the ledger's key is missing, locked or open to others.
         """
-        folder = keys if keys is not None else path.parent / "keys"
-        if not path.exists():
+        if not exists(place):
             raise NotFound(
                 "no ledger here",
-                where=str(path),
+                where=str(place),
                 remedy="Go to its folder, or name it with --ledger; a new one: tallystick init --name NAME",
             )
         signer = None
         if writing:
-            signer = signing.load_signer(folder / f"{signing.LEDGER_KEY}.pem", passphrase=passphrase)
-        ledger = Ledger.open(path, signer=signer, read_only=not writing)
-        return cls(ledger, folder, clock, passphrase)
+            signer = signing.load_signer(keys / f"{signing.LEDGER_KEY}.pem", passphrase=passphrase)
+        ledger = Ledger.open(place, signer=signer, read_only=not writing)
+        return cls(ledger, keys, clock, passphrase)
 
     def __enter__(self) -> Desk:
         return self

@@ -13,6 +13,7 @@ from tallystick import signing
 from tallystick.errors import NotFound, NotVerified, TallystickError
 from tallystick.ledger import fsck as checks
 from tallystick.ledger.ledger import Ledger, extends
+from tallystick.ledger.places import Place, exists
 from tallystick.people import audit
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
@@ -44,7 +45,7 @@ class Examined:
     """Size of the checkpoint from elsewhere that the ledger was found to extend."""
 
 
-def examine(path: Path, *, anchor: Path | None = None, key: str | None = None) -> Examined:
+def examine(place: Place, *, anchor: Path | None = None, key: str | None = None) -> Examined:
     """Derive a ledger again from its stored bytes: chain, tree, columns, checkpoints, then what people signed.
 
     A signature about an entry binds its leaf hash, and so everything before it: a history rewritten with the ledger's
@@ -54,25 +55,25 @@ def examine(path: Path, *, anchor: Path | None = None, key: str | None = None) -
         anchor: a checkpoint that was kept elsewhere, to compare with.
         key: a verifier key or a file of such keys, from a source that is trusted; else the key in entry 0 is used.
     """
-    if not path.exists():
-        raise NotFound("no ledger here", where=str(path))
+    if not exists(place):
+        raise NotFound("no ledger here", where=str(place))
     trusted = None
     if key is not None:
-        trusted, other = _trusted(path, key)
+        trusted, other = _trusted(place, key)
         if other is not None:
             return Examined(0, (other,), (), None)
-    found = checks.fsck(path, key=trusted)
+    found = checks.fsck(place, key=trusted)
     problems = list(found.problems)
     size = None
     if found.ok:
-        with Ledger.open(path, read_only=True) as ledger:
+        with Ledger.open(place, read_only=True) as ledger:
             problems += _people(ledger)
             if anchor is not None:
                 size = _anchored(ledger, anchor, problems)
     return Examined(found.size, tuple(problems), found.notes, size)
 
 
-def _trusted(path: Path, text: str) -> tuple[VerifierKey, checks.Problem | None]:
+def _trusted(place: Place, text: str) -> tuple[VerifierKey, checks.Problem | None]:
     """Of the keys given, the one of this ledger; and what is wrong if the file says it is of none of them.
 
     Where the file is too broken to say, the first key is taken: deriving the ledger then tells what is broken.
@@ -80,7 +81,7 @@ def _trusted(path: Path, text: str) -> tuple[VerifierKey, checks.Problem | None]
     keys = {key.name: key for key in trusted_keys(text, None)}
     first = next(iter(keys.values()))
     try:
-        with Ledger.open(path, read_only=True) as ledger:
+        with Ledger.open(place, read_only=True) as ledger:
             origin = ledger.origin
     except NotVerified:
         return first, None
@@ -125,29 +126,28 @@ def _anchored(ledger: Ledger, anchor: Path, problems: list[checks.Problem]) -> i
         return None
 
 
-def look(settings: Settings, path: Path | None) -> list[Line]:
+def look(settings: Settings) -> list[Line]:
     """Settings with their origins, the ledger's state, the keys, and the programs that some commands need."""
     lines = [Line(True, name, f"{value}  [{origin}]") for name, value, origin in settings.shown()]
-    if path is not None:
-        lines += _ledger(path)
-    return [*lines, *_keys(settings.keys), *_machine()]
+    return [*lines, *_ledger(settings.ledger), *_keys(settings.keys), *_machine()]
 
 
-def _ledger(path: Path) -> Iterator[Line]:
-    if not path.exists():
+def _ledger(place: Place) -> Iterator[Line]:
+    if not exists(place):
         yield Line(False, "ledger", "none here; create one with: tallystick init --name NAME")
         return
     try:
-        facts = checks.doctor_facts(path)
-        with Ledger.open(path, read_only=True) as ledger:
+        with Ledger.open(place, read_only=True) as ledger:
+            condition = ledger.condition()
             yield Line(True, "origin", ledger.origin)
+            yield Line(True, "entries", str(ledger.size))
     except TallystickError as error:
         yield Line(False, "ledger", str(error))
         return
-    yield Line(True, "entries", f"{facts.entries} in {facts.bytes} bytes")
-    yield Line(True, "journal", f"{facts.journal}, synchronous {facts.synchronous}: {facts.journal_reason}")
-    for warning in facts.warnings:
-        yield Line(False, "ledger file", warning)
+    for name, value in condition.facts.items():
+        yield Line(True, name, value)
+    for warning in condition.warnings:
+        yield Line(False, "ledger", warning)
 
 
 def _keys(folder: Path) -> Iterator[Line]:

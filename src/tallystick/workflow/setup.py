@@ -14,6 +14,7 @@ from tallystick import signing
 from tallystick.canonical import b64
 from tallystick.errors import NotFound, Refused, Unavailable, UsageError
 from tallystick.ledger.ledger import Appended, Ledger
+from tallystick.ledger.places import Place
 from tallystick.people.keys import ROLES, STATEMENT, KeyRing, actor_id, entitled
 from tallystick.proof.keys import Signer
 from tallystick.proof.note import VerifierKey
@@ -28,12 +29,12 @@ _LABEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _SEAL_YEARS = 10
 
 
-def init(
-    path: Path, *, name: str, keys: Path | None = None, clock: Clock = now, passphrase: bytes | None = None
-) -> Ledger:
+def init(place: Place, *, name: str, keys: Path, clock: Clock = now, passphrase: bytes | None = None) -> Ledger:
     """Create a ledger, its checkpoint key and its report seal.
 
     Args:
+        place: the path of the new ledger, or the URL of a database that holds none.
+        keys: the folder of keys; made if need be.
         name: the first part of the origin, such as ``bank.example/credit``; a uuid is added, so that no two ledgers
             can be shown for each other.
 
@@ -44,6 +45,20 @@ def init(
         raise UsageError(
             "name of a ledger is not usable", got=name, expected="small letters, digits, dots, dashes and slashes"
         )
+    if isinstance(place, Path):
+        _make_room(place)
+    identity = str(uuid.uuid4())
+    origin = f"{name}/{identity}"
+    ledger_key = Signer(signing.make_key(keys, signing.LEDGER_KEY, "ed25519", passphrase=passphrase))
+    seal_key = signing.make_key(keys, signing.SEAL_KEY, "ecdsa-p256", passphrase=passphrase)
+    first = [
+        _genesis(origin, identity, ledger_key, clock()),
+        _seal_registration(origin, ledger_key, seal_key, clock()),
+    ]
+    return Ledger.create(place, origin=origin, signer=ledger_key, first=first, now=clock())
+
+
+def _make_room(path: Path) -> None:
     if path.exists():
         raise Refused(
             "there is a ledger here", where=str(path), remedy="Use it, or choose another place with --ledger."
@@ -52,16 +67,6 @@ def init(
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unavailable("folder of the ledger cannot be made", where=str(path.parent), got=error.strerror) from error
-    folder = keys if keys is not None else path.parent / "keys"
-    identity = str(uuid.uuid4())
-    origin = f"{name}/{identity}"
-    ledger_key = Signer(signing.make_key(folder, signing.LEDGER_KEY, "ed25519", passphrase=passphrase))
-    seal_key = signing.make_key(folder, signing.SEAL_KEY, "ecdsa-p256", passphrase=passphrase)
-    first = [
-        _genesis(origin, identity, ledger_key, clock()),
-        _seal_registration(origin, ledger_key, seal_key, clock()),
-    ]
-    return Ledger.create(path, origin=origin, signer=ledger_key, first=first, now=clock())
 
 
 def _genesis(origin: str, identity: str, key: Signer, at: str) -> Draft:
