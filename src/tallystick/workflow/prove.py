@@ -66,14 +66,12 @@ def inclusion(desk: Desk, seq: int, *, bare: bool = False) -> Inclusion:
     """
     ledger = desk.ledger
     if not 0 <= seq < ledger.size:
-        raise NotFound(f"there is no entry {seq}", where=str(ledger.path), expected=f"0 to {ledger.size - 1}")
+        raise NotFound(f"there is no entry {seq}", where=ledger.where, expected=f"0 to {ledger.size - 1}")
     receipt = ledger.receipt(ledger.entry(seq))
     try:
         entry, checkpoint = receipt.verify(ledger.key)
     except NotVerified as error:
-        raise Tampered(
-            f"ledger cannot prove entry {seq}", where=str(ledger.path), got=str(error), remedy=_FSCK
-        ) from error
+        raise Tampered(f"ledger cannot prove entry {seq}", where=ledger.where, got=str(error), remedy=_FSCK) from error
     proof = Proof(receipt.index, receipt.hashes, receipt.checkpoint, extra=None if bare else receipt.entry)
     return Inclusion(entry, checkpoint, bare, proof.to_bytes())
 
@@ -97,7 +95,7 @@ def growth(desk: Desk, since: int | Path) -> Growth:
     try:
         proof.verify(old, desk.ledger.key)
     except NotVerified as error:
-        where = str(desk.ledger.path if isinstance(since, int) else since)
+        where = desk.ledger.where if isinstance(since, int) else str(since)
         raise Tampered(
             f"ledger does not begin with the tree of this checkpoint of {old.size} entries",
             where=where,
@@ -112,9 +110,7 @@ def _signed(desk: Desk, size: int, newest: Checkpoint) -> Checkpoint:
     if size < 1:
         raise UsageError("size of a checkpoint is not usable", got=str(size), expected="1 or more")
     if size > newest.size:
-        raise NotFound(
-            f"there is no checkpoint of size {size}", where=str(desk.ledger.path), got=f"{newest.size} entries"
-        )
+        raise NotFound(f"there is no checkpoint of size {size}", where=desk.ledger.where, got=f"{newest.size} entries")
     return open_checkpoint(desk.ledger.checkpoint_at(size), desk.ledger.key)
 
 
