@@ -461,6 +461,8 @@ def _parsed(url: str) -> dict[str, str]:
         if not url.startswith(_SCHEMES):
             raise ValueError
         params = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(url).items()}
+        if not all(port.isdecimal() for port in params.get("port", "0").split(",") if port):
+            raise ValueError
     except (psycopg.Error, ValueError):
         raise UsageError("not the URL of a PostgreSQL database", expected=_FORM) from None
     if "@" in params.get("host", "") or "@" in params.get("dbname", ""):
