@@ -26,7 +26,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from tallystick.errors import (
     CommitUnknown,
@@ -179,6 +179,11 @@ class PostgresStore:
             self._undo()
 
     @property
+    def place(self) -> str:
+        """A URL with all that connecting needs, perhaps a password: never show it."""
+        return "postgresql:///?" + urlencode(self._params, quote_via=quote)
+
+    @property
     def failed(self) -> bool:
         """Whether the connection has ended."""
         return bool(self._connection.closed)
@@ -227,6 +232,8 @@ class PostgresStore:
 
     def faults(self) -> Iterator[str]:
         """What the extension amcheck finds in tables and indexes; nothing where it is not there, or not for us."""
+        if self._writable and self._in_transaction():  # what is being laid out is seen by nobody else
+            return
         with contextlib.closing(self.again()) as other:  # a fault ends a transaction, not ours
             yield from server.faults(other)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 __all__ = ["PATIENCE", "Condition", "Store"]
@@ -40,6 +41,11 @@ class Store(Protocol):
     @property
     def where(self) -> str:
         """A path, or a URL without its password."""
+        ...
+
+    @property
+    def place(self) -> str | Path:
+        """To connect again, from another process; a URL may hold a password: never show it."""
         ...
 
     @property
