@@ -86,7 +86,14 @@ class Server:
         if self._primary is not None:
             self.run("pg_basebackup", "-D", self.data, "-R", "-c", "fast", "--no-sync", "-d", self._primary.url())
             return
-        options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        options = (
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--data-checksums",
+            "--no-sync",
+        )
         self.run("initdb", "-D", self.data, *options)
         (self.data / "pg_hba.conf").write_text(HBA)
 
@@ -141,10 +148,10 @@ class Server:
         secret = "" if password is None else f":{quote(password, safe='')}"
         return f"postgresql://{quote(role)}{secret}@/{quote(database)}?host={quote(str(self.folder), safe='')}"
 
-    def execute(self, statement, *, role="postgres", database="postgres"):
+    def execute(self, statement, values=None, *, role="postgres", database="postgres"):
         """One statement on a connection of its own; its rows, if it has any."""
         with psycopg.connect(self.url(role, database), autocommit=True) as connection:
-            cursor = connection.execute(statement)
+            cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
     @contextlib.contextmanager
@@ -221,7 +228,7 @@ def database(server):
 
 
 @pytest.fixture(scope="session")
-def _ledger_template(server):
+def ledger_template(server):
     """A ledger with rows in every table, made once: the owner's, for writer and auditor to use."""
     import _trial_ledger as world
 
@@ -239,7 +246,7 @@ def _ledger_template(server):
 
 
 @pytest.fixture
-def ledger_database(server, _ledger_template):
+def ledger_database(server, ledger_template):
     """The name of a database with a ledger of five entries that belongs to the role owner."""
-    with server.database(template=_ledger_template) as name:
+    with server.database(template=ledger_template) as name:
         yield name

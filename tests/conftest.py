@@ -6,4 +6,4 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "trials")]
 
-from _postgres import _ledger_template, database, ledger_database, server  # noqa: E402, F401 - found by their names
+from _postgres import database, ledger_database, ledger_template, server  # noqa: E402, F401 - found by their names

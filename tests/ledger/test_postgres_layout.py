@@ -20,10 +20,10 @@ def store(server, ledger_database):
 
 
 @pytest.fixture(scope="module")
-def superuser(server, _ledger_template):
+def superuser(server, ledger_template):
     """A store that may change everything. What it does in a transaction is undone at the end of a test."""
     with (
-        server.database(template=_ledger_template) as name,
+        server.database(template=ledger_template) as name,
         contextlib.closing(postgres.connect(server.url("postgres", name), writing=False)) as store,
     ):
         yield store
@@ -261,9 +261,9 @@ def test_an_index_that_lacks_a_row_is_found_inside_a_snapshot_too(store, server,
     assert fault.startswith("nodes_pkey: heap tuple")
 
 
-def test_a_page_that_was_damaged_on_disk_is_found(server, _ledger_template, world):
+def test_a_page_that_was_damaged_on_disk_is_found(server, ledger_template, world):
     """The server's checksums notice it; fsck says so and goes no further than it can."""
-    with server.database(template=_ledger_template, strategy="file_copy") as name:  # nothing of it in memory yet
+    with server.database(template=ledger_template, strategy="file_copy") as name:  # nothing of it in memory yet
         ((path,),) = server.execute("SELECT pg_relation_filepath('tallystick.checkpoints')", database=name)
         with (server.data / path).open("r+b") as file:
             file.seek(8000)
