@@ -33,7 +33,6 @@ from tallystick.errors import (
     InvalidInput,
     InvalidRecord,
     KeyUnavailable,
-    Malformed,
     NotVerified,
     Tampered,
     Unavailable,
@@ -432,15 +431,11 @@ class Writer(Reader):
         self._half_done = False
 
     def _sealed(self, draft: Draft) -> Entry:
-        """Parsed back from its bytes: what could not be read again is not recorded."""
+        """Read back from its bytes: what could not be read again is not recorded."""
         recorded_at = self._now()
         if not _TIME.fullmatch(recorded_at):
             raise InvalidInput("the clock's time is not in the ledger's form", got=repr(recorded_at)[:40])
-        raw = draft.seal(seq=self._frontier.size, prev=self._prev, recorded_at=recorded_at)
-        try:
-            return Entry.parse(raw)
-        except Malformed as error:
-            raise InvalidRecord(f"{draft.kind} record cannot be read back: {error.what}", got=error.got) from error
+        return draft.sealed(seq=self._frontier.size, prev=self._prev, recorded_at=recorded_at)
 
     def _check_key(self, entry: Entry) -> None:
         """A registration that breaks the chain of keys would stand there for ever, and nobody could act any more."""
