@@ -40,12 +40,12 @@ from tallystick.errors import (
     UsageError,
 )
 from tallystick.ledger.places import Place, connect, laid_out
-from tallystick.ledger.reading import Reader, required_links
+from tallystick.ledger.reading import Reader, extends, required_links
 from tallystick.ledger.store import PATIENCE, Store
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.proof.keys import Signer
-from tallystick.proof.merkle import Frontier, consistency_proof, verify_consistency
+from tallystick.proof.merkle import Frontier
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint, sign_note
 from tallystick.proof.receipt import Receipt
 from tallystick.records import FIRST_PREV, Draft, Entry, Ref
@@ -581,31 +581,3 @@ def _check_genesis(first: Sequence[Draft], key: VerifierKey) -> None:
     for name, expected in (("origin", key.name), ("checkpoint_key", str(key))):
         if body.get(name) != expected:
             raise InvalidRecord(f"entry 0 names another {name}", expected=expected, got=str(body.get(name))[:80])
-
-
-def extends(ledger: Reader, note: bytes, *, key: VerifierKey | None = None) -> None:
-    """Check that the ledger still begins with the tree of a checkpoint that somebody kept.
-
-    This is what finds a history rewritten with the real key, or cut at its end: both are whole in themselves. It
-    compares what was signed; that the entries are what was signed is fsck's to say.
-
-    Args:
-        note: the checkpoint that was kept.
-        key: the ledger's key from a source that is trusted; without it, the one in entry 0.
-
-    Raises:
-        Tampered: it does not, or the checkpoint is not of this ledger.
-        Malformed: not a checkpoint.
-    """
-    key = key or ledger.key
-    kept, newest = open_checkpoint(note, key), open_checkpoint(ledger.latest_checkpoint(), key)
-    if kept.size > newest.size:
-        raise Tampered(
-            "ledger is shorter than a checkpoint that it signed",
-            where=ledger.where,
-            expected=f"{kept.size} entries or more",
-            got=f"{newest.size}",
-        )
-    if kept.size:
-        proof = consistency_proof(kept.size, newest.size, ledger.node)
-        verify_consistency(kept.size, newest.size, proof, kept.root, newest.root)

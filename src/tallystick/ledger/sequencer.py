@@ -167,8 +167,8 @@ class Sequencer:
         except BaseException as error:
             _fail(batch, error)
             return
-        for item, error in refused:
-            item.answer.set_exception(error)
+        for item, why in refused:
+            item.answer.set_exception(why)
         for item, appended in done:
             item.answer.set_result(
                 Acknowledgement(appended.entry, appended.leaf, writer.checkpoint, repeated=appended.repeated)

@@ -43,9 +43,19 @@ class Examined:
     notes: tuple[checks.Problem, ...]
     anchored: int | None
     """Size of the checkpoint from elsewhere that the ledger was found to extend."""
+    start: int = 0
+    """Entries that were not looked at, since a trusted checkpoint covers them."""
 
 
-def examine(place: Place, *, anchor: Path | None = None, key: str | None = None) -> Examined:
+def examine(
+    place: Place,
+    *,
+    anchor: Path | None = None,
+    key: str | None = None,
+    since: Path | None = None,
+    jobs: int = 1,
+    progress: checks.Progress | None = None,
+) -> Examined:
     """Derive a ledger again from its stored bytes: chain, tree, columns, checkpoints, then what people signed.
 
     A signature about an entry binds its leaf hash, and so everything before it: a history rewritten with the ledger's
@@ -54,6 +64,9 @@ def examine(place: Place, *, anchor: Path | None = None, key: str | None = None)
     Args:
         anchor: a checkpoint that was kept elsewhere, to compare with.
         key: a verifier key or a file of such keys, from a source that is trusted; else the key in entry 0 is used.
+        since: a checkpoint that is trusted: what it covers is not looked at again. It anchors as ``anchor`` does.
+        jobs: processes to share the work.
+        progress: told (entries done, entries in all).
     """
     if not exists(place):
         raise NotFound("no ledger here", where=str(place))
@@ -62,15 +75,16 @@ def examine(place: Place, *, anchor: Path | None = None, key: str | None = None)
         trusted, other = _trusted(place, key)
         if other is not None:
             return Examined(0, (other,), (), None)
-    found = checks.fsck(place, key=trusted)
+    known = None if since is None else read_small(since)
+    found = checks.fsck(place, key=trusted, since=known, jobs=jobs, progress=progress)
     problems = list(found.problems)
-    size = None
+    size = found.start or None
     if found.ok:
         with Ledger.open(place, read_only=True) as ledger:
             problems += _people(ledger)
             if anchor is not None:
-                size = _anchored(ledger, anchor, problems)
-    return Examined(found.size, tuple(problems), found.notes, size)
+                size = max(_anchored(ledger, anchor, problems) or 0, found.start) or None
+    return Examined(found.size, tuple(problems), found.notes, size, found.start)
 
 
 def _trusted(place: Place, text: str) -> tuple[VerifierKey, checks.Problem | None]:
