@@ -125,12 +125,11 @@ def examined(
     progress: Progress | None = None,
 ) -> Examined:
     """As :func:`fsck`, of a store that is open."""
-    with store.snapshot():
-        try:
-            return _Quick(store, key, jobs=jobs, progress=progress).run(since)
-        except (Irregular, NotVerified):
-            found = _Examination(store, key=key).run()
-            return found if since is None else _compared(store, found, since)
+    with contextlib.suppress(Irregular, NotVerified), store.snapshot():
+        return _Quick(store, key, jobs=jobs, progress=progress).run(since)
+    with store.snapshot():  # another one: what went wrong may have ended the first
+        found = _Examination(store, key=key).run()
+        return found if since is None else _compared(store, found, since)
 
 
 def _compared(store: Store, found: Examined, since: bytes) -> Examined:
