@@ -23,6 +23,11 @@ def signer(seed=7):
     return Signer(Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32))
 
 
+def key():
+    """The checkpoint key, from a source that is trusted."""
+    return VerifierKey(ORIGIN, signer().public)
+
+
 def genesis(key=None, origin=ORIGIN):
     vkey = str(VerifierKey(origin, (key or signer()).public))
     body = {"origin": origin, "uuid": origin[-36:], "checkpoint_key": vkey, "software": {"name": "tallystick"}}
