@@ -1,4 +1,4 @@
-"""The quick way through a ledger says what the slow way says: by one process or several, whole or since a checkpoint."""
+"""The quick way through a ledger says what the slow one says: by one process or several, whole or from a checkpoint."""
 
 import itertools
 import random

@@ -1,24 +1,29 @@
-"""``ledger checkpoint``, ``fsck``, ``migrate``, ``grant`` and ``upgrade``."""
+"""``ledger checkpoint``, ``prove``, ``fsck``, ``migrate``, ``grant`` and ``upgrade``."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from tallystick.cli.front import Front, bar, check_output, front, pairs, progress, write_output
+from tallystick.errors import UsageError
 
 if TYPE_CHECKING:
+    from tallystick.canonical import Value
+    from tallystick.proof.note import Checkpoint
     from tallystick.workflow.health import Examined
+    from tallystick.workflow.prove import Growth, Inclusion
 
 __all__ = ["ledger"]
 
 
 @click.group()
 def ledger() -> None:
-    """Checkpoint and examine the ledger."""
+    """Checkpoint, prove and examine the ledger."""
 
 
 @ledger.command()
@@ -39,6 +44,73 @@ def checkpoint(front: Front, output: Path | None, force: bool) -> None:
         front.print({"checkpoint": str(output)}, [f"checkpoint written to {output}"])
     else:
         click.echo(note, nl=False)
+
+
+_SIZE: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
+
+
+@ledger.command()
+@click.argument("index", type=click.IntRange(min=0), required=False)
+@click.option(
+    "--from", "since", default="", metavar="SIZE|FILE", help="Prove the growth since this checkpoint instead."
+)
+@click.option("--bare", is_flag=True, help="Leave the entry's bytes out: who verifies has to bring them.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="Write it to this file; else to one of its name.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
+@front
+def prove(front: Front, index: int | None, since: str, bare: bool, output: Path | None, force: bool) -> None:
+    """Prove that entry INDEX is in the ledger, or with --from that the ledger only grew.
+
+    Writes a file that anybody can verify with the ledger's public key: a receipt of the entry under the newest
+    checkpoint, or a consistency proof from an earlier checkpoint, which somebody kept, to the newest.
+    """
+    from tallystick.workflow import prove as verbs
+
+    if (index is None) == (not since) or (bare and since):
+        raise UsageError(
+            "either an entry is proven, or growth", expected="INDEX, perhaps with --bare; or --from SIZE|FILE"
+        )
+    with front.desk(writing=False) as desk:
+        if index is not None:
+            done: Inclusion | Growth = verbs.inclusion(desk, index, bare=bare)
+        else:
+            done = verbs.growth(desk, _since(since))
+    path = output or Path(done.name)
+    check_output(path, force=force)
+    write_output(path, done.data)
+    about, facts = _entry(done, path) if isinstance(done, verbs.Inclusion) else _growth(done, path, since)
+    value = {"proof": str(path), **about, "size": done.checkpoint.size, "root": done.checkpoint.root.hex()}
+    front.print(value, pairs({"proof": f"{path} ({len(done.data):,} bytes)", **facts}))
+
+
+def _since(text: str) -> int | Path:
+    """A number of entries, or a file."""
+    return int(text) if _SIZE.fullmatch(text) else Path(text)
+
+
+def _entry(done: Inclusion, path: Path) -> tuple[dict[str, Value], dict[str, str]]:
+    """The JSON form and the lines about a proven entry."""
+    entry = done.entry
+    how = f"tallystick verify {path} --key ledger.vkey"
+    if done.bare:
+        how = f"by any reader of C2SP tlog-proof, with the bytes that `tallystick show {entry.seq} --raw` prints"
+    facts = {"entry": f"{entry.seq}, {entry.kind}", "tree": _tree(done.checkpoint), "verify": how}
+    return {"entry": {"seq": entry.seq, "kind": entry.kind}, "bare": done.bare}, facts
+
+
+def _growth(done: Growth, path: Path, since: str) -> tuple[dict[str, Value], dict[str, str]]:
+    """The same about proven growth."""
+    kept = "KEPT" if _SIZE.fullmatch(since) else since
+    facts = {
+        "from": _tree(done.old),
+        "to": _tree(done.checkpoint),
+        "verify": f"tallystick verify {path} --key ledger.vkey --anchor {kept}",
+    }
+    return {"from": {"size": done.old.size, "root": done.old.root.hex()}}, facts
+
+
+def _tree(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.size} entries, root {checkpoint.root.hex()}"
 
 
 @ledger.command()
@@ -140,7 +212,7 @@ def grant(front: Front, writers: tuple[str, ...], auditors: tuple[str, ...]) -> 
     from tallystick.workflow import places
 
     if not writers and not auditors:
-        raise click.UsageError("Name a role with --writer or --auditor.")
+        raise UsageError("no role is named", remedy="Name one with --writer or --auditor.")
     places.grant(front.ledger, writers=writers, auditors=auditors)
     value = {"writers": list(writers), "auditors": list(auditors)}
     front.print(value, pairs({"may append": ", ".join(writers) or "-", "may read": ", ".join(auditors) or "-"}))
