@@ -1,10 +1,10 @@
-"""Verifying a whole ledger of a million entries: CPU time a row beside the same loop in C, two processes beside one, and
-memory beside that of a ledger a tenth as long.
+"""Verifying a whole ledger of a million entries: CPU time a row beside the same loop in C, two processes beside one,
+and memory beside that of a ledger a tenth as long.
 
 Ours derives again each entry's leaf hash, its link to the one before, every index column, every stored hash of the tree
-and every signed checkpoint; it goes on from the first checkpoint, of the first entry, which leaves SQLite's own check of
-the file out. The C program (verify.c) reads the same entries from a flat file, looks at the link where it has to stand,
-and compares the roots; it parses no JSON, checks no signature and no column.
+and every signed checkpoint. It goes on from the first checkpoint, of the first entry, which leaves out SQLite's own
+check of the file. The C program (verify.c) reads the same entries from a flat file, looks at the link where it has to
+stand, and compares the roots; it parses no JSON, checks no signature and no column.
 """
 
 import contextlib

@@ -1,5 +1,5 @@
-"""Verifying the last 1,000 entries of a million, from a checkpoint that is trusted: seconds beside those that SQLite needs
-to read the same rows.
+"""Verifying the last 1,000 entries of a million, from a checkpoint that is trusted: seconds beside those that SQLite
+needs to read the same rows.
 """
 
 import contextlib
