@@ -54,10 +54,11 @@ class Server:
         settings: of postgresql.conf, in words that SQL would print: ``{"fsync": "off"}``.
     """
 
-    def __init__(self, *, settings=None):
+    def __init__(self, *, settings=None, primary=None):
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self.data = self.folder / "data"
         self.settings = {"listen_addresses": "", "unix_socket_directories": str(self.folder), **(settings or {})}
+        self._primary = primary
         self._user = "nobody" if os.geteuid() == 0 else None
         self._process = None
         self._keeper = subprocess.Popen(
@@ -75,9 +76,24 @@ class Server:
     def __exit__(self, *_):
         self.end()
 
+    @classmethod
+    def standby_of(cls, primary, *, settings=None):
+        """A server that follows another, from a copy of it that is made now."""
+        return cls(settings=settings, primary=primary)
+
     def make(self):
         """Lay out the server's own files: a third of a second."""
-        options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        if self._primary is not None:
+            self.run("pg_basebackup", "-D", self.data, "-R", "-c", "fast", "--no-sync", "-d", self._primary.url())
+            return
+        options = (
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--data-checksums",
+            "--no-sync",
+        )
         self.run("initdb", "-D", self.data, *options)
         (self.data / "pg_hba.conf").write_text(HBA)
 
@@ -132,17 +148,17 @@ class Server:
         secret = "" if password is None else f":{quote(password, safe='')}"
         return f"postgresql://{quote(role)}{secret}@/{quote(database)}?host={quote(str(self.folder), safe='')}"
 
-    def execute(self, statement, *, role="postgres", database="postgres"):
+    def execute(self, statement, values=None, *, role="postgres", database="postgres"):
         """One statement on a connection of its own; its rows, if it has any."""
         with psycopg.connect(self.url(role, database), autocommit=True) as connection:
-            cursor = connection.execute(statement)
+            cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
     @contextlib.contextmanager
-    def database(self, *, owner="owner", template="template1"):
+    def database(self, *, owner="owner", template="template1", strategy="wal_log"):
         """The name of a new database, which is gone afterwards. Roles are the server's: they are made once."""
         name = f"test_{next(_numbers)}"
-        self.execute(f'CREATE DATABASE {name} OWNER "{owner}" TEMPLATE {template}')
+        self.execute(f'CREATE DATABASE {name} OWNER "{owner}" TEMPLATE {template} STRATEGY {strategy}')
         try:
             yield name
         finally:
@@ -208,4 +224,29 @@ def server():
 def database(server):
     """The name of an empty database that belongs to the role owner."""
     with server.database() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def ledger_template(server):
+    """A ledger with rows in every table, made once: the owner's, for writer and auditor to use."""
+    import _trial_ledger as world
+
+    from tallystick.ledger import postgres
+    from tallystick.records import Attachment, Personal
+
+    with server.database() as name:
+        url = server.url("owner", name)
+        with world.create(url, entries=3) as ledger, ledger.writing(now=world.clock) as writer:
+            first = writer.entry(1).ref
+            part, by = Attachment("a", "text/plain", b"a"), Personal("by", "Jo")
+            writer.append(world.document("all", attachments=(part,), personal=(by,), supersedes=first))
+        postgres.grant(url, writers=["writer"], auditors=["auditor"])
+        yield name
+
+
+@pytest.fixture
+def ledger_database(server, ledger_template):
+    """The name of a database with a ledger of five entries that belongs to the role owner."""
+    with server.database(template=ledger_template) as name:
         yield name

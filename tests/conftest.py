@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "trials")]
 
-from _postgres import database, server  # noqa: F401 - fixtures, found by their names
+from _postgres import database, ledger_database, ledger_template, server  # noqa: E402, F401 - found by their names

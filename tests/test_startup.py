@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = {
-    "duckdb", "fairlearn", "jinja2", "numpy", "pandas", "pandera", "pydantic", "sklearn",
+    "alembic", "duckdb", "fairlearn", "jinja2", "numpy", "pandas", "pandera", "psycopg", "pydantic", "sklearn",
     "sqlalchemy", "sqlite3", "sqlmodel", "weasyprint",
 }  # fmt: skip
 

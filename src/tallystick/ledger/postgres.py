@@ -345,6 +345,14 @@ class PostgresStore:
 
     # ----------------------------------------------------------------- errors
 
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Let errors of the driver leave as ours, whoever else used the connection."""
+        try:
+            yield
+        except self._error as error:
+            raise self._ours(error) from error
+
     def _ours(self, error: psycopg.Error) -> TallystickError:
         return _translation(error, self.where, role=self._connection.info.user, patience=self._patience)
 
@@ -392,7 +400,7 @@ def bring_up(url: str, *, folder: Path = MIGRATIONS, patience: float = PATIENCE)
     """
     with contextlib.closing(_session(_parsed(url), writing=True, patience=patience)) as store:
         _check_layout(store, older=True)
-        with migrating(store._connection) as bound, store.turn():
+        with store.translated(), migrating(store._connection) as bound, store.turn():
             return upgrade(bound, folder=folder)
 
 
@@ -468,6 +476,8 @@ def _parsed(url: str) -> dict[str, str]:
         if not url.startswith(_SCHEMES):
             raise ValueError
         params = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(url).items()}
+        if not all(port.isdecimal() for port in params.get("port", "0").split(",") if port):
+            raise ValueError
     except (psycopg.Error, ValueError):
         raise UsageError("not the URL of a PostgreSQL database", expected=_FORM) from None
     if "@" in params.get("host", "") or "@" in params.get("dbname", ""):
@@ -533,7 +543,7 @@ def lay_out(url: str, *, patience: float = PATIENCE) -> Iterator[PostgresStore]:
         encoding = store._connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise InvalidInput("database cannot hold every text", where=store.where, expected="UTF8", got=encoding)
-        with migrating(store._connection) as bound, store.turn():
+        with store.translated(), migrating(store._connection) as bound, store.turn():
             if store.one("SELECT 1 FROM pg_namespace WHERE nspname = ?", SCHEMA):
                 raise Refused(
                     "there is a ledger already, or something else of that name",

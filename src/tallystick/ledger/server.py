@@ -18,6 +18,7 @@ __all__ = ["condition", "faults"]
 _DURABILITY: Final = ("synchronous_commit", "fsync", "full_page_writes", "data_checksums")
 _STANDBYS: Final = "synchronous_standby_names"
 _TESTED: Final = range(15, 19)
+_CHECKS: Final = {"r": ("verify_heapam", "check_toast => true"), "i": ("bt_index_check", "heapallindexed => true")}
 
 
 def condition(store: PostgresStore, *, encrypted: bool) -> Condition:
@@ -71,24 +72,22 @@ def _superusers(store: PostgresStore) -> list[str]:
 
 def faults(store: PostgresStore) -> Iterator[str]:
     """What amcheck says of each table and index, where it is installed and this role may ask it."""
-    where = store.one(
-        "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
-        " WHERE e.extname = 'amcheck'"
+    allowed = dict(
+        store.all(
+            "SELECT p.proname::text, quote_ident(n.nspname) || '.' || p.proname FROM pg_extension e"
+            " JOIN pg_namespace n ON n.oid = e.extnamespace JOIN pg_proc p ON p.pronamespace = n.oid"
+            " WHERE e.extname = 'amcheck' AND (p.proname, p.pronargs) IN (('verify_heapam', 6), ('bt_index_check', 2))"
+            " AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')"
+        )
     )
-    if where is None:
-        return
     relations = store.all(
         "SELECT c.oid::regclass::text, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE n.nspname = 'tallystick' AND c.relkind IN ('r', 'i') ORDER BY 1"
     )
-    asked = {
-        "r": (f"{where[0]}.verify_heapam", "(regclass,boolean,boolean,text,bigint,bigint)", "check_toast => true"),
-        "i": (f"{where[0]}.bt_index_check", "(regclass,boolean)", "heapallindexed => true"),
-    }
     for name, kind in relations:
-        function, signature, how = asked[kind]
-        if store.one("SELECT has_function_privilege(?, 'EXECUTE')", function + signature)[0]:
-            query = f"SELECT * FROM {function}(?::regclass, {how})"  # noqa: S608 - from the catalogue, quoted there
+        function, how = _CHECKS[kind]
+        if function in allowed:
+            query = f"SELECT * FROM {allowed[function]}(?::regclass, {how})"  # noqa: S608 - from the catalogue, quoted
             yield from _asked(store, name, query)
 
 

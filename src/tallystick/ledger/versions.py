@@ -19,6 +19,7 @@ from tallystick.errors import Malformed, NewerFormat, Refused, TallystickError
 if TYPE_CHECKING:
     import psycopg
     import sqlalchemy
+    from alembic.config import Config
 
 __all__ = ["HEAD", "MIGRATIONS", "check_layout", "migrating", "upgrade"]
 
@@ -53,8 +54,12 @@ def check_layout(layout: int, *, where: str, older: bool = False) -> None:
 
 @contextlib.contextmanager
 def migrating(connection: sqlite3.Connection | psycopg.Connection[Any]) -> Iterator[sqlalchemy.Connection]:
-    """A driver's connection as :func:`upgrade` needs it. Begin a transaction inside this block, and end it there."""
+    """A driver's connection as :func:`upgrade` needs it. Begin a transaction inside this block, and end it there.
+
+    Errors of the driver leave it as the driver's own.
+    """
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import StaticPool
 
     if isinstance(connection, sqlite3.Connection):
@@ -63,8 +68,11 @@ def migrating(connection: sqlite3.Connection | psycopg.Connection[Any]) -> Itera
         engine = create_engine(
             "postgresql+psycopg://", creator=lambda: connection, poolclass=StaticPool, use_native_hstore=False
         )
-    with engine.connect() as bound:
-        yield bound
+    try:
+        with engine.connect() as bound:
+            yield bound
+    except DBAPIError as error:
+        raise error.orig or error from error
 
 
 def upgrade(bound: sqlalchemy.Connection, *, folder: Path = MIGRATIONS) -> int:
@@ -81,24 +89,28 @@ def upgrade(bound: sqlalchemy.Connection, *, folder: Path = MIGRATIONS) -> int:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    lite = bound.dialect.name == "sqlite"
-    bound.begin()  # alembic leaves a transaction that it finds to whoever began it
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.attributes["connection"] = bound
-    if lite:
-        _lend_version(bound)
-    command.upgrade(config, "head")
-    layout = int(ScriptDirectory.from_config(config).get_current_head() or 0)
-    if lite:
-        bound.exec_driver_sql(f"PRAGMA user_version = {layout}")
-        bound.exec_driver_sql("DROP TABLE alembic_version")
-    return layout
+    newest = int(ScriptDirectory.from_config(config).get_current_head() or 0)
+    bound.begin()  # alembic leaves a transaction that it finds to whoever began it
+    if bound.dialect.name == "sqlite":
+        _upgrade_file(bound, config, newest)
+    else:
+        command.upgrade(config, "head")
+    return newest
 
 
-def _lend_version(bound: sqlalchemy.Connection) -> None:
+def _upgrade_file(bound: sqlalchemy.Connection, config: Config, newest: int) -> None:
     """Alembic knows tables only: for the time of an upgrade, the number in the file's header stands in one."""
+    from alembic import command
+
     (layout,) = bound.exec_driver_sql("PRAGMA user_version").one()
+    if layout == newest:
+        return
     bound.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
     if layout:
         bound.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{layout:04d}')")  # noqa: S608 - a number
+    command.upgrade(config, "head")
+    bound.exec_driver_sql("DROP TABLE alembic_version")
+    bound.exec_driver_sql(f"PRAGMA user_version = {newest}")

@@ -8,6 +8,7 @@ revision = "0001"
 down_revision = None
 
 _SQLITE: Final = (
+    "PRAGMA application_id = 1413565529",
     """
     CREATE TABLE attachments (
         sha256 BLOB NOT NULL,
