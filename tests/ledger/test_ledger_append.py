@@ -1,6 +1,8 @@
 """Appending: order, atomicity, references, idempotency, erasable values, and a head that is never signed over."""
 
+import errno
 import hashlib
+import os
 import random
 import sqlite3
 import threading
@@ -11,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.errors import InvalidInput, InvalidRecord, LedgerBusy, Tampered, UsageError
+from tallystick.ledger import sqlite
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger
 from tallystick.proof.merkle import verify_consistency, verify_inclusion
@@ -317,6 +320,25 @@ def test_a_lock_that_comes_after_giving_up_is_given_back(path, world):
         with hasty.writing(now=world.clock) as writer:
             writer.append(world.document("one"))
     assert "ledger-lock" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_lock_file_whose_closing_is_complained_of_does_not_hide_that_the_entry_is_recorded(
+    ledger, world, path, outside, monkeypatch
+):
+    """Linux frees the handle all the same. Found by the trial of system calls."""
+    close = os.close
+
+    def complaining(handle):
+        close(handle)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(sqlite.os, "close", complaining)
+    with ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("one"))
+    monkeypatch.undo()
+    with ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("two"))
+    assert len(outside(path)) == 3
 
 
 def test_two_writings_at_once_with_one_ledger_are_refused(ledger, world):

@@ -452,8 +452,16 @@ def locked(path: Path, *, patience: float) -> Iterator[None]:
     try:
         yield
     finally:
-        # Not only by closing: a child that was forked meanwhile has the handle too.
+        _let_go(handle)
+
+
+def _let_go(handle: int) -> None:
+    """Not only by closing: a child that was forked meanwhile has the handle too. Whatever the system says of it, what
+    was done under the lock is done.
+    """
+    with contextlib.suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_UN)
+    with contextlib.suppress(OSError):
         os.close(handle)
 
 
