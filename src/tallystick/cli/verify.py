@@ -38,7 +38,7 @@ _FILE = click.Path(path_type=Path)
     help="A proof that links it to FILE, from `ledger prove --from`; repeatable.",
 )
 @click.option(
-    "--require-anchor", is_flag=True, help="Exit 3 unless a checkpoint that you kept was compared and agrees."
+    "--require-anchor", is_flag=True, help="Exit with 0 only if a checkpoint that you kept was compared and agrees."
 )
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
 def verify(

@@ -47,7 +47,7 @@ from tallystick.proof.keys import Signer
 from tallystick.proof.merkle import Frontier
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint, sign_note
 from tallystick.proof.receipt import Receipt
-from tallystick.records import FIRST_PREV, Draft, Entry, Ref
+from tallystick.records import FIRST_PREV, Draft, Entry, Ref, holds_reference
 
 __all__ = ["BATCH", "Appended", "Ledger", "Writer", "extends"]
 
@@ -322,6 +322,8 @@ class Writer(Reader):
         self._half_done = False
         """Inserts failed: the whole writing has to be undone, also if the caller went on."""
         self._frontier = head.frontier.copy()
+        """Of the entries that are inserted; others wait."""
+        self._next = self._frontier.size
         self._prev = head.prev
         self._appended: list[Appended] = []
         self._waiting = _Waiting()
@@ -390,21 +392,22 @@ class Writer(Reader):
         return self._store.all(query, *values)
 
     def leads(self, ref: Ref) -> bool:
-        leaf = self._waiting.leaves.get(ref.seq)
-        return super().leads(ref) if leaf is None else leaf.hex() == ref.leaf
+        place = ref.seq - self._frontier.size
+        if 0 <= place < len(self._waiting.leaves):
+            return self._waiting.leaves[place].hex() == ref.leaf
+        return super().leads(ref)
 
     # ----------------------------------------------------------------- steps of an append
 
     def _record(self, draft: Draft) -> Appended:
-        if (draft.kind == "ledger") != (self._frontier.size == 0):
-            raise InvalidRecord(
-                "a ledger entry is always and only entry 0", got=f"{draft.kind} as entry {self._frontier.size}"
-            )
+        if (draft.kind == "ledger") != (self._next == 0):
+            raise InvalidRecord("a ledger entry is always and only entry 0", got=f"{draft.kind} as entry {self._next}")
         entry = self._sealed(draft)
         if entry.kind == "key":
             self._check_key(entry)
         leaf, targets = entry.leaf, self._targets(entry)  # looking for targets may flush
-        self._waiting.add(entry, leaf, targets, self._frontier.add(leaf))
+        self._waiting.add(entry, leaf, targets)
+        self._next += 1
         self._prev = leaf.hex()
         if draft.attachments or draft.personal:
             self._flush()
@@ -419,9 +422,11 @@ class Writer(Reader):
         if not waiting.entries:
             return
         self._waiting = _Waiting()
+        grown = self._frontier.extend(waiting.leaves)
+        nodes = [(level, first + place, node) for level, first, done in grown for place, node in enumerate(done)]
         with self._all_or_nothing():
             self._store.many("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", waiting.entries)
-            self._store.many("INSERT INTO nodes VALUES (?, ?, ?)", waiting.nodes)
+            self._store.many("INSERT INTO nodes VALUES (?, ?, ?)", nodes)
             self._store.many("INSERT INTO links VALUES (?, ?)", waiting.links)
 
     @contextlib.contextmanager
@@ -435,7 +440,7 @@ class Writer(Reader):
         recorded_at = self._now()
         if not _TIME.fullmatch(recorded_at):
             raise InvalidInput("the clock's time is not in the ledger's form", got=repr(recorded_at)[:40])
-        return draft.sealed(seq=self._frontier.size, prev=self._prev, recorded_at=recorded_at)
+        return draft.sealed(seq=self._next, prev=self._prev, recorded_at=recorded_at)
 
     def _check_key(self, entry: Entry) -> None:
         """A registration that breaks the chain of keys would stand there for ever, and nobody could act any more."""
@@ -446,6 +451,8 @@ class Writer(Reader):
             raise InvalidRecord(f"key cannot be registered: {error.what}", got=error.got) from error
 
     def _targets(self, entry: Entry) -> list[int]:
+        if entry.supersedes is None and not holds_reference(entry.raw):
+            return []
         demanded, all_ = required_links(entry)
         for ref in sorted(demanded, key=lambda ref: ref.seq):
             if not self.leads(ref):
@@ -553,18 +560,16 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.entries: list[tuple[object, ...]] = []
-        self.nodes: list[tuple[int, int, bytes]] = []
         self.links: list[tuple[int, int]] = []
-        self.leaves: dict[int, bytes] = {}
+        self.leaves: list[bytes] = []
         self.keys: dict[tuple[str, str], tuple[int]] = {}
         """Actor and idempotency key to the entry."""
 
-    def add(self, entry: Entry, leaf: bytes, targets: list[int], nodes: list[tuple[int, int, bytes]]) -> None:
+    def add(self, entry: Entry, leaf: bytes, targets: list[int]) -> None:
         columns = (entry.kind, entry.actor, entry.recorded_at, entry.idempotency_key, entry.raw)
         self.entries.append((entry.seq, leaf, bytes.fromhex(entry.prev), *columns))
-        self.nodes += nodes
         self.links += [(entry.seq, target) for target in targets]
-        self.leaves[entry.seq] = leaf
+        self.leaves.append(leaf)
         if entry.idempotency_key is not None:
             self.keys[entry.actor, entry.idempotency_key] = (entry.seq,)
 
