@@ -289,6 +289,13 @@ def test_a_snapshot_inside_a_turn_sees_the_turns_own_rows(store):
     assert store.one(COUNT) == (2,)
 
 
+def test_a_turn_is_not_begun_in_another_or_in_a_snapshot(store):
+    for begun in (store.turn, store.snapshot):
+        with begun(), pytest.raises(UsageError, match="has begun already"), store.turn():
+            pass
+    assert not store._in_transaction()
+
+
 def test_another_connection_for_reading_is_one_for_reading(store):
     with contextlib.closing(store.again()) as other:
         assert other.where == store.where
@@ -458,7 +465,7 @@ def test_while_one_waits_for_the_standby_nobody_else_has_a_turn(ghost, waiting):
     assert store.one(COUNT) == (before + 1,)
 
 
-def test_a_standby_is_read_and_never_written_to(waiting):
+def test_a_standby_is_read_and_never_written_to_and_told_of_on_both_sides(waiting):
     server, url = waiting
     with Server.standby_of(server, settings={"fsync": "off"}) as standby:
         there = url.replace(str(server.folder).replace("/", "%2F"), str(standby.folder).replace("/", "%2F"))
@@ -466,10 +473,21 @@ def test_a_standby_is_read_and_never_written_to(waiting):
             postgres.connect(there, writing=True)
         with pytest.raises(Unavailable, match="standby"):
             postgres.connect(there + "&target_session_attrs=any", writing=True)
+        while not server.execute("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"):
+            time.sleep(0.005)
         with contextlib.closing(postgres.connect(there, writing=False)) as reader:
-            assert any("standby" in warning for warning in reader.condition().warnings)
-    with contextlib.closing(postgres.connect(url, writing=False)) as reader:
-        assert not any("standby" in warning for warning in reader.condition().warnings)
+            assert any("this server is a standby" in warning for warning in reader.condition().warnings)
+        with contextlib.closing(postgres.connect(url, writing=False)) as reader:
+            assert any("follow asynchronously" in warning for warning in reader.condition().warnings)
+
+
+def test_of_several_hosts_the_primary_is_written_to(waiting):
+    server, url = waiting
+    with Server.standby_of(server, settings={"fsync": "off"}) as standby:
+        hosts = f"{standby.folder},{server.folder}".replace("/", "%2F").replace(",", "%2C")
+        both = url.replace(str(server.folder).replace("/", "%2F"), hosts)
+        with contextlib.closing(postgres.connect(both, writing=True)) as store, store.turn():
+            assert store.one("SELECT pg_is_in_recovery()") == (False,)
 
 
 # --- settings -------------------------------------------------------------------------------------------------------

@@ -151,6 +151,8 @@ class PostgresStore:
         """
         if not self._writable:
             raise UsageError("ledger was opened for reading", where=self.where)
+        if self._in_transaction():
+            raise UsageError("a turn, or a snapshot, has begun already", where=self.where)
         try:
             self._connection.execute(
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
@@ -294,7 +296,9 @@ class PostgresStore:
 
     def _undo(self) -> None:
         """Roll back. A connection that cannot is closed, whereupon the server does."""
-        if self._connection.closed or not self._in_transaction():
+        from psycopg.pq import TransactionStatus
+
+        if self._connection.info.transaction_status == TransactionStatus.IDLE:
             return
         try:
             self._connection.execute("ROLLBACK")
@@ -442,7 +446,11 @@ def _session(params: Mapping[str, str], *, writing: bool, patience: float) -> Po
 
 
 def _settings(*, writing: bool, patience: float) -> str:
-    """What holds for a session, whatever the role or the database has as its own."""
+    """What holds for a session, whatever the role or the database has as its own.
+
+    No statement has a time limit of its own: what waits is bounded by the lock's, and cutting short what works, above
+    all a commit, would only make its end unknown.
+    """
     return f"""
         SET search_path = {SCHEMA}, pg_temp;
         SET row_security = off;
