@@ -124,12 +124,18 @@ def examined(
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Examined:
-    """As :func:`fsck`, of a store that is open."""
+    """As :func:`fsck`, of a store that is open.
+
+    Each way has a snapshot of its own: a fault that the database itself finds can end a transaction.
+    """
     with contextlib.suppress(Irregular, NotVerified), store.snapshot():
         return _Quick(store, key, jobs=jobs, progress=progress).run(since)
-    with store.snapshot():  # another one: what went wrong may have ended the first
+    with store.snapshot():
         found = _Examination(store, key=key).run()
-        return found if since is None else _compared(store, found, since)
+    if since is None:
+        return found
+    with store.snapshot():
+        return _compared(store, found, since)
 
 
 def _compared(store: Store, found: Examined, since: bytes) -> Examined:
