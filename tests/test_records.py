@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import json
 import string
+from collections import OrderedDict
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tallystick.canonical import commitment, decode, encode, leaf_hash
-from tallystick.errors import InvalidRecord, Malformed, NewerFormat
+from tallystick.errors import InvalidRecord, Malformed, NewerFormat, TallystickError
 from tallystick.records import (
+    _SHAPE,
     FIRST_PREV,
     KINDS,
     MAX_ENTRY,
@@ -18,12 +22,17 @@ from tallystick.records import (
     Entry,
     Personal,
     Ref,
+    _is_surely_shaped,
     absent,
+    entry_value,
+    holds_reference,
+    references,
 )
 
 TIME = "2026-03-01T09:00:00.000000Z"
 LEAF = "ab" * 32
 SALT = bytes(range(32))
+HEX = "0123456789abcdef"
 STATEMENT = {"payload": "", "payloadType": "t", "signatures": []}
 
 ids = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=20)
@@ -74,6 +83,56 @@ def drafts(draw) -> Draft:
     )
 
 
+# Text that looks like a reference, and objects that nearly are one.
+lookalikes = refs.flatmap(
+    lambda ref: st.sampled_from(
+        [
+            encode(ref).decode(),
+            encode([ref]).decode()[:-2],
+            {**ref, "more": 1},
+            {"leaf": ref["leaf"]},
+            {**ref, "seq": -1},
+            {**ref, "seq": True},
+            {**ref, "seq": str(ref["seq"])},
+            {**ref, "leaf": ref["leaf"].upper() + "A"},
+            {ref["leaf"]: ref["seq"]},
+        ]
+    )
+)
+nests = st.recursive(
+    refs | lookalikes | plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
+)
+others = st.recursive(
+    st.sampled_from([1.0, 0.5, -0.0, 1e-7, 1e21, 1e300, "Größe", "😀", "a\u030a", 2**53, ()]) | plain | refs,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(texts, inner, max_size=3)
+        | st.dictionaries(texts, inner, max_size=3).map(OrderedDict)
+        | st.dictionaries(texts, inner, max_size=3).map(MappingProxyType)
+    ),
+)
+"""Values as they are handed in, which the bytes give back in another form, or which are refused."""
+
+
+def outcome(function, *args, **options):
+    """What came of a call, so that 1, 1.0 and True are told apart."""
+    try:
+        return repr(function(*args, **options))
+    except TallystickError as error:
+        return type(error), error.as_json()
+
+
+def found_by_hand(value):
+    """The references in a value, by their definition."""
+    if isinstance(value, dict) and set(value) == {"seq", "leaf"}:
+        seq, leaf = value["seq"], value["leaf"]
+        if type(seq) is int and seq >= 0 and isinstance(leaf, str) and len(leaf) == 64 and set(leaf) <= set(HEX):
+            return [Ref(seq, leaf)]
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return [ref for item in inner for ref in found_by_hand(item)]
+
+
 def draft(**change) -> Draft:
     body = {"seen_from": TIME, "model_digest": LEAF, "where": "prod", "by": "ops"}
     return Draft(**({"kind": "deployment", "actor": "ann", "claimed_at": TIME, "body": body} | change))
@@ -107,6 +166,49 @@ def test_any_allowed_draft_comes_back_as_an_entry(made, seq, prev, recorded_at):
     assert (entry.supersedes, entry.idempotency_key) == (made.supersedes, made.idempotency_key)
     assert entry.statement == made.statement
     assert entry.ref == Ref(seq, leaf_hash(raw).hex())
+    assert entry_value(raw) == json.loads(raw)
+
+
+def seal_and_parse(made, **place):
+    raw = made.seal(**place)
+    try:
+        return Entry.parse(raw)
+    except Malformed as error:
+        raise InvalidRecord(f"{made.kind} record cannot be read back: {error.what}", got=error.got) from error
+
+
+@given(drafts(), counts, hexes, times)
+def test_a_sealed_draft_is_the_entry_that_its_bytes_spell(made, seq, prev, recorded_at):
+    place = {"seq": seq, "prev": prev, "recorded_at": recorded_at}
+    entry = made.sealed(**place)
+    assert entry.raw == made.seal(**place)
+    assert outcome(made.sealed, **place) == outcome(Entry.parse, entry.raw)
+    assert entry == Entry.parse(entry.raw)
+
+
+@given(
+    others,
+    st.dictionaries(texts, others, max_size=2) | st.dictionaries(texts, others, max_size=2).map(MappingProxyType),
+    st.none() | texts | st.sampled_from([5, 1.0, ["x"], True]),
+    st.sampled_from([4, 0, 2**53, -1, True, 1.0, "4", None]),
+    st.sampled_from([LEAF, "", LEAF + " ", 5]),
+)
+@example({}, MappingProxyType({"a": (1,)}), None, 4, LEAF)
+def test_whatever_is_handed_in_is_sealed_or_refused_as_its_bytes_are_read(value, mapping, key, seq, prev):
+    body = MappingProxyType({"seen_from": TIME, "model_digest": LEAF, "where": "p", "by": "o", "cutoff": value})
+    made = draft(body=body, subject=(mapping,), statement=mapping, idempotency_key=key)
+    place = {"seq": seq, "prev": prev, "recorded_at": TIME}
+    assert outcome(made.sealed, **place) == outcome(seal_and_parse, made, **place)
+
+
+def test_a_sealed_entry_does_not_change_with_its_draft():
+    cutoff = {"at": [0.5]}
+    body = {"seen_from": TIME, "model_digest": LEAF, "where": "p", "by": "o", "cutoff": cutoff}
+    entry = draft(body=body).sealed(seq=4, prev=LEAF, recorded_at=TIME)
+    cutoff["at"].append(0.6)
+    del body["where"]
+    assert entry == Entry.parse(entry.raw)
+    assert entry.body["cutoff"] == {"at": [0.5]}
 
 
 @given(drafts(), ids)
@@ -164,6 +266,10 @@ def test_any_flipped_bit_of_an_entry_gives_another_leaf_or_no_entry(bit, data):
         ({"body": {"seen_from": TIME, "model_digest": LEAF, "where": 1, "by": "o"}}, "where is not a text"),
         ({"body": {"seen_from": "now", "model_digest": LEAF, "where": "p", "by": "o"}}, "seen_from is not a time"),
         ({"body": {"seen_from": TIME, "model_digest": LEAF, "where": {"attachment": "b"}, "by": "o"}}, "where is not"),
+        (
+            {"body": {"seen_from": TIME, "model_digest": LEAF, "where": {"attachment": ["b"]}, "by": "o"}},
+            "where is not a text",
+        ),
         (
             {"body": {"seen_from": TIME, "model_digest": LEAF, "where": "p", "by": "o", "model": absent()}},
             "model is not a ref",
@@ -270,6 +376,33 @@ def test_an_entry_of_another_shape_is_malformed(change):
         Entry.parse(respelled(**change))
 
 
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(_SHAPE)),
+        plain
+        | maps
+        | hexes
+        | times
+        | st.lists(plain | maps, max_size=2)
+        | st.builds("{} {}".format, hexes, times)
+        | st.sampled_from([..., -1, 1.5, TIME.replace("2026", "２０２６"), LEAF.upper(), [{}], [[]]]),
+        max_size=3,
+    )
+)
+@example({"kind": 1, "actor": 1, "basis": 1})
+@example({"prev": f"{LEAF} {TIME}", "recorded_at": TIME[:-1], "claimed_at": "Z"})
+def test_an_entry_is_read_exactly_if_each_of_its_fields_has_its_form(change):
+    raw = respelled(**change)
+    value = json.loads(raw)
+    wrong = [name for name, check in _SHAPE.items() if name not in value or not check(value[name])]
+    assert not (_is_surely_shaped(value) and wrong)
+    if wrong:
+        with pytest.raises(Malformed, match=f"lacks or misspells {', '.join(wrong)}$"):
+            Entry.parse(raw)
+    else:
+        assert Entry.parse(raw).value() == value
+
+
 @pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"{", b"{}"])
 def test_what_is_no_object_is_no_entry(raw):
     with pytest.raises(Malformed):
@@ -312,3 +445,27 @@ def test_a_reference_is_read_strictly():
     for bad in (None, 3, {}, {"seq": 0}, {"seq": -1, "leaf": LEAF}, {"seq": 0, "leaf": LEAF[:-1]}):
         with pytest.raises(Malformed):
             Ref.of(bad)
+
+
+@given(nests)
+def test_references_are_found_however_deep(value):
+    assert references(value) == found_by_hand(value)
+    for whole in (value, [value], {"a": value}):
+        assert holds_reference(encode(whole)) == bool(found_by_hand(whole))
+
+
+@given(others)
+def test_references_are_found_in_whatever_is_handed_in(value):
+    assert references(value) == found_by_hand(value)
+    assert references(MappingProxyType({"a": (value,)})) == found_by_hand(value)
+
+
+@given(nests, nests, st.none() | refs, st.none() | st.builds(Ref, counts, hexes))
+def test_an_entry_names_what_its_body_names_and_links_what_its_kind_demands(cutoff, named, model, supersedes):
+    body = {"seen_from": TIME, "model_digest": LEAF, "where": "p", "by": "o", "cutoff": cutoff}
+    body |= {} if model is None else {"model": model}
+    made = draft(body=body, subject=({"name": named},), supersedes=supersedes)
+    entry = made.sealed(seq=4, prev=LEAF, recorded_at=TIME)
+    superseded = set() if supersedes is None else {supersedes}
+    assert entry.references == set(found_by_hand(body)) | superseded
+    assert entry.links == set(found_by_hand(model)) | superseded

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = {
-    "duckdb", "fairlearn", "jinja2", "numpy", "pandas", "pandera", "pydantic", "sklearn",
+    "alembic", "duckdb", "fairlearn", "jinja2", "numpy", "pandas", "pandera", "psycopg", "pydantic", "sklearn",
     "sqlalchemy", "sqlite3", "sqlmodel", "weasyprint",
 }  # fmt: skip
 
@@ -68,3 +68,11 @@ def test_verifying_a_file_touches_no_database_no_tables_and_no_templates(name):
     loaded = loaded_by(COMMAND.format(arguments=arguments))
     assert not loaded & HEAVY
     assert ("pyhanko" in loaded) == (name in ("evidence.zip", "audit.pdf"))
+
+
+def test_verifying_growth_since_an_anchor_touches_none_of_them_either(tmp_path):
+    kept = GOLDEN / "kept.checkpoint"
+    growth = tmp_path / "growth.txt"
+    growth.write_bytes(b"old %b\n\n" % kept.read_bytes().split(b"\n")[1] + kept.read_bytes())
+    arguments = ["verify", str(growth), "--key", str(GOLDEN / "ledger.vkey"), "--anchor", str(kept)]
+    assert not loaded_by(COMMAND.format(arguments=arguments)) & (HEAVY | {"pyhanko"})

@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from tallystick.canonical import leaf_hash
 from tallystick.proof import merkle
+from tallystick.proof.consistency import Consistency
 from tallystick.proof.keys import Signer
 from tallystick.proof.note import Checkpoint, VerifierKey, sign_note
 from tallystick.proof.pack import Contents, Item, build
@@ -102,6 +103,11 @@ class World:
     def receipt(self, seq: int) -> Receipt:
         hashes = tuple(merkle.inclusion_proof(seq, len(self.raws), self.nodes))
         return Receipt(self.raws[seq], seq, hashes, self.note())
+
+    def growth(self, old: int, new: int | None = None) -> Consistency:
+        """A consistency proof between two sizes, the newer one being that of all entries if not said."""
+        new = len(self.raws) if new is None else new
+        return Consistency(old, tuple(merkle.consistency_proof(old, new, self.nodes)), self.note(new))
 
     def contents(self, *seqs: int, **other) -> Contents:
         """All entries, or some under the filter "model"."""

@@ -9,8 +9,10 @@ import pytest
 from tallystick.canonical import decode, digest, encode
 from tallystick.errors import InvalidInput, NewerFormat
 from tallystick.proof import container, merkle, verify
+from tallystick.proof.anchors import Anchors
 from tallystick.proof.note import Checkpoint, VerifierKey, sign_note
 from tallystick.proof.pack import build
+from tallystick.proof.receipt import Proof
 from tallystick.records import Attachment
 
 TIME = "2026-03-01T09:00:00.000000Z"
@@ -45,6 +47,10 @@ def other_root(checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, root=bytes(32))
 
 
+def kept(*checkpoints: Checkpoint, proofs: tuple[bytes, ...] = (), required: bool = False) -> Anchors:
+    return Anchors(checkpoints, proofs, required)
+
+
 # ------------------------------------------------------------------ checkpoints and receipts
 
 
@@ -77,8 +83,11 @@ def test_a_receipt_is_verified_with_its_entry(world, vkey):
 
 
 def test_a_verdict_has_one_json_form(world, vkey):
-    value = verify.verify_pack(world.pack(), vkey, world.checkpoint()).value()
-    assert set(value) == {"kind", "integrity", "completeness", "checks", "not_proven", "key", "checkpoint", "entry"}
+    value = verify.verify_pack(world.pack(), vkey, kept(world.checkpoint())).value()
+    assert set(value) == {
+        *("kind", "integrity", "completeness", "checks", "not_proven", "key", "checkpoint", "entry"),
+        *("anchor", "unanchored"),
+    }
     assert value["key"] == {"name": vkey.name, "fingerprint": vkey.public.fingerprint}
     assert encode(value)
 
@@ -90,9 +99,9 @@ def test_an_anchor_of_the_same_size_has_the_same_root_or_the_ledger_forked(world
     data = world.pack()
     same, fork = world.checkpoint(), other_root(world.checkpoint())
     for check in (
-        lambda anchor: verify.verify_pack(data, vkey, anchor),
-        lambda anchor: verify.verify_checkpoint(world.note(), vkey, anchor),
-        lambda anchor: verify.verify_receipt(world.receipt(1).to_bytes(), vkey, anchor),
+        lambda anchor: verify.verify_pack(data, vkey, kept(anchor)),
+        lambda anchor: verify.verify_checkpoint(world.note(), vkey, kept(anchor)),
+        lambda anchor: verify.verify_receipt(world.receipt(1).to_bytes(), vkey, kept(anchor)),
     ):
         assert (check(same).exit_code, outcomes(check(same))["anchor"]) == (0, "ok")
         assert (check(fork).exit_code, check(fork).integrity) == (1, "failed")
@@ -102,53 +111,184 @@ def test_an_anchor_of_the_same_size_has_the_same_root_or_the_ledger_forked(world
 @pytest.mark.parametrize("size", range(1, 6))
 def test_a_whole_pack_is_held_against_any_earlier_checkpoint(world, vkey, size):
     data = world.pack()
-    good = verify.verify_pack(data, vkey, world.checkpoint(size))
+    good = verify.verify_pack(data, vkey, kept(world.checkpoint(size)))
     assert (good.exit_code, good.completeness) == (0, "proven")
     assert any(f"Entries {size} to 5 lie after" in line for line in good.not_proven)
-    assert verify.verify_pack(data, vkey, other_root(world.checkpoint(size))).exit_code == 1
+    assert verify.verify_pack(data, vkey, kept(other_root(world.checkpoint(size)))).exit_code == 1
 
 
 def test_a_partial_pack_needs_the_consistency_proof_it_carries(world, vkey):
     proof = merkle.consistency_proof(3, 6, world.nodes)
     data = world.pack(0, 1, 3, 4, 5, consistency={3: proof})
-    assert outcomes(verify.verify_pack(data, vkey, world.checkpoint(3)))["anchor"] == "ok"
-    assert outcomes(verify.verify_pack(data, vkey, other_root(world.checkpoint(3))))["anchor"] == "failed"
-    without = verify.verify_pack(data, vkey, world.checkpoint(4))
+    assert outcomes(verify.verify_pack(data, vkey, kept(world.checkpoint(3))))["anchor"] == "ok"
+    assert outcomes(verify.verify_pack(data, vkey, kept(other_root(world.checkpoint(3)))))["anchor"] == "failed"
+    without = verify.verify_pack(data, vkey, kept(world.checkpoint(4)))
     assert (outcomes(without)["anchor"], without.integrity, without.exit_code) == ("unknown", "ok", 3)
     assert any("No checkpoint from elsewhere" in line for line in without.not_proven)
 
 
 def test_an_anchor_newer_than_the_file_cannot_be_compared(world, vkey):
     shorter = replace(world, raws=world.raws[:4])
-    verdict = verify.verify_pack(shorter.pack(), vkey, world.checkpoint())
+    verdict = verify.verify_pack(shorter.pack(), vkey, kept(world.checkpoint()))
     assert (outcomes(verdict)["anchor"], verdict.exit_code) == ("unknown", 3)
-    assert "newer than the file" in verdict.checks[-1].detail
+    assert "nothing here links size 6, kept elsewhere, and size 4, here" in verdict.checks[-1].detail
 
 
 def test_an_empty_anchor_proves_nothing(world, vkey):
-    verdict = verify.verify_checkpoint(world.note(), vkey, world.checkpoint(0))
+    verdict = verify.verify_checkpoint(world.note(), vkey, kept(world.checkpoint(0)))
     assert (outcomes(verdict)["anchor"], verdict.exit_code) == ("unknown", 3)
 
 
 def test_an_anchor_of_another_ledger_is_a_mistake(world, vkey):
     anchor = replace(world.checkpoint(), origin="other.example")
     with pytest.raises(InvalidInput, match="another ledger"):
-        verify.verify_pack(world.pack(), vkey, anchor)
+        verify.verify_pack(world.pack(), vkey, kept(anchor))
+
+
+def test_an_anchor_newer_than_the_file_covers_all_of_it_once_a_proof_links_them(world, vkey):
+    shorter = replace(world, raws=world.raws[:4])
+    proofs = (world.growth(4).to_bytes(),)
+    verdict = verify.verify_pack(shorter.pack(), vkey, kept(world.checkpoint(), proofs=proofs))
+    assert (outcomes(verdict)["anchor"], verdict.exit_code, verdict.unanchored) == ("ok", 0, 0)
+    assert not any("from elsewhere" in line for line in verdict.not_proven)
 
 
 def test_a_checkpoint_is_held_against_an_older_one_by_a_proof(world, vkey):
-    proofs = {2: merkle.consistency_proof(2, 6, world.nodes)}
-    good = verify.verify_checkpoint(world.note(), vkey, world.checkpoint(2), proofs=proofs)
-    bad = verify.verify_checkpoint(world.note(), vkey, other_root(world.checkpoint(2)), proofs=proofs)
+    proofs = (world.growth(2).to_bytes(),)
+    good = verify.verify_checkpoint(world.note(), vkey, kept(world.checkpoint(2), proofs=proofs))
+    bad = verify.verify_checkpoint(world.note(), vkey, kept(other_root(world.checkpoint(2)), proofs=proofs))
     assert (good.exit_code, bad.exit_code) == (0, 1)
+
+
+def test_two_that_nothing_links_are_linked_by_what_both_begin(world, vkey):
+    """A receipt and an anchor from before: one proof from each to the newest checkpoint."""
+    old = replace(world, raws=world.raws[:5]).receipt(2).to_bytes()
+    proofs = (world.growth(3).to_bytes(), world.growth(5).to_bytes())
+    verdict = verify.verify_receipt(old, vkey, kept(world.checkpoint(3), proofs=proofs))
+    assert (outcomes(verdict)["anchor"], verdict.exit_code, verdict.unanchored) == ("ok", 0, 2)
+    for some in (proofs[:1], proofs[1:]):
+        verdict = verify.verify_receipt(old, vkey, kept(world.checkpoint(3), proofs=some))
+        assert (outcomes(verdict)["anchor"], verdict.exit_code, verdict.unanchored) == ("unknown", 3, 5)
+
+
+def test_two_that_a_third_begins_are_not_linked_by_it(world, vkey):
+    """Two histories with one beginning: a proof from the beginning to each says nothing about the two."""
+    fork = replace(world, raws=world.raws[:4]).add("alert", {"source": "x", "alert": {}})
+    proofs = (world.growth(4).to_bytes(), fork.growth(4).to_bytes())
+    verdict = verify.verify_checkpoint(world.note(), vkey, kept(fork.checkpoint(), proofs=proofs))
+    assert (outcomes(verdict)["anchor"], verdict.exit_code) == ("unknown", 3)
+
+
+def test_of_several_anchors_each_is_compared_and_the_largest_that_holds_counts(world, vkey):
+    data = world.pack()
+    verdict = verify.verify_pack(data, vkey, kept(*(world.checkpoint(size) for size in (2, 5, 3))))
+    assert [check.outcome for check in verdict.checks if check.name == "anchor"] == ["ok"] * 3
+    assert (verdict.exit_code, verdict.anchor, verdict.unanchored) == (0, world.checkpoint(5), 1)
+    for anchors in ((world.checkpoint(2), other_root(world.checkpoint(5))), (other_root(world.checkpoint(2)),)):
+        assert verify.verify_pack(data, vkey, kept(*anchors)).exit_code == 1
+    receipt = world.receipt(2).to_bytes()
+    one_is_open = verify.verify_receipt(receipt, vkey, kept(world.checkpoint(2), world.checkpoint()))
+    assert (one_is_open.exit_code, one_is_open.anchor) == (3, world.checkpoint())
+
+
+def test_two_signed_trees_of_one_size_are_found_even_if_nothing_links_them_to_the_file(world, vkey):
+    receipt, anchor = world.receipt(2).to_bytes(), world.checkpoint(3)
+    verdict = verify.verify_receipt(receipt, vkey, kept(anchor, other_root(anchor)))
+    assert (outcomes(verdict)["history"], verdict.integrity, verdict.exit_code) == ("failed", "failed", 1)
+    fork = replace(world, raws=world.raws[:5]).add("alert", {"source": "x", "alert": {}})
+    proofs = (fork.growth(3).to_bytes(),)
+    assert outcomes(verify.verify_receipt(receipt, vkey, kept(anchor, proofs=proofs)))["history"] == "failed"
+
+
+def test_a_required_anchor_must_have_been_compared(world, vkey):
+    receipt = world.receipt(2).to_bytes()
+    last, earlier = world.checkpoint(), world.checkpoint(3)
+    assert verify.verify_receipt(receipt, vkey).exit_code == 0
+    for anchors, code in (
+        (kept(required=True), 3),
+        (kept(earlier, required=True), 3),
+        (kept(other_root(last), required=True), 1),
+        (kept(last, required=True), 0),
+        (kept(earlier, proofs=(world.growth(3).to_bytes(),), required=True), 0),
+    ):
+        assert verify.verify_receipt(receipt, vkey, anchors).exit_code == code
+        assert verify.verify_checkpoint(world.note(), vkey, anchors).exit_code == code
+    assert verify.verify_pack(world.pack(), vkey, kept(required=True)).exit_code == 3
+    assert verify.verify_pack(world.pack(), vkey, kept(earlier, required=True)).exit_code == 0
+    assert verify.verify_receipt(b"", vkey, kept(required=True)).exit_code == 1
+
+
+def test_a_link_that_does_not_hold_is_a_no(world, vkey, stranger):
+    receipt, anchor = world.receipt(2).to_bytes(), world.checkpoint(3)
+    proof = world.growth(3)
+    fork = replace(world, raws=(*world.raws[:2], *world.raws[3:], world.raws[2]))
+    for bad in (
+        b"",
+        replace(proof, hashes=proof.hashes[1:]).to_bytes(),
+        replace(proof, hashes=(bytes(32), *proof.hashes[1:])).to_bytes(),
+        replace(world, signer=stranger).growth(3).to_bytes(),
+        fork.growth(3).to_bytes(),
+        world.growth(3).to_bytes() + b"x",
+    ):
+        verdict = verify.verify_receipt(receipt, vkey, kept(anchor, proofs=(bad,)))
+        assert (verdict.integrity, verdict.exit_code, verdict.anchor) == ("failed", 1, None)
+
+
+def test_how_much_rests_on_the_key_alone_is_counted(world, vkey):
+    for anchors, left in ((kept(), 6), (kept(world.checkpoint(2)), 4), (kept(world.checkpoint()), 0)):
+        verdict = verify.verify_pack(world.pack(), vkey, anchors)
+        assert (verdict.unanchored, verdict.value()["unanchored"]) == (left, left)
+        size = None if verdict.anchor is None else {"size": 6 - left, "root": world.checkpoint(6 - left).root.hex()}
+        assert verdict.value()["anchor"] == size
+    assert verify.verify_checkpoint(b"", vkey).value()["unanchored"] is None
+
+
+# ------------------------------------------------------------------ consistency proofs
+
+
+def test_growth_is_verified_with_the_checkpoint_that_was_kept(world, vkey):
+    data = world.growth(3).to_bytes()
+    verdict = verify.verify_consistency(data, vkey, kept(world.checkpoint(3)))
+    assert (verdict.kind, verdict.integrity, verdict.exit_code, verdict.unanchored) == ("consistency", "ok", 0, 3)
+    assert outcomes(verdict) == {"signature": "ok", "anchor": "ok"}
+    assert verify.verify_consistency(data, vkey, kept(other_root(world.checkpoint(3)))).exit_code == 1
+
+
+def test_growth_from_a_checkpoint_that_was_not_given_shows_nothing_about_it(world, vkey):
+    data = world.growth(3).to_bytes()
+    for anchors in (kept(), kept(world.checkpoint()), kept(world.checkpoint(2))):
+        verdict = verify.verify_consistency(data, vkey, anchors)
+        assert (outcomes(verdict)["older checkpoint"], verdict.integrity, verdict.exit_code) == ("unknown", "ok", 3)
+        assert "nothing is shown about that tree" in verdict.checks[1].detail
+
+
+def test_growth_that_is_not_well_formed_or_not_signed_is_a_no_also_without_the_older_checkpoint(world, vkey, stranger):
+    proof = world.growth(3)
+    for bad in (
+        replace(proof, hashes=proof.hashes[:-1]),
+        replace(proof, hashes=(*proof.hashes, bytes(32))),
+        replace(proof, old=7),
+        replace(proof, old=6),
+        replace(world, signer=stranger).growth(3),
+    ):
+        verdict = verify.verify_consistency(bad.to_bytes(), vkey)
+        assert (outcomes(verdict), verdict.exit_code) == ({"consistency": "failed"}, 1)
+
+
+def test_a_proof_without_its_entry_shows_a_signature_and_no_entry(world, vkey):
+    receipt = world.receipt(2)
+    bare = Proof(receipt.index, receipt.hashes, receipt.checkpoint).to_bytes()
+    verdict = verify.verify_receipt(bare, vkey)
+    assert (outcomes(verdict), verdict.exit_code) == ({"signature": "ok", "inclusion": "unknown"}, 3)
+    assert verify.verify_receipt(bare[:-1], vkey).exit_code == 1
 
 
 def test_a_rewritten_history_is_caught_by_the_anchor_and_only_by_it(world, vkey):
     """The whole ledger made anew by the holder of its key: every signature is good."""
     forged = replace(world, raws=(*world.raws[:5],)).add("alert", {"source": "x", "alert": {}})
     assert verify.verify_pack(forged.pack(), vkey).exit_code == 0
-    assert verify.verify_pack(forged.pack(), vkey, world.checkpoint()).exit_code == 1
-    assert verify.verify_pack(forged.pack(), vkey, world.checkpoint(5)).exit_code == 0
+    assert verify.verify_pack(forged.pack(), vkey, kept(world.checkpoint())).exit_code == 1
+    assert verify.verify_pack(forged.pack(), vkey, kept(world.checkpoint(5))).exit_code == 0
 
 
 # ------------------------------------------------------------------ packs
@@ -311,9 +451,9 @@ def test_a_report_entry_that_lacks_a_part_fails(world, body, signed_pdf, vkey):
 
 
 def test_a_report_is_held_against_an_anchor(issued, signed_pdf, receipt, vkey):
-    assert verify.verify_report(signed_pdf, receipt, vkey, issued.checkpoint()).exit_code == 0
-    assert verify.verify_report(signed_pdf, receipt, vkey, other_root(issued.checkpoint())).exit_code == 1
-    assert verify.verify_report(signed_pdf, receipt, vkey, issued.checkpoint(3)).exit_code == 3
+    assert verify.verify_report(signed_pdf, receipt, vkey, kept(issued.checkpoint())).exit_code == 0
+    assert verify.verify_report(signed_pdf, receipt, vkey, kept(other_root(issued.checkpoint()))).exit_code == 1
+    assert verify.verify_report(signed_pdf, receipt, vkey, kept(issued.checkpoint(3))).exit_code == 3
 
 
 # ------------------------------------------------------------------ reports in packs

@@ -1,7 +1,7 @@
 """A ledger checked from outside: the file format as documented, with nothing of tallystick.
 
-Plain sqlite3, hashlib and json; Ed25519 by cryptography. The root is the recursion of RFC 6962, section 2.1, as it
-stands there. Anything that does not hold is an AssertionError that says so.
+Plain sqlite3 (or psycopg, for a URL), hashlib and json; Ed25519 by cryptography. The root is the recursion of RFC 6962,
+section 2.1, as it stands there. Anything that does not hold is an AssertionError that says so.
 """
 
 import base64
@@ -11,6 +11,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
@@ -42,14 +43,26 @@ def opened(note, vkey):
     return origin, int(size), base64.b64decode(hashed, validate=True)
 
 
-def check(path, *, vkey=None, every_checkpoint=True):
-    """The entries of a ledger file, as JSON objects, after checking chain, tree and signatures."""
-    with closing(sqlite3.connect(f"file:{Path(path).as_posix()}?mode=rw", uri=True)) as db:
-        rows = db.execute("SELECT seq, leaf, prev, bytes FROM entries ORDER BY seq").fetchall()
-        notes = db.execute("SELECT size, previous, root, note FROM checkpoints ORDER BY size").fetchall()
-        nodes = db.execute("SELECT level, position, hash FROM nodes").fetchall()
-        attached = dict(db.execute("SELECT sha256, bytes FROM attachments").fetchall())
+ENTRIES = "SELECT seq, leaf, prev, bytes FROM entries ORDER BY seq"
+CHECKPOINTS = "SELECT size, previous, root, note FROM checkpoints ORDER BY size"
+NODES = "SELECT level, position, hash FROM nodes"
+ATTACHMENTS = "SELECT sha256, bytes FROM attachments"
+
+
+def stored(place):
+    """The rows of entries, checkpoints, nodes and attachments."""
+    if str(place).startswith("postgresql://"):
+        with psycopg.connect(place, options="-c search_path=tallystick") as db:
+            return [db.execute(query).fetchall() for query in (ENTRIES, CHECKPOINTS, NODES, ATTACHMENTS)]
+    with closing(sqlite3.connect(f"file:{Path(place).as_posix()}?mode=rw", uri=True)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return [db.execute(query).fetchall() for query in (ENTRIES, CHECKPOINTS, NODES, ATTACHMENTS)]
+
+
+def check(place, *, vkey=None, every_checkpoint=True):
+    """The entries of a ledger, by its path or URL, as JSON objects, after checking chain, tree and signatures."""
+    rows, notes, nodes, attached = stored(place)
+    attached = dict(attached)
     leaves = [hashlib.sha256(b"\x00" + raw).digest() for *_, raw in rows]
     entries = [json.loads(raw) for *_, raw in rows]
     for number, ((seq, leaf, prev, _), entry) in enumerate(zip(rows, entries, strict=True)):
@@ -62,13 +75,13 @@ def check(path, *, vkey=None, every_checkpoint=True):
                 data = attached[bytes.fromhex(line["sha256"])]
                 assert hashlib.sha256(data).hexdigest() == line["sha256"]
                 assert len(data) == line["size"]
-    for level, position, stored in nodes:
-        assert stored == root(leaves[position << level : (position + 1) << level]), f"node {level}, {position}"
+    for level, position, hashed in nodes:
+        assert hashed == root(leaves[position << level : (position + 1) << level]), f"node {level}, {position}"
     assert len(nodes) == sum(len(leaves) >> level for level in range(1, 64))
     vkey = vkey or entries[0]["body"]["checkpoint_key"]
     assert [previous for _, previous, _, _ in notes] == [0, *(size for size, *_ in notes[:-1])], "no fork of heads"
     assert notes[-1][0] == len(rows), "the last checkpoint is of all entries"
-    for size, _, stored, note in notes if every_checkpoint else notes[-1:]:
-        assert opened(note, vkey) == (entries[0]["body"]["origin"], size, stored)
-        assert stored == root(leaves[:size]), f"the root at {size}"
+    for size, _, signed, note in notes if every_checkpoint else notes[-1:]:
+        assert opened(note, vkey) == (entries[0]["body"]["origin"], size, signed)
+        assert signed == root(leaves[:size]), f"the root at {size}"
     return entries

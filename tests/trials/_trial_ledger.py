@@ -1,7 +1,6 @@
 """What the trials of the ledger have in common: a ledger to begin with, entries to append, a clock."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -40,9 +39,9 @@ def document(title, **fields):
     )
 
 
-def create(path, *, entries=0, batch=1):
+def create(place, *, entries=0, batch=1):
     """A new ledger with that many documents, in writings of ``batch``."""
-    ledger = Ledger.create(Path(path), origin=ORIGIN, signer=signer(), first=[genesis()], now=TIME)
+    ledger = Ledger.create(place, origin=ORIGIN, signer=signer(), first=[genesis()], now=TIME)
     for start in range(0, entries, batch):
         with ledger.writing(now=lambda: TIME) as writer:
             for number in range(start, min(start + batch, entries)):

@@ -33,8 +33,8 @@ COMMANDS: Final = {
     "promote": ("decide:promote", "Promote a model version to a stage, if every rule holds."),
     "report": ("issue:report", "Write the signed audit report of a model version."),
     "pack": ("issue:pack", "Write the evidence pack of a model version."),
-    "verify": ("verify:verify", "Verify a pack, report, receipt or checkpoint, offline."),
-    "ledger": ("ledger:ledger", "Checkpoint and examine the ledger."),
+    "verify": ("verify:verify", "Verify a pack, report, receipt, checkpoint or consistency proof, offline."),
+    "ledger": ("ledger:ledger", "Checkpoint, prove and examine the ledger."),
 }
 """Command to the place that holds it and its line of help, so that help imports nothing."""
 

@@ -24,21 +24,52 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--trust", type=_FILE, help="A file of public keys that you trust, one a line.")
 @click.option("--receipt", type=_FILE, help="The receipt of a report; else FILE.tlog-proof beside it.")
-@click.option("--anchor", type=_FILE, help="A checkpoint of this ledger that you kept yourself.")
+@click.option(
+    "--anchor",
+    "anchors",
+    type=_FILE,
+    multiple=True,
+    help="A checkpoint of this ledger that you kept yourself; repeatable.",
+)
+@click.option(
+    "--consistency",
+    type=_FILE,
+    multiple=True,
+    help="A proof that links it to FILE, from `ledger prove --from`; repeatable.",
+)
+@click.option(
+    "--require-anchor", is_flag=True, help="Exit with 0 only if a checkpoint that you kept was compared and agrees."
+)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
 def verify(
-    file: Path, key: str | None, trust: Path | None, receipt: Path | None, anchor: Path | None, form: str
+    file: Path,
+    key: str | None,
+    trust: Path | None,
+    receipt: Path | None,
+    anchors: tuple[Path, ...],
+    consistency: tuple[Path, ...],
+    require_anchor: bool,
+    form: str,
 ) -> int:
-    """Verify FILE: an evidence pack, a report, a receipt or a checkpoint; offline, from it and a public key alone.
+    """Verify FILE (a pack, report, receipt, checkpoint or consistency proof) offline, from it and a public key alone.
 
-    Answers two questions: is it unaltered (integrity), and is anything missing (completeness). Keys inside a file never
-    make that file trusted. Exits 0 if it holds, 1 if it does not, 3 if that cannot be said (no key, no receipt).
+    Answers two questions: is it unaltered (integrity), and is anything missing (completeness); and says how many of its
+    entries no checkpoint from elsewhere covers. Keys inside a file never make that file trusted. Exits 0 if it holds, 1
+    if it does not, 3 if that cannot be said (no key, no receipt, an anchor that nothing links).
     """
     import json
 
     from tallystick.workflow import verify as verbs
 
-    verdict = verbs.verify(file, key=key, trust=trust, receipt=receipt, anchor=anchor)
+    verdict = verbs.verify(
+        file,
+        key=key,
+        trust=trust,
+        receipt=receipt,
+        anchors=anchors,
+        consistency=consistency,
+        require_anchor=require_anchor,
+    )
     if form == "json":
         click.echo(json.dumps(verdict.value(), indent=2))
     else:
@@ -58,7 +89,18 @@ def _lines(verdict: Verdict) -> list[str]:
         "",
         f"integrity     {verdict.integrity}",
         f"completeness  {verdict.completeness}",
+        f"anchor        {_anchored(verdict)}",
         "",
         "Not proven by this:",
         *[line for text in verdict.not_proven for line in wrapped(f"- {text}", "  ")],
     ]
+
+
+def _anchored(verdict: Verdict) -> str:
+    """How much an outsider's checkpoint protects, and how much rests on the ledger's key."""
+    if verdict.checkpoint is None:
+        return "none: no checkpoint in this file was verified"
+    size = verdict.checkpoint.size
+    if verdict.anchor is None:
+        return f"none: all {size} entries rest on the ledger's key alone"
+    return f"size {verdict.anchor.size} kept elsewhere; {verdict.unanchored} of {size} entries lie after it"

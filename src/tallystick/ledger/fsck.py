@@ -1,8 +1,10 @@
 """Everything in a ledger file, derived again from the entries' bytes and compared. Nothing is ever repaired.
 
-Looked at: the file (SQLite's own check), its tables and triggers, each entry's bytes, its place, its link to the entry
-before, every index column, the tree, every signed checkpoint, attachments, side values, references.
+Looked at: the database's own check of its files, its tables and triggers, each entry's bytes, its place, its link to
+the entry before, every index column, the tree, every signed checkpoint, attachments, side values, references.
 
+* A sound ledger is gone through quickly, by as many processes as are wanted (:mod:`tallystick.ledger.sweep`). Once
+  something is wrong, a slower examination begins anew, which finds out what and where.
 * It streams: memory stays flat, but for the digests of attachments. Others may go on appending; what is judged is
   the ledger as it was when the reading began, in one snapshot.
 * The first bad entry is named right where one entry was changed, removed, moved or added. Where an entry does not
@@ -15,24 +17,34 @@ before, every index column, the tree, every signed checkpoint, attachments, side
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
+import multiprocessing
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tallystick.canonical import digest, leaf_hash
-from tallystick.errors import Malformed, NewerFormat, NotVerified
+from tallystick.errors import InvalidInput, Malformed, NewerFormat, NotVerified
 from tallystick.ledger.guards import TABLES
 from tallystick.ledger.places import Place, connect
-from tallystick.ledger.reading import Reader, Rows, checked_part, genesis_key, required_links
+from tallystick.ledger.reading import Reader, Rows, checked_part, extends, genesis_key, required_links
 from tallystick.ledger.store import PATIENCE, Store
+from tallystick.ledger.sweep import Irregular, Swept, attachments, sweep
 from tallystick.proof.merkle import Frontier
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.records import FIRST_PREV, Entry
 
-__all__ = ["Examined", "Problem", "fsck"]
+__all__ = ["Examined", "Problem", "Progress", "examined", "fsck"]
+
+Progress = Callable[[int, int], None]
+_Stretch = tuple[int, int, bytes | None]
 
 _PAGE: Final = 256
+_STRETCH: Final = 1 << 15
+"""Entries that are looked at together: the share of a process at a time, and the step of progress."""
 _MOST: Final = 1000
 """Problems, and notes, that are listed; a ruined file has as many as entries."""
 
@@ -56,12 +68,14 @@ class Examined:
     """What fsck found."""
 
     size: int
-    """Entries looked at."""
+    """Entries in the ledger."""
     checkpoints: int
     problems: tuple[Problem, ...]
     """By entry, those about no entry last."""
     notes: tuple[Problem, ...]
     """No problems: erased values, the clock stepping back, a key that nobody vouched for."""
+    start: int = 0
+    """Entries that were not looked at, since a trusted checkpoint covers them."""
 
     @property
     def ok(self) -> bool:
@@ -73,19 +87,161 @@ class Examined:
         return next((item.seq for item in self.problems if item.seq is not None), None)
 
 
-def fsck(source: Reader | Place, *, key: VerifierKey | None = None, patience: float = PATIENCE) -> Examined:
-    """Derive the whole ledger again and compare.
+def fsck(
+    source: Reader | Place,
+    *,
+    key: VerifierKey | None = None,
+    since: bytes | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    patience: float = PATIENCE,
+) -> Examined:
+    """Derive the ledger again and compare.
 
     Args:
         source: a ledger, or the place of one that may be too broken to open.
         key: the checkpoint key from a source that is trusted; without it the one in entry 0 is used, and noted.
+        since: a checkpoint of this ledger from a source that is trusted: what it covers is not looked at again, but
+            that the ledger still begins with its tree, by the hashes that are stored. What the database's own check
+            says, and rows that belong to no entry, are left to a run over everything.
+        jobs: processes to share the work.
+        progress: told (entries done, entries in all).
 
     Raises:
         NotFound, InvalidInput, NewerFormat, LedgerBusy: there was no ledger to look at.
+        InvalidInput: ``since`` is no checkpoint of this ledger.
     """
     store = source.again() if isinstance(source, Reader) else connect(source, writing=False, patience=patience)
-    with contextlib.closing(store), store.snapshot():
-        return _Examination(store, key=key).run()
+    with contextlib.closing(store):
+        return examined(store, key=key, since=since, jobs=jobs, progress=progress)
+
+
+def examined(
+    store: Store,
+    *,
+    key: VerifierKey | None = None,
+    since: bytes | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Examined:
+    """As :func:`fsck`, of a store that is open.
+
+    Each way has a snapshot of its own: a fault that the database itself finds can end a transaction.
+    """
+    with contextlib.suppress(Irregular, NotVerified), store.snapshot():
+        return _Quick(store, key, jobs=jobs, progress=progress).run(since)
+    with store.snapshot():
+        found = _Examination(store, key=key).run()
+    if since is None:
+        return found
+    with store.snapshot():
+        return _compared(store, found, since)
+
+
+def _compared(store: Store, found: Examined, since: bytes) -> Examined:
+    """What was found, and whether the ledger begins with the tree of a checkpoint: one rewritten with its own key is
+    whole in itself.
+    """
+    try:
+        extends(Reader(store), since)
+    except NotVerified as error:
+        problem = Problem(None, "this is not the ledger of the checkpoint that is trusted", str(error))
+        return replace(found, problems=(*found.problems, problem))
+    return found
+
+
+class _Quick(Rows):
+    """The examination where nothing is wrong, by stretches of entries."""
+
+    def __init__(self, store: Store, key: VerifierKey | None, *, jobs: int, progress: Progress | None) -> None:
+        super().__init__(store)
+        expected, found = store.layout()
+        if expected != found:
+            raise Irregular
+        self._key, self._vouched = self._known(key), key is not None
+        self._jobs = jobs
+        self._progress = progress or _silent
+
+    def _known(self, key: VerifierKey | None) -> VerifierKey:
+        try:
+            row = self._one("SELECT bytes FROM entries WHERE seq = 0")
+            named = genesis_key(Entry.parse(row[0]))
+        except (NotVerified, NewerFormat, TypeError) as error:
+            raise Irregular from error
+        if key is not None and key != named:
+            raise Irregular
+        return named
+
+    def run(self, since: bytes | None) -> Examined:
+        start, root = (0, None) if since is None else self._beginning(since)
+        stop = self._stop(start)
+        if since is None and any(self._store.faults()):
+            raise Irregular
+        met = self._swept(start, stop, root)
+        there = attachments(self._store, None if since is None else met.attachments)
+        if there != met.attachments or (since is None and self._stored() != _counts(stop, met)):
+            raise Irregular
+        notes = [Problem(*note) for note in met.notes]
+        if not self._vouched:
+            notes.append(Problem(None, "checkpoints were judged by the key in the file itself", str(self._key)))
+        return Examined(stop, met.checkpoints, (), tuple(notes[:_MOST]), start)
+
+    def _beginning(self, since: bytes) -> tuple[int, bytes]:
+        try:
+            known = open_checkpoint(since, self._key)
+        except NotVerified as error:
+            raise InvalidInput("not a checkpoint of this ledger", where="since", got=str(error)) from error
+        return known.size, known.root
+
+    def _stop(self, start: int) -> int:
+        """Where both the entries and the last checkpoint end."""
+        size = self.size
+        (signed,) = self._one("SELECT coalesce(max(size), 0) FROM checkpoints")
+        if not start <= size == signed:
+            raise Irregular
+        return size
+
+    def _stored(self) -> list[int]:
+        """Rows of each table."""
+        tables = ("entries", "nodes", "checkpoints", "links", "side_values")
+        return [self._one(f"SELECT count(*) FROM {table}")[0] for table in tables]  # noqa: S608 - constants
+
+    def _swept(self, start: int, stop: int, root: bytes | None) -> Swept:
+        """All stretches, in order; the first one knows the root that it begins with."""
+        marks = [start, *range((start // _STRETCH + 1) * _STRETCH, stop, _STRETCH), stop]
+        stretches = [(here, there, None if here > start else root) for here, there in itertools.pairwise(marks)]
+        met = Swept()
+        for done, one in zip(stretches, self._each(stretches), strict=True):
+            met.add(one)
+            self._progress(done[1] - start, stop - start)
+        return met
+
+    def _each(self, stretches: list[_Stretch]) -> Iterator[Swept]:
+        if min(self._jobs, len(stretches)) < 2:
+            yield from (sweep(self._store, self._key, *ends, root=root) for *ends, root in stretches)
+            return
+        # Processes of their own, not forks: a database connection does not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        task = functools.partial(_alone, self._store.place, str(self._key))
+        with ProcessPoolExecutor(min(self._jobs, len(stretches)), mp_context=context) as pool:
+            yield from pool.map(task, stretches)
+
+
+def _silent(_done: int, _total: int) -> None:
+    """Nobody is told."""
+
+
+def _alone(place: Place, key: str, stretch: _Stretch) -> Swept:
+    """A stretch in a process of its own."""
+    start, stop, root = stretch
+    with contextlib.closing(connect(place, writing=False)) as store, store.snapshot():
+        return sweep(store, VerifierKey.parse(key), start, stop, root=root)
+
+
+def _counts(size: int, met: Swept) -> list[int]:
+    """Rows that each table has to hold, as :meth:`_Quick._stored` counts them."""
+    nodes = sum(size >> level for level in range(1, size.bit_length()))
+    return [size, nodes, met.checkpoints, met.links, met.side_values]
 
 
 @dataclass(frozen=True)

@@ -33,22 +33,21 @@ from tallystick.errors import (
     InvalidInput,
     InvalidRecord,
     KeyUnavailable,
-    Malformed,
     NotVerified,
     Tampered,
     Unavailable,
     UsageError,
 )
 from tallystick.ledger.places import Place, connect, laid_out
-from tallystick.ledger.reading import Reader, required_links
+from tallystick.ledger.reading import Reader, extends, required_links
 from tallystick.ledger.store import PATIENCE, Store
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.proof.keys import Signer
-from tallystick.proof.merkle import Frontier, consistency_proof, verify_consistency
+from tallystick.proof.merkle import Frontier
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint, sign_note
 from tallystick.proof.receipt import Receipt
-from tallystick.records import FIRST_PREV, Draft, Entry, Ref
+from tallystick.records import FIRST_PREV, Draft, Entry, Ref, holds_reference
 
 __all__ = ["BATCH", "Appended", "Ledger", "Writer", "extends"]
 
@@ -323,6 +322,8 @@ class Writer(Reader):
         self._half_done = False
         """Inserts failed: the whole writing has to be undone, also if the caller went on."""
         self._frontier = head.frontier.copy()
+        """Of the entries that are inserted; others wait."""
+        self._next = self._frontier.size
         self._prev = head.prev
         self._appended: list[Appended] = []
         self._waiting = _Waiting()
@@ -353,13 +354,26 @@ class Writer(Reader):
         Raises:
             UsageError: the writing has not ended, or not well.
         """
-        if not self._released:
-            raise UsageError("nothing is recorded yet: receipts come after the with block", where=self.where)
-        size = self.head.frontier.size
+        self._must_be_released()
+        size, note = self.head.frontier.size, self.checkpoint
         return [
-            Receipt(item.entry.raw, item.seq, tuple(self.inclusion_proof(item.seq, size)), self.head.note)
+            Receipt(item.entry.raw, item.seq, tuple(self.inclusion_proof(item.seq, size)), note)
             for item in self._appended
         ]
+
+    @property
+    def checkpoint(self) -> bytes:
+        """The signed note that ended this writing; the one before it, if nothing was appended.
+
+        Raises:
+            UsageError: as :attr:`receipts`.
+        """
+        self._must_be_released()
+        return self.head.note
+
+    def _must_be_released(self) -> None:
+        if not self._released:
+            raise UsageError("nothing is recorded yet: receipts come after the with block", where=self.where)
 
     def _must_be_open(self) -> None:
         if not self._open:
@@ -378,21 +392,22 @@ class Writer(Reader):
         return self._store.all(query, *values)
 
     def leads(self, ref: Ref) -> bool:
-        leaf = self._waiting.leaves.get(ref.seq)
-        return super().leads(ref) if leaf is None else leaf.hex() == ref.leaf
+        place = ref.seq - self._frontier.size
+        if 0 <= place < len(self._waiting.leaves):
+            return self._waiting.leaves[place].hex() == ref.leaf
+        return super().leads(ref)
 
     # ----------------------------------------------------------------- steps of an append
 
     def _record(self, draft: Draft) -> Appended:
-        if (draft.kind == "ledger") != (self._frontier.size == 0):
-            raise InvalidRecord(
-                "a ledger entry is always and only entry 0", got=f"{draft.kind} as entry {self._frontier.size}"
-            )
+        if (draft.kind == "ledger") != (self._next == 0):
+            raise InvalidRecord("a ledger entry is always and only entry 0", got=f"{draft.kind} as entry {self._next}")
         entry = self._sealed(draft)
         if entry.kind == "key":
             self._check_key(entry)
         leaf, targets = entry.leaf, self._targets(entry)  # looking for targets may flush
-        self._waiting.add(entry, leaf, targets, self._frontier.add(leaf))
+        self._waiting.add(entry, leaf, targets)
+        self._next += 1
         self._prev = leaf.hex()
         if draft.attachments or draft.personal:
             self._flush()
@@ -407,9 +422,11 @@ class Writer(Reader):
         if not waiting.entries:
             return
         self._waiting = _Waiting()
+        grown = self._frontier.extend(waiting.leaves)
+        nodes = [(level, first + place, node) for level, first, done in grown for place, node in enumerate(done)]
         with self._all_or_nothing():
             self._store.many("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", waiting.entries)
-            self._store.many("INSERT INTO nodes VALUES (?, ?, ?)", waiting.nodes)
+            self._store.many("INSERT INTO nodes VALUES (?, ?, ?)", nodes)
             self._store.many("INSERT INTO links VALUES (?, ?)", waiting.links)
 
     @contextlib.contextmanager
@@ -419,15 +436,11 @@ class Writer(Reader):
         self._half_done = False
 
     def _sealed(self, draft: Draft) -> Entry:
-        """Parsed back from its bytes: what could not be read again is not recorded."""
+        """Read back from its bytes: what could not be read again is not recorded."""
         recorded_at = self._now()
         if not _TIME.fullmatch(recorded_at):
             raise InvalidInput("the clock's time is not in the ledger's form", got=repr(recorded_at)[:40])
-        raw = draft.seal(seq=self._frontier.size, prev=self._prev, recorded_at=recorded_at)
-        try:
-            return Entry.parse(raw)
-        except Malformed as error:
-            raise InvalidRecord(f"{draft.kind} record cannot be read back: {error.what}", got=error.got) from error
+        return draft.sealed(seq=self._next, prev=self._prev, recorded_at=recorded_at)
 
     def _check_key(self, entry: Entry) -> None:
         """A registration that breaks the chain of keys would stand there for ever, and nobody could act any more."""
@@ -438,6 +451,8 @@ class Writer(Reader):
             raise InvalidRecord(f"key cannot be registered: {error.what}", got=error.got) from error
 
     def _targets(self, entry: Entry) -> list[int]:
+        if entry.supersedes is None and not holds_reference(entry.raw):
+            return []
         demanded, all_ = required_links(entry)
         for ref in sorted(demanded, key=lambda ref: ref.seq):
             if not self.leads(ref):
@@ -545,18 +560,16 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.entries: list[tuple[object, ...]] = []
-        self.nodes: list[tuple[int, int, bytes]] = []
         self.links: list[tuple[int, int]] = []
-        self.leaves: dict[int, bytes] = {}
+        self.leaves: list[bytes] = []
         self.keys: dict[tuple[str, str], tuple[int]] = {}
         """Actor and idempotency key to the entry."""
 
-    def add(self, entry: Entry, leaf: bytes, targets: list[int], nodes: list[tuple[int, int, bytes]]) -> None:
+    def add(self, entry: Entry, leaf: bytes, targets: list[int]) -> None:
         columns = (entry.kind, entry.actor, entry.recorded_at, entry.idempotency_key, entry.raw)
         self.entries.append((entry.seq, leaf, bytes.fromhex(entry.prev), *columns))
-        self.nodes += nodes
         self.links += [(entry.seq, target) for target in targets]
-        self.leaves[entry.seq] = leaf
+        self.leaves.append(leaf)
         if entry.idempotency_key is not None:
             self.keys[entry.actor, entry.idempotency_key] = (entry.seq,)
 
@@ -568,31 +581,3 @@ def _check_genesis(first: Sequence[Draft], key: VerifierKey) -> None:
     for name, expected in (("origin", key.name), ("checkpoint_key", str(key))):
         if body.get(name) != expected:
             raise InvalidRecord(f"entry 0 names another {name}", expected=expected, got=str(body.get(name))[:80])
-
-
-def extends(ledger: Reader, note: bytes, *, key: VerifierKey | None = None) -> None:
-    """Check that the ledger still begins with the tree of a checkpoint that somebody kept.
-
-    This is what finds a history rewritten with the real key, or cut at its end: both are whole in themselves. It
-    compares what was signed; that the entries are what was signed is fsck's to say.
-
-    Args:
-        note: the checkpoint that was kept.
-        key: the ledger's key from a source that is trusted; without it, the one in entry 0.
-
-    Raises:
-        Tampered: it does not, or the checkpoint is not of this ledger.
-        Malformed: not a checkpoint.
-    """
-    key = key or ledger.key
-    kept, newest = open_checkpoint(note, key), open_checkpoint(ledger.latest_checkpoint(), key)
-    if kept.size > newest.size:
-        raise Tampered(
-            "ledger is shorter than a checkpoint that it signed",
-            where=ledger.where,
-            expected=f"{kept.size} entries or more",
-            got=f"{newest.size}",
-        )
-    if kept.size:
-        proof = consistency_proof(kept.size, newest.size, ledger.node)
-        verify_consistency(kept.size, newest.size, proof, kept.root, newest.root)

@@ -11,7 +11,7 @@ from tallystick.errors import UsageError
 from tallystick.ledger import sqlite
 from tallystick.ledger.store import PATIENCE, Store
 
-__all__ = ["Place", "connect", "exists", "laid_out"]
+__all__ = ["Place", "bring_up", "connect", "exists", "laid_out", "retire"]
 
 Place = str | Path
 """A path, or a URL that begins with ``postgresql://``."""
@@ -61,3 +61,24 @@ def laid_out(place: Place) -> AbstractContextManager[Store]:
 def exists(place: Place) -> bool:
     """Whether there is something to open; of a database only asking it can tell."""
     return _is_url(place) or Path(place).exists()
+
+
+def retire(place: Place, where: str) -> str | None:
+    """Note beside a file that its ledger is at ``where`` now: it is not opened for writing any more.
+
+    A database has no such place: its writers lose their right there. Returns the file that was made, if one was.
+    """
+    return None if _is_url(place) else str(sqlite.retire(Path(os.path.realpath(place)), where))
+
+
+def bring_up(place: Place) -> int:
+    """Bring the layout of a ledger up to ours; entries and checkpoints stay as they are. The layout it has then.
+
+    Raises:
+        NotFound, NewerFormat, LedgerBusy, Unavailable: as :func:`connect`.
+    """
+    if _is_url(place):
+        from tallystick.ledger import postgres
+
+        return postgres.bring_up(str(place))
+    return sqlite.bring_up(Path(os.path.realpath(place)))

@@ -13,12 +13,12 @@ from typing import Any
 from tallystick.canonical import commitment, decode, digest
 from tallystick.errors import Malformed, NotFound, Tampered
 from tallystick.ledger.store import Condition, Store
-from tallystick.proof.merkle import consistency_proof, inclusion_proof
+from tallystick.proof.merkle import consistency_proof, inclusion_proof, verify_consistency
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.proof.receipt import Receipt
 from tallystick.records import Entry, Ref
 
-__all__ = ["Reader", "Rows", "checked_part", "genesis_key", "required_links"]
+__all__ = ["Reader", "Rows", "checked_part", "extends", "genesis_key", "required_links"]
 
 _PAGE = 256
 """Rows fetched at a time: a reader holds no lock while its caller works, and memory stays flat."""
@@ -117,6 +117,18 @@ class Reader(Rows):
             kind: only entries of that kind, or of one of those kinds.
             actor: only entries of that actor.
         """
+        for seq, raw in self.stored(start, stop, kind=kind, actor=actor):
+            yield _parsed(seq, raw)
+
+    def stored(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        kind: str | tuple[str, ...] | None = None,
+        actor: str | None = None,
+    ) -> Iterator[tuple[int, bytes]]:
+        """As :meth:`entries`: their numbers and their bytes, as they are stored."""
         where = "seq >= ? AND seq < ?"
         wanted: list[str] = []
         if kind is not None:
@@ -129,8 +141,7 @@ class Reader(Rows):
         query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608 - no value stands in it
         stop = self.size if stop is None else min(stop, self.size)
         while page := self._all(query, start, stop, *wanted, _PAGE):
-            for seq, raw in page:
-                yield _parsed(seq, raw)
+            yield from page
             start = page[-1][0] + 1
 
     # ----------------------------------------------------------------- beside the entries
@@ -254,6 +265,34 @@ class Reader(Rows):
         if size > whole:
             raise NotFound(f"there are no {size} entries", where=self.where, got=f"{whole}")
         return size
+
+
+def extends(ledger: Reader, note: bytes, *, key: VerifierKey | None = None) -> None:
+    """Check that the ledger still begins with the tree of a checkpoint that somebody kept.
+
+    This is what finds a history rewritten with the real key, or cut at its end: both are whole in themselves. It
+    compares what was signed; that the entries are what was signed is fsck's to say.
+
+    Args:
+        note: the checkpoint that was kept.
+        key: the ledger's key from a source that is trusted; without it, the one in entry 0.
+
+    Raises:
+        Tampered: it does not, or the checkpoint is not of this ledger.
+        Malformed: not a checkpoint.
+    """
+    key = key or ledger.key
+    kept, newest = open_checkpoint(note, key), open_checkpoint(ledger.latest_checkpoint(), key)
+    if kept.size > newest.size:
+        raise Tampered(
+            "ledger is shorter than a checkpoint that it signed",
+            where=ledger.where,
+            expected=f"{kept.size} entries or more",
+            got=f"{newest.size}",
+        )
+    if kept.size:
+        proof = consistency_proof(kept.size, newest.size, ledger.node)
+        verify_consistency(kept.size, newest.size, proof, kept.root, newest.root)
 
 
 def _parsed(seq: int, raw: bytes) -> Entry:

@@ -34,7 +34,6 @@ from tallystick.errors import (
     InvalidInput,
     LedgerBusy,
     Malformed,
-    NewerFormat,
     NotFound,
     Refused,
     TallystickError,
@@ -43,12 +42,12 @@ from tallystick.errors import (
 )
 from tallystick.ledger.guards import TRIGGERS, authorizer
 from tallystick.ledger.store import PATIENCE, Condition
+from tallystick.ledger.versions import HEAD, MIGRATIONS, check_layout, migrating, upgrade
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "SqliteStore", "connect", "laid_out", "locked", "wal_is_safe"]
+__all__ = ["APPLICATION_ID", "SqliteStore", "bring_up", "connect", "laid_out", "locked", "retire", "wal_is_safe"]
 
 APPLICATION_ID: Final = 0x54414C59
 """``TALY`` in the header of the file, where ``file`` and SQLite look for it."""
-SCHEMA_VERSION: Final = 1
 _FIRST_SAFE_WAL = (3, 51, 3)
 _LEAVING: Final = 2.0
 """Seconds that a closing writer waits for its turn."""
@@ -67,6 +66,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, connection: sqlite3.Connection, *, writable: bool, patience: float) -> None:
         self.path = path
+        self.place = path
         self.where = str(path)
         self.writable = writable
         self._connection = connection
@@ -100,6 +100,7 @@ class SqliteStore:
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         with locked(self.path, patience=self._patience):
+            _refuse_if_moved(self.path)
             self.run("BEGIN IMMEDIATE")
             try:
                 yield
@@ -129,11 +130,13 @@ class SqliteStore:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
-        self.run("BEGIN")
+        within = self._connection.in_transaction  # then nobody else changes it anyway
+        if not within:
+            self.run("BEGIN")
         try:
             yield
         finally:
-            if self._connection.in_transaction:
+            if not within:
                 self.run("ROLLBACK")
 
     def again(self) -> SqliteStore:
@@ -254,6 +257,34 @@ def _check_file(path: Path, *, writing: bool) -> None:
         raise Unavailable("ledger cannot be read by this user", where=str(path))
     if writing and not os.access(path, os.W_OK):
         raise Unavailable("ledger cannot be written by this user", where=str(path))
+    if writing:
+        _refuse_if_moved(path)
+
+
+def _note_of_move(path: Path) -> Path:
+    return Path(f"{path}.moved")
+
+
+def _refuse_if_moved(path: Path) -> None:
+    note = _note_of_move(path)
+    if note.exists():
+        raise Refused(
+            "this ledger was moved, and is only read here",
+            where=str(path),
+            got=note.read_text(encoding="utf-8", errors="replace").strip()[:200],
+            remedy="Use it where it is now; writing to both would fork its history.",
+        )
+
+
+def retire(path: Path, where: str) -> Path:
+    """Note beside a ledger that it is at ``where`` now. Called in a turn, nobody writes to it after that turn."""
+    note = _note_of_move(path)
+    with _files(path), note.open("x", encoding="utf-8") as file:
+        file.write(f"{where}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    _sync(path.parent)
+    return note
 
 
 def _open(path: Path, *, patience: float) -> sqlite3.Connection:
@@ -291,21 +322,12 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
+def _check_kind(connection: sqlite3.Connection, path: Path, *, older: bool = False) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         raise InvalidInput("not a tallystick ledger", where=str(path), got="another kind of SQLite file")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise NewerFormat(
-            "ledger is of a newer format",
-            where=str(path),
-            expected=f"layout {SCHEMA_VERSION}",
-            got=f"layout {version}",
-            remedy="Use a newer tallystick.",
-        )
-    if version != SCHEMA_VERSION:
-        raise Malformed("ledger has no known layout", where=str(path), got=f"layout {version}")
+    (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    check_layout(layout, where=str(path), older=older)
 
 
 def _change_to_wal(connection: sqlite3.Connection, path: Path, *, patience: float) -> None:
@@ -320,6 +342,27 @@ def _change_to_wal(connection: sqlite3.Connection, path: Path, *, patience: floa
     connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = TRUNCATE").fetchone()
+
+
+def bring_up(path: Path, *, folder: Path = MIGRATIONS, patience: float = PATIENCE) -> int:
+    """Upgrade a ledger of an older layout to ours, in one transaction while nobody else writes. The layout it has then.
+
+    Raises:
+        NotFound, InvalidInput, NewerFormat, LedgerBusy: as :func:`connect`.
+    """
+    with _files(path):
+        _check_file(path, writing=True)
+    with (
+        translated(path, patience=patience),
+        locked(path, patience=patience),
+        contextlib.closing(_open(path, patience=patience)) as connection,
+    ):
+        _check_kind(connection, path, older=True)
+        with migrating(connection) as bound:
+            connection.execute("BEGIN IMMEDIATE")
+            layout = upgrade(bound, folder=folder)
+            connection.execute("COMMIT")
+        return layout
 
 
 # --------------------------------------------------------------------------- laying out
@@ -369,7 +412,7 @@ def _lay_out(connection: sqlite3.Connection) -> None:
     for statement in (*layout().values(), *TRIGGERS.values()):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute(f"PRAGMA user_version = {HEAD}")
 
 
 def _publish(draft: Path, path: Path) -> None:

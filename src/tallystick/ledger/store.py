@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 __all__ = ["PATIENCE", "Condition", "Store"]
@@ -37,11 +38,20 @@ class Condition:
 class Store(Protocol):
     """One connection to the database that keeps a ledger. It belongs to the thread that opened it."""
 
-    where: str
-    """A path, or a URL without its password."""
-    writable: bool
-    failed: bool
-    """Whether a commit or the connection failed: nothing more is written through it."""
+    @property
+    def where(self) -> str:
+        """A path, or a URL without its password."""
+        ...
+
+    @property
+    def place(self) -> str | Path:
+        """To connect again, from another process; a URL may hold a password: never show it."""
+        ...
+
+    @property
+    def failed(self) -> bool:
+        """Whether a commit or the connection failed: nothing more is written through it."""
+        ...
 
     def one(self, query: str, *values: object) -> Any:
         """The first row, or None. Values stand for ``?`` in the query."""

@@ -2,12 +2,12 @@
 
 The rules ignore what does not count: a policy by somebody who may not publish, a promotion without an approval. Here
 it is named, for that it stands in the books at all is what an auditor wants to know. The same questions are asked of
-a ledger and of a pack.
+a ledger and of a pack; and, before a report, of the entries that it tells of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,10 +35,14 @@ class Wrong:
         return f"entry {self.entry.seq}, a {self.entry.kind}: {self.why}"
 
 
-def signatures(book: Book, ring: KeyRing) -> Iterator[Wrong]:
-    """Entries whose kind demands a signature: it holds, its signer is entitled, and nobody said it before."""
+def signatures(book: Book, ring: KeyRing, among: Iterable[Entry] | None = None) -> Iterator[Wrong]:
+    """Entries whose kind demands a signature: it holds, its signer is entitled, and nobody said it before.
+
+    Args:
+        among: only of these entries, in order; else of all.
+    """
     first: dict[bytes, int] = {}
-    for entry in book.of_kind(*SIGNED):
+    for entry in _of(book, among, *SIGNED):
         try:
             ring.check(entry)
         except NotVerified as error:
@@ -52,16 +56,20 @@ def signatures(book: Book, ring: KeyRing) -> Iterator[Wrong]:
             yield Wrong(entry, f"{entry.actor} may not {right}")
 
 
-def evaluations(book: Book) -> Iterator[Wrong]:
-    """Evaluations that did not follow the policy they name."""
-    for entry in book.of_kind("evaluation"):
+def evaluations(book: Book, among: Iterable[Entry] | None = None) -> Iterator[Wrong]:
+    """Evaluations (among some entries, or all) that did not follow the policy they name."""
+    for entry in _of(book, among, "evaluation"):
         yield from _wrong(entry, lambda entry: rules.evaluation_problems(book, entry))
 
 
-def promotions(book: Book, ring: KeyRing) -> Iterator[Wrong]:
-    """Promotions that broke a rule when they were recorded."""
-    for entry in book.of_kind("promotion"):
+def promotions(book: Book, ring: KeyRing, among: Iterable[Entry] | None = None) -> Iterator[Wrong]:
+    """Promotions (among some entries, or all) that broke a rule when they were recorded."""
+    for entry in _of(book, among, "promotion"):
         yield from _wrong(entry, lambda entry: rules.recorded_promotion_problems(book, ring, entry))
+
+
+def _of(book: Book, among: Iterable[Entry] | None, *kinds: str) -> list[Entry]:
+    return book.of_kind(*kinds) if among is None else [entry for entry in among if entry.kind in kinds]
 
 
 def _wrong(entry: Entry, judge: Callable[[Entry], list[str]]) -> list[Wrong]:

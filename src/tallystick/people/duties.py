@@ -8,8 +8,10 @@ whose e-mail address is bound to no key counts as unmapped: both are said in eve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from tallystick.canonical import Value
+from tallystick.errors import NotFound
 from tallystick.people.book import Book
 from tallystick.records import LEDGER_ACTOR, Entry
 
@@ -19,7 +21,11 @@ _INPUTS = frozenset({"dataset", "commit", "params", "environment", "run", "model
 
 
 def lineage(book: Book, model: Entry) -> list[Entry]:
-    """The model and everything that went into it, in order of index."""
+    """The model and everything that went into it, in order of index.
+
+    Raises:
+        Tampered: another entry stands where one of these should. To leave it out would leave its authors out.
+    """
     found: dict[int, Entry] = {}
     waiting = [model]
     while waiting:
@@ -28,9 +34,8 @@ def lineage(book: Book, model: Entry) -> list[Entry]:
             continue
         found[entry.seq] = entry
         for ref in entry.links:
-            target = book.find(ref.value())
-            if target is not None and target.kind in _INPUTS:
-                waiting.append(target)
+            with suppress(NotFound):
+                waiting += [target for target in (book.get(ref),) if target.kind in _INPUTS]
     return [found[seq] for seq in sorted(found)]
 
 

@@ -9,6 +9,10 @@ A model version may enter a stage only when, under **every** policy in force for
    and nobody entitled refused it.
 
 Nothing is judged again: verdicts are read from entries. That they follow from their check results is checked.
+
+No rule asks a ledger's index of references: whoever can write the file could take out of it the row that leads to a
+failed evaluation or to a refusal. What must not be missed is looked for in the bytes of all entries of its kind
+(:meth:`Book.naming`), and what a lineage is made of is followed forward, from entry to entry by leaf hash.
 """
 
 from __future__ import annotations
@@ -36,7 +40,9 @@ __all__ = [
     "decision_problems",
     "earlier_failures",
     "evaluation_problems",
+    "explaining_lines",
     "history",
+    "incumbent",
     "newest_verdicts",
     "plan_digest",
     "policies_in_force",
@@ -47,6 +53,7 @@ __all__ = [
     "seen",
     "standing",
     "unexplained",
+    "usecase_leaves",
     "usecase_of",
 ]
 
@@ -57,6 +64,8 @@ MEASURED: Final = frozenset({"pass", "warn", "waived", "fail", "inconclusive"})
 _NEVER: Final = "9999"
 """After every time that the ledger can write."""
 GREEN: Final = frozenset({"pass", "warn"})
+_EXPLAINING: Final = (("evaluation", "earlier_explained"), ("promotion", "explained"))
+"""Kinds that can explain earlier failures, and the field in which."""
 
 
 @dataclass(frozen=True)
@@ -139,13 +148,18 @@ def standing(book: Book, model: Entry, policy: Entry, *, before: int | None = No
     """The newest evaluation of exactly these bytes under exactly this policy, and the decision made from it."""
     evaluations = [
         entry
-        for entry in _before(book.of_kind("evaluation"), before)
+        for entry in _before(book.naming("evaluation", model.body.get("digest")), before)
         if entry.body.get("model_digest") == model.body.get("digest") and _names(entry, "policy", policy)
     ]
     if not evaluations:
         return Standing(policy, None, None)
-    decisions = [e for e in _before(book.of_kind("decision"), before) if _names(e, "evaluation", evaluations[-1])]
-    return Standing(policy, evaluations[-1], decisions[-1] if decisions else None)
+    newest = evaluations[-1]
+    decisions = [
+        entry
+        for entry in _before(book.naming("decision", newest.ref.leaf), before)
+        if _names(entry, "evaluation", newest)
+    ]
+    return Standing(policy, newest, decisions[-1] if decisions else None)
 
 
 def earlier_failures(book: Book, evaluation: Entry) -> list[Entry]:
@@ -156,7 +170,7 @@ def earlier_failures(book: Book, evaluation: Entry) -> list[Entry]:
     usecase, policy = usecase_of(book, evaluation), _policy_id(book, evaluation)
     return [
         entry
-        for entry in book.of_kind("evaluation")
+        for entry in _evaluations(book, usecase, evaluation.body.get("model_digest"))
         if entry.seq < evaluation.seq
         and not _is_green(entry)
         and _policy_id(book, entry) == policy
@@ -164,6 +178,18 @@ def earlier_failures(book: Book, evaluation: Entry) -> list[Entry]:
             usecase_of(book, entry) == usecase or entry.body.get("model_digest") == evaluation.body.get("model_digest")
         )
     ]
+
+
+def _evaluations(book: Book, usecase: str | None, model_digest: Value) -> list[Entry]:
+    """All evaluations of a use case or of some model bytes, and perhaps others."""
+    if usecase is None:
+        return book.of_kind("evaluation")  # having none is shared with whoever has none: there is no name to look for
+    return book.naming("evaluation", model_digest, *usecase_leaves(book, usecase))
+
+
+def usecase_leaves(book: Book, name: str) -> list[str]:
+    """The leaf hashes of all versions of a use case: what is for it names one of them."""
+    return [entry.ref.leaf for entry in book.of_kind("usecase") if str(entry.body.get("name")) == name]
 
 
 def _is_green(evaluation: Entry) -> bool:
@@ -177,11 +203,27 @@ def _policy_id(book: Book, evaluation: Entry) -> str | None:
 
 def unexplained(book: Book, evaluation: Entry, *, also: Iterable[Value] = (), before: int | None = None) -> list[Entry]:
     """Earlier failures that no evaluation, no promotion and none of `also` explains."""
-    lines = list(also)
-    for entry in _before(book.of_kind("evaluation", "promotion"), before):
-        lines += [*_list(book, entry, "earlier_explained"), *_list(book, entry, "explained")]
-    explained = {line["evaluation"]["leaf"] for line in lines if _explains(line)}
-    return [entry for entry in earlier_failures(book, evaluation) if entry.ref.leaf not in explained]
+    failed = earlier_failures(book, evaluation)
+    recorded = [line for _, line in explaining_lines(book, *failed, before=before)]
+    explained = {line["evaluation"]["leaf"] for line in (*recorded, *also) if _explains(line)}
+    return [entry for entry in failed if entry.ref.leaf not in explained]
+
+
+def explaining_lines(book: Book, *failed: Entry, before: int | None = None) -> list[tuple[Entry, Mapping[str, Value]]]:
+    """What is said on the ledger of evaluations that did not pass: each line, with the entry in which it stands.
+
+    Lines about other evaluations may be among them.
+    """
+    found: dict[int, tuple[Entry, str]] = {}
+    for kind, field in _EXPLAINING if failed else ():
+        pool = (*book.naming(kind, *(entry.ref.leaf for entry in failed)), *book.moved(kind, field))
+        found |= {entry.seq: (entry, field) for entry in _before(pool, before)}
+    return [
+        (entry, line)
+        for _, (entry, field) in sorted(found.items())
+        for line in _list(book, entry, field)
+        if _explains(line)
+    ]
 
 
 def _explains(line: Value) -> bool:
@@ -399,8 +441,10 @@ def newest_verdicts(
 
 
 def _verdicts(book: Book, decision: Entry | None, before: int | None) -> list[Entry]:
-    approvals = _before(book.of_kind("approval"), before)
-    return [entry for entry in approvals if decision is not None and _names(entry, "decision", decision)]
+    if decision is None:
+        return []
+    approvals = _before(book.naming("approval", decision.ref.leaf), before)
+    return [entry for entry in approvals if _names(entry, "decision", decision)]
 
 
 def _first_standing(entries: Iterable[Entry]) -> list[Entry]:
@@ -453,7 +497,7 @@ def recorded_promotion_problems(book: Book, ring: KeyRing, promotion: Entry) -> 
     stage = str(promotion.body.get("stage"))
     if signed.stage != stage:
         problems.append("promotion was signed for another stage")
-    first = ring.sound(book.of_kind("promotion"))
+    first = ring.sound(book.naming("promotion", model.ref.leaf))  # who repeats a statement repeats its content
     same = next((entry for entry in first if spoken(entry) == spoken(promotion)), promotion)
     if same != promotion:
         problems.append(f"its statement stood first in entry {same.seq}")
@@ -504,13 +548,8 @@ def history(
         ring: leave out promotions that break the rules: they put nothing anywhere. Without it all are taken as they
             stand, for books that were judged before.
     """
-    promotions = []
-    for entry in book.of_kind("promotion"):
-        model = book.find(entry.body.get("model"))
-        if model is None or model.body.get("name") != name or entry.body.get("stage") != stage:
-            continue
-        if ring is None or not recorded_promotion_problems(book, ring, entry):
-            promotions.append((model, entry))
+    recorded = _promotions(book, name, stage)
+    promotions = [pair for pair in recorded if ring is None or not recorded_promotion_problems(book, ring, pair[1])]
     starts = [str(entry.body.get("effective_from")) for _, entry in promotions]
     tenures = [
         Tenure(model, entry, since, until)
@@ -519,6 +558,24 @@ def history(
     if as_of is None:
         return tenures
     return [t for t in tenures if t.since <= as_of and (t.until is None or as_of < t.until)]
+
+
+def incumbent(book: Book, name: str, *, stage: str, ring: KeyRing) -> Tenure | None:
+    """Which version of a model is in a stage: the last of its :func:`history`, without judging those before it."""
+    for model, entry in reversed(_promotions(book, name, stage)):
+        if not recorded_promotion_problems(book, ring, entry):
+            return Tenure(model, entry, str(entry.body.get("effective_from")), None)
+    return None
+
+
+def _promotions(book: Book, name: str, stage: str) -> list[tuple[Entry, Entry]]:
+    """Each promotion of a version of a model to a stage, with that version."""
+    pairs = [
+        (book.find(entry.body.get("model")), entry)
+        for entry in book.naming("promotion", *(version.ref.leaf for version in book.models(name)))
+        if entry.body.get("stage") == stage
+    ]
+    return [(model, entry) for model, entry in pairs if model is not None and model.body.get("name") == name]
 
 
 # --------------------------------------------------------------------------- reading entries

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -55,17 +56,7 @@ class PublicKey:
     """DER SubjectPublicKeyInfo."""
 
     def __post_init__(self) -> None:
-        prefix, length = _LENGTHS.get(self.algorithm, (b"", -1))
-        if length < 0:
-            raise Malformed(
-                "key is of an algorithm that is not used", expected=" or ".join(_LENGTHS), got=self.algorithm
-            )
-        if len(self.spki) != len(prefix) + length or not self.spki.startswith(prefix):
-            raise Malformed(f"not the DER SubjectPublicKeyInfo of an {self.algorithm} key")
-        if self.algorithm == ED25519:
-            _check_ed25519(self.spki[len(prefix) :])
-        else:
-            _load_p256(self.spki)
+        _usable(self.algorithm, self.spki)
 
     @classmethod
     def from_spki(cls, der: bytes) -> PublicKey:
@@ -101,14 +92,33 @@ class PublicKey:
 
     def verify(self, signature: bytes, message: bytes) -> bool:
         """Whether the holder of the private half signed exactly these bytes."""
+        key = _usable(self.algorithm, self.spki)
         try:
-            if self.algorithm == ED25519:
-                ed25519.Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
+            if isinstance(key, ed25519.Ed25519PublicKey):
+                key.verify(signature, message)
             else:
-                _load_p256(self.spki).verify(signature, message, ec.ECDSA(hashes.SHA256()))
+                key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:
             return False
         return True
+
+
+@lru_cache(maxsize=1024)
+def _usable(algorithm: str, spki: bytes) -> ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey:
+    """The key in the library's form, once every rule above holds.
+
+    Remembered: the rules cost more than a signature, and a ledger asks for the same few keys again and again.
+    """
+    prefix, length = _LENGTHS.get(algorithm, (b"", -1))
+    if length < 0:
+        raise Malformed("key is of an algorithm that is not used", expected=" or ".join(_LENGTHS), got=algorithm)
+    if len(spki) != len(prefix) + length or not spki.startswith(prefix):
+        raise Malformed(f"not the DER SubjectPublicKeyInfo of an {algorithm} key")
+    if algorithm == ECDSA_P256:
+        return _load_p256(spki)
+    raw = spki[len(prefix) :]
+    _check_ed25519(raw)
+    return ed25519.Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _load_p256(spki: bytes) -> ec.EllipticCurvePublicKey:

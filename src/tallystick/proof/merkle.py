@@ -91,6 +91,24 @@ class Frontier:
         self.size += 1
         return done
 
+    def extend(self, leaves: Sequence[bytes]) -> list[tuple[int, int, list[bytes]]]:
+        """Append leaf hashes; by level: (level, index of the first, hashes) of the subtrees that they complete."""
+        done = []
+        level, index, nodes = 0, self.size, list(leaves)
+        self.size += len(nodes)
+        while nodes:
+            if index & 1:  # the left half of the first pair was there before
+                nodes.insert(0, self._peaks.pop(level))
+            if len(nodes) & 1:
+                self._peaks[level] = nodes.pop()
+            halves = iter(nodes)
+            nodes = [hashlib.sha256(b"\x01" + left + next(halves)).digest() for left in halves]
+            level, index = level + 1, index >> 1
+            if nodes:
+                done.append((level, index, nodes))
+                nodes = nodes.copy()
+        return done
+
     def root(self) -> bytes:
         return _fold([self._peaks[level] for level in sorted(self._peaks, reverse=True)])
 

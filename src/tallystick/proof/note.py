@@ -42,15 +42,17 @@ _TYPE_ED25519 = b"\x01"
 _ID = re.compile(r"[0-9a-f]{8}")
 _DECIMAL = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _SIGNATURE = re.compile(r"— ([^ ]+) ([^ ]+)")
+_NAME = re.compile(r"[^\s+\x00-\x1f\ud800-\udfff]+")
+_UNCLEAN = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
+"""What UTF-8 cannot hold, and control characters below U+0020, line feeds apart."""
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(c.isspace() for c in name) and _is_clean(name)
+    return _NAME.fullmatch(name) is not None
 
 
 def _is_clean(text: str) -> bool:
-    """UTF-8 without control characters below U+0020, line feeds apart."""
-    return not any((c < " " and c != "\n") or "\ud800" <= c <= "\udfff" for c in text)
+    return _UNCLEAN.search(text) is None
 
 
 # ------------------------------------------------------------------ keys
@@ -68,7 +70,7 @@ class VerifierKey:
     public: PublicKey
 
     def __post_init__(self) -> None:
-        if not _is_name(self.name) or "\n" in self.name:
+        if not _is_name(self.name):
             raise Malformed("key name is empty or holds a space, a + or a control character", got=self.name[:80])
         if self.public.algorithm != ED25519:
             raise Malformed("notes are signed with Ed25519 keys", got=self.public.algorithm)

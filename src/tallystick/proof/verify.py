@@ -1,6 +1,6 @@
 """Verdicts over bytes: what a file in hand proves, what it does not, and what could not be found out.
 
-Pure: bytes, the ledger's key and, if there is one, a checkpoint kept elsewhere come in; a :class:`Verdict` goes out.
+Pure: bytes, the ledger's key and, if there are any, checkpoints kept elsewhere come in; a :class:`Verdict` goes out.
 Evidence that does not hold is a verdict here, not an exception; what was never evidence (a later format, an anchor of
 another ledger) is still raised.
 
@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from tallystick.canonical import Value, digest
-from tallystick.errors import InvalidInput, Malformed, NotVerified, Tampered
-from tallystick.proof.merkle import root, verify_consistency
+from tallystick.errors import Malformed, NotVerified, Tampered
+from tallystick.proof.anchors import NO_ANCHORS, Anchors, Outcome, compare, fork
+from tallystick.proof.consistency import Consistency, Link
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
 from tallystick.proof.pack import Pack, open_pack
-from tallystick.proof.receipt import Receipt
+from tallystick.proof.receipt import Proof, Receipt
 from tallystick.proof.statement import check_statement
 from tallystick.records import Entry
 
@@ -32,15 +32,14 @@ __all__ = [
     "TRUTH",
     "Check",
     "Verdict",
-    "compare_anchor",
     "verify_checkpoint",
+    "verify_consistency",
     "verify_pack",
     "verify_receipt",
     "verify_report",
 ]
 
-Outcome = Literal["ok", "failed", "unknown"]
-Kind = Literal["pack", "report", "receipt", "checkpoint", "ledger-export"]
+Kind = Literal["pack", "report", "receipt", "checkpoint", "consistency"]
 Extent = Literal["proven", "stated", "partial", "failed", "not asked"]
 
 TRUTH: Final = "Whether what was recorded is true is not shown. What was never recorded is invisible."
@@ -84,6 +83,15 @@ class Verdict:
     entry: Entry | None = field(default=None, repr=False)
     """The entry of a receipt, or the one that records a report."""
     pack: Pack | None = field(default=None, repr=False)
+    anchor: Checkpoint | None = None
+    """The largest checkpoint from elsewhere that was found to agree."""
+
+    @property
+    def unanchored(self) -> int | None:
+        """How many entries under the file's checkpoint no anchor covers; None if no checkpoint was verified."""
+        if self.checkpoint is None:
+            return None
+        return max(0, self.checkpoint.size - (self.anchor.size if self.anchor else 0))
 
     @property
     def exit_code(self) -> int:
@@ -95,7 +103,6 @@ class Verdict:
 
     def value(self) -> dict[str, Value]:
         """The one JSON form."""
-        seen = self.checkpoint
         return {
             "kind": self.kind,
             "integrity": self.integrity,
@@ -103,9 +110,15 @@ class Verdict:
             "checks": [{"name": c.name, "outcome": c.outcome, "detail": c.detail} for c in self.checks],
             "not_proven": list(self.not_proven),
             "key": {"name": self.key.name, "fingerprint": self.key.public.fingerprint},
-            "checkpoint": None if seen is None else {"size": seen.size, "root": seen.root.hex()},
+            "checkpoint": _size_and_root(self.checkpoint),
+            "anchor": _size_and_root(self.anchor),
+            "unanchored": self.unanchored,
             "entry": None if self.entry is None else self.entry.ref.value(),
         }
+
+
+def _size_and_root(checkpoint: Checkpoint | None) -> Value:
+    return None if checkpoint is None else {"size": checkpoint.size, "root": checkpoint.root.hex()}
 
 
 def _failed(kind: Kind, key: VerifierKey, name: str, error: NotVerified, checks: Sequence[Check] = ()) -> Verdict:
@@ -116,52 +129,45 @@ def _failed(kind: Kind, key: VerifierKey, name: str, error: NotVerified, checks:
 # ------------------------------------------------------------------ anchors
 
 
-def compare_anchor(
+@dataclass(frozen=True)
+class _Compared:
+    """What came out of holding a checkpoint against those from elsewhere."""
+
+    checks: tuple[Check, ...]
+    anchor: Checkpoint | None
+    """The largest that agrees."""
+
+
+def _compared(
     checkpoint: Checkpoint,
-    anchor: Checkpoint,
+    key: VerifierKey,
+    anchors: Anchors,
     *,
     leaves: Sequence[bytes] | None = None,
-    proofs: Mapping[int, Sequence[bytes]] = MappingProxyType({}),
-) -> Check:
-    """Hold a checkpoint against one that was kept elsewhere.
-
-    Args:
-        checkpoint: the one in the file.
-        anchor: the one from elsewhere.
-        leaves: all leaf hashes of the file's tree, if they are at hand.
-        proofs: consistency proofs to the file's checkpoint, by old size.
-
-    Raises:
-        InvalidInput: the anchor is of another ledger.
-    """
-    if anchor.origin != checkpoint.origin:
-        raise InvalidInput("anchor is of another ledger", expected=checkpoint.origin, got=anchor.origin)
-    sizes = f"size {anchor.size} kept elsewhere, size {checkpoint.size} here"
-    if anchor.size == 0 or anchor.size > checkpoint.size:
-        why = "proves nothing, being empty" if anchor.size == 0 else "is newer than the file: ask for one up to it"
-        return Check("anchor", "unknown", f"the checkpoint from elsewhere {why} ({sizes})")
-    if anchor.size == checkpoint.size:
-        same = anchor.root == checkpoint.root
-        return Check("anchor", "ok" if same else "failed", f"{'the same' if same else 'another'} root ({sizes})")
-    if leaves is not None:
-        grew = root(leaves[: anchor.size]) == anchor.root
-        return _grown(grew, f"{'begins' if grew else 'does not begin'} with the tree from elsewhere ({sizes})")
-    if anchor.size not in proofs:
-        return Check("anchor", "unknown", f"nothing here links the two: verify the evidence pack with it ({sizes})")
-    try:
-        verify_consistency(anchor.size, checkpoint.size, proofs[anchor.size], anchor.root, checkpoint.root)
-    except NotVerified as error:
-        return Check("anchor", "failed", f"{error} ({sizes})")
-    return _grown(grew=True, detail=f"begins with the tree from elsewhere ({sizes})")
+    links: Sequence[Link] = (),
+) -> _Compared:
+    checks, known = [], list(links)
+    for data in anchors.proofs:
+        try:
+            known.append(Consistency.parse(data).open(key))
+        except NotVerified as error:
+            checks.append(Check("consistency", "failed", str(error)))
+    agreeing = []
+    for kept in anchors.kept:
+        outcome, detail = compare(checkpoint, kept, leaves=leaves, links=known)
+        checks.append(Check("anchor", outcome, detail))
+        agreeing += [kept] if outcome == "ok" else []
+    if anchors.required and not anchors.kept:
+        checks.append(Check("anchor", "unknown", "one is required, and none was given"))
+    size = fork([checkpoint, *anchors.kept, *(link.new for link in known)])
+    if size is not None:
+        checks.append(Check("history", "failed", f"two different trees of {size} entries are signed with this key"))
+    return _Compared(tuple(checks), max(agreeing, key=lambda kept: kept.size, default=None))
 
 
-def _grown(grew: bool, detail: str) -> Check:
-    return Check("anchor", "ok" if grew else "failed", f"the ledger {detail}")
-
-
-def _beyond(checkpoint: Checkpoint, anchor: Checkpoint | None, check: Check | None) -> Iterator[str]:
+def _beyond(checkpoint: Checkpoint, anchor: Checkpoint | None) -> Iterator[str]:
     """What the anchor leaves open."""
-    if anchor is None or check is None or check.outcome != "ok":
+    if anchor is None:
         yield _NO_ANCHOR
     elif anchor.size < checkpoint.size:
         yield (
@@ -170,51 +176,86 @@ def _beyond(checkpoint: Checkpoint, anchor: Checkpoint | None, check: Check | No
         )
 
 
-# ------------------------------------------------------------------ checkpoints and receipts
+# ------------------------------------------------------------------ checkpoints, consistency proofs and receipts
 
 
-def verify_checkpoint(
-    note: bytes,
-    key: VerifierKey,
-    anchor: Checkpoint | None = None,
-    *,
-    proofs: Mapping[int, Sequence[bytes]] = MappingProxyType({}),
-) -> Verdict:
-    """Whether a signed note is a checkpoint of this ledger, and agrees with one from elsewhere."""
+def verify_checkpoint(note: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS) -> Verdict:
+    """Whether a signed note is a checkpoint of this ledger, and agrees with those from elsewhere."""
     try:
         checkpoint = open_checkpoint(note, key)
     except NotVerified as error:
         return _failed("checkpoint", key, "signature", error)
-    checks = [Check("signature", "ok", f"size {checkpoint.size}, root {checkpoint.root.hex()}")]
-    return _verdict("checkpoint", key, checks, checkpoint, anchor, proofs=proofs)
+    return _verdict("checkpoint", key, [_signed(checkpoint)], checkpoint, anchors)
 
 
-def verify_receipt(data: bytes, key: VerifierKey, anchor: Checkpoint | None = None) -> Verdict:
-    """Whether the entry in a receipt stands in this ledger."""
+def _signed(checkpoint: Checkpoint) -> Check:
+    return Check("signature", "ok", f"size {checkpoint.size}, root {checkpoint.root.hex()}")
+
+
+def verify_consistency(data: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS) -> Verdict:
+    """Whether a signed checkpoint begins with an older one, which has to be among the anchors.
+
+    Without it nothing is shown about the older tree: the file names its size and holds neither root nor signature.
+    """
     try:
+        link = Consistency.parse(data).open(key)
+    except NotVerified as error:
+        return _failed("consistency", key, "consistency", error)
+    checks = [_signed(link.new)]
+    if all(kept.size != link.old for kept in anchors.kept):
+        why = f"the checkpoint of size {link.old} that it is from was not given: nothing is shown about that tree"
+        checks.append(Check("older checkpoint", "unknown", why))
+    return _verdict("consistency", key, checks, link.new, anchors, links=[link])
+
+
+def verify_receipt(data: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS) -> Verdict:
+    """Whether the entry in a receipt stands in this ledger.
+
+    A proof without its entry is no receipt: its checkpoint is verified, and what stands at its place stays unknown.
+    """
+    try:
+        proof = Proof.parse(data)
+        if proof.extra is None:
+            return _without_entry(proof, key, anchors)
         entry, checkpoint = Receipt.parse(data).verify(key)
     except NotVerified as error:
         return _failed("receipt", key, "inclusion", error)
     checks = [Check("inclusion", "ok", f"entry {entry.seq} ({entry.kind}) of {checkpoint.size}")]
-    return _verdict("receipt", key, checks, checkpoint, anchor, entry=entry)
+    return _verdict("receipt", key, checks, checkpoint, anchors, entry=entry)
+
+
+def _without_entry(proof: Proof, key: VerifierKey, anchors: Anchors) -> Verdict:
+    checkpoint = open_checkpoint(proof.checkpoint, key)
+    why = f"the proof carries no entry: which one stands at {proof.index} is not shown"
+    checks = [_signed(checkpoint), Check("inclusion", "unknown", why)]
+    return _verdict("receipt", key, checks, checkpoint, anchors)
 
 
 def _verdict(
     kind: Kind,
     key: VerifierKey,
-    checks: list[Check],
+    checks: Sequence[Check],
     checkpoint: Checkpoint,
-    anchor: Checkpoint | None,
+    anchors: Anchors,
     *,
-    proofs: Mapping[int, Sequence[bytes]] = MappingProxyType({}),
+    links: Sequence[Link] = (),
     not_proven: Sequence[str] = (),
     entry: Entry | None = None,
 ) -> Verdict:
-    """The verdict where everything but an anchor was looked at."""
-    compared = None if anchor is None else compare_anchor(checkpoint, anchor, proofs=proofs)
-    checks = checks + ([compared] if compared else [])
-    sentences = (TRUTH, TIMES, *_beyond(checkpoint, anchor, compared), *not_proven)
-    return Verdict(kind, _integrity(checks), "not asked", tuple(checks), sentences, key, checkpoint, entry)
+    """The verdict where everything but the anchors was looked at."""
+    compared = _compared(checkpoint, key, anchors, links=links)
+    checks = (*checks, *compared.checks)
+    return Verdict(
+        kind=kind,
+        integrity=_integrity(checks),
+        completeness="not asked",
+        checks=checks,
+        not_proven=(TRUTH, TIMES, *_beyond(checkpoint, compared.anchor), *not_proven),
+        key=key,
+        checkpoint=checkpoint,
+        entry=entry,
+        anchor=compared.anchor,
+    )
 
 
 def _integrity(checks: Sequence[Check]) -> Outcome:
@@ -225,7 +266,7 @@ def _integrity(checks: Sequence[Check]) -> Outcome:
 # ------------------------------------------------------------------ reports
 
 
-def verify_report(pdf: bytes, receipt: bytes | None, key: VerifierKey, anchor: Checkpoint | None = None) -> Verdict:
+def verify_report(pdf: bytes, receipt: bytes | None, key: VerifierKey, anchors: Anchors = NO_ANCHORS) -> Verdict:
     """Whether a PDF is the report that an entry of this ledger records.
 
     A file cannot contain the entry that records it: without the receipt beside it, its issue is not proven, and
@@ -247,7 +288,7 @@ def verify_report(pdf: bytes, receipt: bytes | None, key: VerifierKey, anchor: C
     except NotVerified as error:
         return _failed("report", key, step, error, checks)
     checks.append(Check("issue", "ok", f"entry {entry.seq} records this file, its signer and its evidence"))
-    return _verdict("report", key, checks, checkpoint, anchor, not_proven=(PEOPLE, SEAL, APPEARANCE), entry=entry)
+    return _verdict("report", key, checks, checkpoint, anchors, not_proven=(PEOPLE, SEAL, APPEARANCE), entry=entry)
 
 
 def _looked_at(checks: list[Check], data: bytes) -> Any:
@@ -312,13 +353,13 @@ def _same(what: str, recorded: object, found: object) -> None:
 # ------------------------------------------------------------------ packs
 
 
-def verify_pack(data: bytes, key: VerifierKey, anchor: Checkpoint | None = None) -> Verdict:
+def verify_pack(data: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS) -> Verdict:
     """Whether a pack holds what the ledger holds, and all of it."""
     try:
         pack = open_pack(data, key)
     except NotVerified as error:
         return _failed("pack", key, "pack", error)
-    compared = None if anchor is None else _anchored(pack, anchor)
+    compared = _compared(pack.checkpoint, key, anchors, leaves=_leaves(pack), links=_links(pack))
     checks = [
         Check("pack", "ok", f"every byte of {len(pack.members)} members is covered by the ledger's signature"),
         Check(
@@ -327,7 +368,7 @@ def verify_pack(data: bytes, key: VerifierKey, anchor: Checkpoint | None = None)
             f"{len(pack.entries)} entries stand unaltered and in order in the tree of {pack.checkpoint.size}",
         ),
         *_facts(pack),
-        *([compared] if compared else []),
+        *compared.checks,
         *_report(pack, key),
     ]
     return Verdict(
@@ -335,16 +376,20 @@ def verify_pack(data: bytes, key: VerifierKey, anchor: Checkpoint | None = None)
         integrity=_integrity(checks),
         completeness=_extent(pack),
         checks=tuple(checks),
-        not_proven=tuple(_open_questions(pack, anchor, compared)),
+        not_proven=tuple(_open_questions(pack, compared.anchor)),
         key=key,
         checkpoint=pack.checkpoint,
         pack=pack,
+        anchor=compared.anchor,
     )
 
 
-def _anchored(pack: Pack, anchor: Checkpoint) -> Check:
-    leaves = [entry.leaf for entry in pack.entries] if pack.completeness.whole else None
-    return compare_anchor(pack.checkpoint, anchor, leaves=leaves, proofs=pack.consistency)
+def _leaves(pack: Pack) -> list[bytes] | None:
+    return [entry.leaf for entry in pack.entries] if pack.completeness.whole else None
+
+
+def _links(pack: Pack) -> list[Link]:
+    return [Link(old, pack.checkpoint, hashes) for old, hashes in pack.consistency.items()]
 
 
 def _extent(pack: Pack) -> Extent:
@@ -392,11 +437,11 @@ def _report(pack: Pack, key: VerifierKey) -> Iterator[Check]:
 def _same_history(pack: Pack, issue: Entry, checkpoint: Checkpoint) -> Check:
     if any(entry.raw == issue.raw for entry in pack.entries):
         return Check("report entry", "ok", f"entry {issue.seq} is in the pack")
-    compared = _anchored(pack, checkpoint)
-    return Check("report entry", compared.outcome, f"entry {issue.seq} is not in the pack; {compared.detail}")
+    outcome, detail = compare(pack.checkpoint, checkpoint, leaves=_leaves(pack), links=_links(pack))
+    return Check("report entry", outcome, f"entry {issue.seq} is not in the pack; {detail}")
 
 
-def _open_questions(pack: Pack, anchor: Checkpoint | None, compared: Check | None) -> Iterator[str]:
+def _open_questions(pack: Pack, anchor: Checkpoint | None) -> Iterator[str]:
     yield TRUTH
     chosen, last = pack.manifest["filter"]["name"], pack.checkpoint.size - 1
     if not pack.completeness.whole:
@@ -404,7 +449,7 @@ def _open_questions(pack: Pack, anchor: Checkpoint | None, compared: Check | Non
             f"That nothing else of entries 0 to {last} belongs under the filter {chosen!r} "
             "is stated by the ledger, not proven."
         )
-    yield from _beyond(pack.checkpoint, anchor, compared)
+    yield from _beyond(pack.checkpoint, anchor)
     yield TIMES
     yield PEOPLE
     if pack.withheld:

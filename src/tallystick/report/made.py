@@ -238,7 +238,7 @@ def _changed_features(model: Entry, before: Entry) -> list[tuple[str, str, str]]
 
 
 def _changed_verdicts(story: Story, before: Entry) -> list[tuple[str, str, str]]:
-    old = [e for e in story.book.of_kind("evaluation") if e.body.get("model_digest") == before.body.get("digest")]
+    old = story.evaluated(before.body.get("digest"))
     new = story.grounds
     a = f"{words.said(old[-1].body.get('verdict'))} [{old[-1].seq}]" if old else "not evaluated"
     b = f"{words.said(new[-1].evaluation.body.get('verdict'))} [{new[-1].evaluation.seq}]" if new else "not evaluated"
@@ -347,7 +347,8 @@ def _authors(story: Story, commit: Entry | None) -> Fact:
 def _training(story: Story) -> Facts:
     run = story.run
     params = next(iter(story.inputs.get("params", ())), None)
-    failed = [e for e in story.book.of_kind("run") if e.body.get("status") == "failed" and e.seq < story.model.seq]
+    runs = story.book.naming("run", "failed")
+    failed = [entry for entry in runs if entry.body.get("status") == "failed" and entry.seq < story.model.seq]
     return Facts(
         "training",
         "Training run",

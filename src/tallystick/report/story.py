@@ -43,7 +43,7 @@ class Story:
         return None if entry is None else self.book.find(entry.body.get(field))
 
     def _of_model(self, kind: str) -> list[Entry]:
-        return [entry for entry in self.book.of_kind(kind) if names(entry, "model", self.model)]
+        return [entry for entry in self.book.naming(kind, self.model.ref.leaf) if names(entry, "model", self.model)]
 
     # ---------------------------------------------------------------- where it came from
 
@@ -106,6 +106,11 @@ class Story:
     def evaluations(self) -> list[Entry]:
         return self._of_model("evaluation")
 
+    def evaluated(self, digest: Value) -> list[Entry]:
+        """Evaluations of some model bytes, oldest first."""
+        pool = self.book.naming("evaluation", digest)
+        return [entry for entry in pool if entry.body.get("model_digest") == digest]
+
     @cached_property
     def decisions(self) -> list[Entry]:
         return self._of_model("decision")
@@ -125,7 +130,8 @@ class Story:
     def approvals(self) -> list[Entry]:
         """Approvals and refusals of any decision about this model."""
         decided = {entry.ref for entry in self.decisions}
-        return [entry for entry in self.book.of_kind("approval") if ref_in(entry, "decision") in decided]
+        pool = self.book.naming("approval", *(ref.leaf for ref in decided))
+        return [entry for entry in pool if ref_in(entry, "decision") in decided]
 
     @cached_property
     def promotions(self) -> list[Entry]:
@@ -150,10 +156,9 @@ class Story:
 
     def explanation(self, evaluation: Entry) -> tuple[str, Entry] | None:
         """What the ledger says of an evaluation that did not pass, and the entry that says it."""
-        for entry in self.book.of_kind("evaluation", "promotion"):
-            for line in [*entry.body.get("earlier_explained", ()), *entry.body.get("explained", ())]:
-                if isinstance(line, Mapping) and line.get("evaluation") == evaluation.ref.value() and line.get("text"):
-                    return str(line["text"]), entry
+        for entry, line in rules.explaining_lines(self.book, evaluation):
+            if line["evaluation"] == evaluation.ref.value():
+                return str(line["text"]), entry
         return None
 
     @cached_property
@@ -165,7 +170,7 @@ class Story:
         return self._of_model("review")
 
     def findings(self, review: Entry) -> list[Entry]:
-        return [entry for entry in self.book.of_kind("finding") if names(entry, "review", review)]
+        return [entry for entry in self.book.naming("finding", review.ref.leaf) if names(entry, "review", review)]
 
     @cached_property
     def open_findings(self) -> list[Entry]:
@@ -190,11 +195,11 @@ class Story:
     @cached_property
     def deployments(self) -> list[Entry]:
         digest = self.model.body.get("digest")
-        return [entry for entry in self.book.of_kind("deployment") if entry.body.get("model_digest") == digest]
+        return [entry for entry in self.book.naming("deployment", digest) if entry.body.get("model_digest") == digest]
 
     @cached_property
     def metrics(self) -> list[Entry]:
-        return [entry for entry in self.book.of_kind("metric") if names(entry, "of", self.model)]
+        return [entry for entry in self.book.naming("metric", self.model.ref.leaf) if names(entry, "of", self.model)]
 
     # ---------------------------------------------------------------- beside it
 
@@ -212,9 +217,6 @@ class Story:
             if replaced is not None:
                 return replaced if replaced.kind == "model" else self._find(replaced, "model")
         if self.promotions:
-            return None
-        versions = {entry.ref for entry in self.book.models(self.name)}
-        if not any(ref_in(entry, "model") in versions for entry in self.book.of_kind("promotion")):
             return None
         standing = rules.history(self.book, self.name, as_of=self.as_of)
         return standing[-1].model if standing else None

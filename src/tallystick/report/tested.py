@@ -286,7 +286,7 @@ def champion(story: Story) -> Section:
             f"Champion: {reason}." if reason else "Champion: none. No version of this model was in production before."
         )
         return section(8, Note(text, "quiet", (first.seq,) if first is not None else ()), *_metrics(story))
-    old = [e for e in story.book.of_kind("evaluation") if e.body.get("model_digest") == champion.body.get("digest")]
+    old = story.evaluated(champion.body.get("digest"))
     theirs = {str(c.get("id")): c for c in (story.checks(old[-1]) or ())} if old else {}
     rows = []
     for ground in story.grounds:

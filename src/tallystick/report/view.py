@@ -64,7 +64,8 @@ def build(
     """The report on one model version.
 
     Args:
-        book: all entries up to the checkpoint, and more if you like.
+        book: all entries up to the checkpoint, and more if you like. Of a book over a ledger, only those are read that
+            bear on the model.
         model: the entry of the version.
         as_of: a recorded time, or a date, which then counts to its end.
         checkpoint: ``origin``, ``size`` and ``root`` (hex) of the checkpoint that covers the report.
@@ -81,7 +82,7 @@ def build(
     """
     _check(book, as_of, checkpoint)
     as_of = as_of if "T" in as_of else f"{as_of}T23:59:59.999999Z"
-    covered = _covered(book, as_of, int(checkpoint["size"]))
+    covered = book.until(as_of, size=int(checkpoint["size"]))
     scope = Scope(
         origin=book.origin,
         size=int(checkpoint["size"]),
@@ -91,7 +92,7 @@ def build(
         vkey=vkey,
         anchor=anchor,
         un_anchored=un_anchored,
-        covered=len(covered.entries),
+        covered=len(covered.seqs),
     )
     if covered.find(model.ref.value()) is None:
         raise NotFound("model is not among the entries that the report covers", where=f"entry {model.seq}")
@@ -102,7 +103,7 @@ def build(
     named = {*head.entries, *(seq for note in open_points for seq in note.entries)}
     sources = _sources(covered, {0, model.seq} | cited(rest) | named, summary)
     printed = {entry.seq for entry in sources}
-    others = [entry.seq for entry in covered.entries if entry.seq not in printed]
+    others = [seq for seq in covered.seqs if seq not in printed]
     parts = (frame.verdict(story, scope, head, others), *rest)
     name, version = words.shortened(str(model.body.get("name")), 80), words.said(model.body.get("version"))
     view = View(
@@ -161,16 +162,10 @@ def _check(book: Book, as_of: str, checkpoint: Mapping[str, Value]) -> None:
         raise InvalidInput("checkpoint is of another ledger", expected=book.origin, got=got)
 
 
-def _covered(book: Book, as_of: str, size: int) -> Book:
-    """The entries that stand below the checkpoint and were recorded by the time the report speaks of."""
-    kept = [entry for entry in book.entries if entry.seq < size and entry.recorded_at <= as_of]
-    return Book(kept, origin=book.origin, parts=book.part)
-
-
 def _sources(book: Book, named: set[int], summary: tuple[Fact, ...]) -> list[Entry]:
     """Every entry that the report cites, and everything those refer to, in order of index."""
     wanted = named | {fact.entry for fact in summary if fact.entry is not None}
-    waiting = [entry for entry in book.entries if entry.seq in wanted]
+    waiting = [entry for seq in sorted(wanted) if (entry := book.at(seq)) is not None]
     found: dict[int, Entry] = {}
     while waiting:
         entry = waiting.pop()
@@ -183,14 +178,13 @@ def _sources(book: Book, named: set[int], summary: tuple[Fact, ...]) -> list[Ent
 
 def _missing(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterator[Note]:
     """What the reader must know besides what failed and is open: what is missing, what is not anchored."""
-    kinds = {entry.seq: entry.kind for entry in story.book.entries}
     missing = [
         fact
         for section in parts
         for block in section.blocks
         if isinstance(block, Facts)
         for fact in block.facts
-        if fact.missing and (fact.entry is None or kinds.get(fact.entry) in _SOUGHT)
+        if fact.missing and _is_sought(story, fact)
     ]
     told = list(dict.fromkeys(f"{fact.label}: {words.shortened(fact.text, 80)}" for fact in missing))
     if told:
@@ -198,6 +192,11 @@ def _missing(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterator
         entries = tuple(dict.fromkeys(fact.entry for fact in missing if fact.entry is not None))
         yield Note(f"{'; '.join(told[:_MOST_ABSENT])}{more}.", "open", entries[:6])
     yield Note(f"Un-anchored: {scope.un_anchored_text()}.", "open" if scope.un_anchored else "quiet")
+
+
+def _is_sought(story: Story, fact: Fact) -> bool:
+    about = None if fact.entry is None else story.book.at(fact.entry)
+    return about is None or about.kind in _SOUGHT
 
 
 def _entry_row(entry: Entry) -> Row:

@@ -48,8 +48,10 @@ def approve(
     with desk.writing() as writer:
         book = desk.book(writer)
         entry = book.model(*model)
-        _may_approve(book, entry, actor)
-        found = _decided(book, entry, stage=stage, policy=policy, at=desk.clock())
+        ring = KeyRing.of(book)
+        _may_approve(book, ring, entry, actor)
+        chosen = chosen_policy(book, ring, entry, name=policy, stage=stage, at=desk.clock())
+        found = rules.standing(book, entry, chosen)
         if verdict == "approved":
             _refuse_if(rules.decision_problems(book, entry, found), f"{_name(entry)} cannot be approved")
         if found.decision is None or found.evaluation is None:
@@ -69,14 +71,9 @@ def approve(
         return writer.append(desk.sign(draft, by=[signer], speaks_of=found.decision, stage=stage))
 
 
-def _may_approve(book: Book, model: Entry, actor: str) -> None:
-    problems = rules.approval_problems(book, KeyRing.of(book), model=model, actor=actor)
+def _may_approve(book: Book, ring: KeyRing, model: Entry, actor: str) -> None:
+    problems = rules.approval_problems(book, ring, model=model, actor=actor)
     _refuse_if(problems, f"{actor} may not approve {_name(model)}", remedy="Ask a risk officer who had no part in it.")
-
-
-def _decided(book: Book, model: Entry, *, stage: str, policy: str | None, at: str) -> rules.Standing:
-    chosen = chosen_policy(book, model, name=policy, stage=stage, at=at)
-    return rules.standing(book, model, chosen)
 
 
 def promote(
@@ -138,10 +135,9 @@ def _standings(book: Book, ring: KeyRing, model: Entry, *, stage: str, at: str) 
 
 def _replaced(book: Book, ring: KeyRing, model: Entry, standings: list[rules.Standing], *, stage: str) -> Entry | None:
     """The promotion that this one replaces; the same model on the same decision is there already."""
-    before = rules.history(book, str(model.body["name"]), stage=stage, ring=ring)
-    if not before:
+    newest = rules.incumbent(book, str(model.body["name"]), stage=stage, ring=ring)
+    if newest is None:
         return None
-    newest = before[-1]
     decided = [found.decision.ref.value() for found in standings if found.decision is not None]
     if newest.model == model and newest.promotion.body["decision"] in decided:
         raise Refused(

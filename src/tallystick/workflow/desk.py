@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final
 
 from tallystick import signing
 from tallystick.canonical import Value, encode, time_text
 from tallystick.errors import KeyUnavailable, NotFound, UsageError
 from tallystick.ledger.ledger import Appended, Ledger, Writer
 from tallystick.ledger.places import Place, exists
-from tallystick.people.book import Book
+from tallystick.people.book import Book, Source
 from tallystick.people.keys import KeyRing, Person, actor_id
 from tallystick.proof.keys import Signer
 from tallystick.proof.statement import sign_draft
@@ -43,15 +43,6 @@ def now() -> str:
 
 def no_passphrase(path: Path) -> bytes | None:  # noqa: ARG001 - the shape of signing.Passphrase
     return None
-
-
-class Readable(Protocol):
-    """What a ledger and a transaction have in common: entries and their parts."""
-
-    origin: str
-
-    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]: ...
-    def part(self, entry: Entry, name: str) -> bytes | None: ...
 
 
 def fitted(draft: Draft, *, spare: int = _ROOM_FOR_PLACE) -> Draft:
@@ -126,10 +117,12 @@ class Desk:
 
     # ------------------------------------------------------------- reading
 
-    def book(self, source: Readable | None = None) -> Book:
-        """All entries, of the ledger or of an open transaction."""
-        readable: Readable = self.ledger if source is None else source
-        return Book(readable.entries(), origin=self.origin, parts=readable.part)
+    def book(self, source: Source | None = None) -> Book:
+        """What stands in the ledger, or in an open transaction, at this moment; read when it is asked for.
+
+        What is appended afterwards stands in the next book.
+        """
+        return Book.over(self.ledger if source is None else source)
 
     def actor(self, label: str | None) -> str:
         """The pseudonymous id of whoever holds a key of this label, or the id itself if that is what was given.
@@ -151,7 +144,7 @@ class Desk:
     def _of_label(self, label: str) -> Person:
         path = self.keys / f"{label}.pub"
         key = signing.load_public(path)
-        person = KeyRing.of(self._people()).holder(key)
+        person = KeyRing.of(self.book()).holder(key)
         if person is None:
             raise KeyUnavailable(
                 "key is not registered on this ledger",
@@ -160,9 +153,6 @@ class Desk:
                 remedy="Register it with: tallystick key new",
             )
         return person
-
-    def _people(self) -> Book:
-        return Book(self.ledger.entries(kind=("ledger", "key", "role")), origin=self.origin, parts=self.ledger.part)
 
     def signer(self, label: str) -> Signer:
         return signing.load_signer(self.keys / f"{label}.pem", passphrase=self.passphrase)

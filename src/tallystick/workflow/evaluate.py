@@ -19,7 +19,7 @@ from tallystick.ledger.ledger import Appended
 from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, entitled
-from tallystick.records import Attachment, Draft, Entry, absent
+from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, absent
 from tallystick.workflow.desk import Desk, fitted
 from tallystick.workflow.record import dataset_named
 
@@ -136,10 +136,10 @@ def published(book: Book, entry: Entry) -> Policy:
     return policy
 
 
-def chosen_policy(book: Book, model: Entry, *, name: str | None, stage: str, at: str) -> Entry:
+def chosen_policy(book: Book, ring: KeyRing, model: Entry, *, name: str | None, stage: str, at: str) -> Entry:
     """The policy to evaluate a model under: the one named, or the only one in force for the stage."""
     usecase = rules.usecase_of(book, model)
-    in_force = rules.policies_in_force(book, ring=KeyRing.of(book), stage=stage, usecase=usecase, at=at)
+    in_force = rules.policies_in_force(book, ring=ring, stage=stage, usecase=usecase, at=at)
     known = ", ".join(f"{entry.body['id']}" for entry in in_force) or "none"
     named = [entry for entry in in_force if name is None or entry.body["id"] == name]
     if not named:
@@ -215,7 +215,7 @@ def evaluate(
 
     book = desk.book()
     subject = book.model(*model)
-    entry = chosen_policy(book, subject, name=policy, stage=stage, at=desk.clock())
+    entry = chosen_policy(book, KeyRing.of(book), subject, name=policy, stage=stage, at=desk.clock())
     rules_text = published(book, entry)
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256
@@ -224,22 +224,13 @@ def evaluate(
     data = _Data(test_set, digest, scored, outcome.rows)
     _same_rows(data)
     with desk.writing() as writer:
-        now_book = desk.book(writer)
-        draft = _evaluation_draft(
-            now_book, subject, entry, outcome, data, actor=actor, at=desk.clock(), explain=explain
-        )
+        before = desk.book(writer)
+        draft = _evaluation_draft(before, subject, entry, outcome, data, actor=actor, at=desk.clock(), explain=explain)
         evaluation = writer.append(fitted(draft)).entry
         decision = writer.append(_decision_draft(subject, evaluation, entry, actor=actor, at=desk.clock())).entry
-    after = desk.book()
-    return Evaluated(
-        outcome,
-        evaluation,
-        decision,
-        entry,
-        subject,
-        tuple(rules.earlier_failures(after, evaluation)),
-        tuple(rules.unexplained(after, evaluation)),
-    )
+        earlier = rules.earlier_failures(before, evaluation)
+        unexplained = rules.unexplained(before, evaluation, also=draft.body.get("earlier_explained", ()))
+    return Evaluated(outcome, evaluation, decision, entry, subject, tuple(earlier), tuple(unexplained))
 
 
 def _same_rows(data: _Data) -> None:
@@ -264,13 +255,14 @@ def _evaluation_draft(
     at: str,
     explain: str | None,
 ) -> Draft:
-    earlier = book.of_kind("evaluation")
-    same_use = [entry for entry in earlier if entry.body.get("usecase") == model.body["usecase"]]
+    usecase = model.body["usecase"]  # a reference, or that there is none and why: a string stands in it either way
+    earlier = book.naming("evaluation", *(part for part in usecase.values() if isinstance(part, str)), data.sha256)
+    same_use = [entry for entry in earlier if entry.body.get("usecase") == usecase]
     same_data = [entry for entry in earlier if data.sha256 in _looked_at(entry)]
     body: dict[str, Value] = {
         "model": model.ref.value(),
         "model_digest": model.body["digest"],
-        "usecase": model.body["usecase"],
+        "usecase": usecase,
         "policy": policy.ref.value(),
         "policy_digest": policy.body["digest"],
         "plan": {"ids": list(outcome.plan), "sha256": rules.plan_digest(outcome.plan)},
@@ -299,9 +291,11 @@ def _looked_at(evaluation: Entry) -> list[Value]:
 
 
 def _as_if(draft: Draft, book: Book) -> Entry:
-    """The entry that the draft would become, to ask the rules about it before it is appended."""
-    last = book.entries[-1]
-    return Entry.parse(fitted(draft).seal(seq=last.seq + 1, prev=last.ref.leaf, recorded_at=last.recorded_at))
+    """The entry that the draft would become, to ask the rules about it before it is appended.
+
+    They ask nothing of the entry before it and of its time, which only the ledger knows.
+    """
+    return Entry.parse(fitted(draft).seal(seq=book.size, prev=FIRST_PREV, recorded_at=draft.claimed_at))
 
 
 def explanations(failures: list[Entry], text: str) -> list[Value]:

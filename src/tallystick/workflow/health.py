@@ -43,9 +43,19 @@ class Examined:
     notes: tuple[checks.Problem, ...]
     anchored: int | None
     """Size of the checkpoint from elsewhere that the ledger was found to extend."""
+    start: int = 0
+    """Entries that were not looked at, since a trusted checkpoint covers them."""
 
 
-def examine(place: Place, *, anchor: Path | None = None, key: str | None = None) -> Examined:
+def examine(
+    place: Place,
+    *,
+    anchor: Path | None = None,
+    key: str | None = None,
+    since: Path | None = None,
+    jobs: int = 1,
+    progress: checks.Progress | None = None,
+) -> Examined:
     """Derive a ledger again from its stored bytes: chain, tree, columns, checkpoints, then what people signed.
 
     A signature about an entry binds its leaf hash, and so everything before it: a history rewritten with the ledger's
@@ -54,6 +64,9 @@ def examine(place: Place, *, anchor: Path | None = None, key: str | None = None)
     Args:
         anchor: a checkpoint that was kept elsewhere, to compare with.
         key: a verifier key or a file of such keys, from a source that is trusted; else the key in entry 0 is used.
+        since: a checkpoint that is trusted: what it covers is not looked at again. It anchors as ``anchor`` does.
+        jobs: processes to share the work.
+        progress: told (entries done, entries in all).
     """
     if not exists(place):
         raise NotFound("no ledger here", where=str(place))
@@ -62,15 +75,16 @@ def examine(place: Place, *, anchor: Path | None = None, key: str | None = None)
         trusted, other = _trusted(place, key)
         if other is not None:
             return Examined(0, (other,), (), None)
-    found = checks.fsck(place, key=trusted)
+    known = None if since is None else read_small(since)
+    found = checks.fsck(place, key=trusted, since=known, jobs=jobs, progress=progress)
     problems = list(found.problems)
-    size = None
+    size = found.start or None
     if found.ok:
         with Ledger.open(place, read_only=True) as ledger:
-            problems += _people(ledger)
+            problems += _people(ledger, found.start)
             if anchor is not None:
-                size = _anchored(ledger, anchor, problems)
-    return Examined(found.size, tuple(problems), found.notes, size)
+                size = max(_anchored(ledger, anchor, problems) or 0, found.start) or None
+    return Examined(found.size, tuple(problems), found.notes, size, found.start)
 
 
 def _trusted(place: Place, text: str) -> tuple[VerifierKey, checks.Problem | None]:
@@ -91,21 +105,22 @@ def _trusted(place: Place, text: str) -> tuple[VerifierKey, checks.Problem | Non
     return first, checks.Problem(None, "this is not the ledger of the key that was given", detail)
 
 
-def _people(ledger: Ledger) -> Iterator[checks.Problem]:
-    """What people signed, and the rules of evaluation and promotion, over all entries."""
-    book = Book(ledger.entries(), origin=ledger.origin, parts=ledger.part)
+def _people(ledger: Ledger, start: int) -> Iterator[checks.Problem]:
+    """What people signed, and the rules of evaluation and promotion, over the entries from ``start`` on."""
+    book = Book.over(ledger)
     try:
         ring = KeyRing.of(book)
     except TallystickError as error:
         yield checks.Problem(None, "keys of people do not hold", str(error))
         return
-    for wrong in audit.signatures(book, ring):
+    judged = list(ledger.entries(start, kind=(*audit.SIGNED, "evaluation")))
+    for wrong in audit.signatures(book, ring, judged):
         yield checks.Problem(wrong.entry.seq, f"signature of this {wrong.entry.kind} does not hold", wrong.why)
-    for entry in ring.sound(book.of_kind(*audit.SIGNED)):
+    for entry in ring.sound(entry for entry in judged if entry.kind in audit.SIGNED):
         said = ring.check(entry)
         if said.speaks_of is not None and not ledger.leads(_ref(entry, said.speaks_of)):
             yield checks.Problem(entry.seq, f"this {entry.kind} was signed about an entry that is not in the ledger")
-    for wrong in (*audit.evaluations(book), *audit.promotions(book, ring)):
+    for wrong in (*audit.evaluations(book, judged), *audit.promotions(book, ring, judged)):
         yield checks.Problem(wrong.entry.seq, f"this {wrong.entry.kind} breaks the rules", wrong.why)
 
 

@@ -8,6 +8,7 @@ erasable, so that a later pack can carry it.
 from __future__ import annotations
 
 import base64
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,8 @@ __all__ = ["Drawn", "Issued", "Packed", "draw", "pack", "page", "seal"]
 PDF: Final = "audit.pdf"
 _DISCLOSED: Final = frozenset({"counts.json", "name"})
 """Erasable values that a pack carries: what recomputes a check, and who signed. Profiles and addresses stay."""
+_JUDGED: Final = ("evaluation", "decision", "approval", "waiver", "promotion")
+"""Kinds that the rules of promotion go by."""
 _MOST_CONSISTENCY: Final = 256
 """Newest checkpoints from which a pack carries a consistency proof, for readers who kept one of them."""
 
@@ -89,7 +92,6 @@ def draw(desk: Desk, model: tuple[str, int | None], *, as_of: str | None = None,
     ring = KeyRing.of(book)
     if ring.seal is None:
         raise NotFound("the ledger has no report seal")
-    _refuse_what_does_not_hold(book, ring)
     key = desk.ledger.key
     checkpoint = open_checkpoint(desk.ledger.latest_checkpoint(), key)
     anchored = None if anchor is None else _anchor(desk, anchor)
@@ -105,6 +107,7 @@ def draw(desk: Desk, model: tuple[str, int | None], *, as_of: str | None = None,
         un_anchored=checkpoint.size - (anchored.size if anchored else 0),
         catalogue=_catalogue(),
     )
+    _refuse_what_does_not_hold(book, ring, _signed(book, entry, seen.sources))
     return Drawn(seen, entry, ring.seal, checkpoint, anchored, moment)
 
 
@@ -152,9 +155,25 @@ def _body(drawn: Drawn, pdf: bytes, evidence: bytes, certificate: bytes) -> dict
     }
 
 
-def _refuse_what_does_not_hold(book: Book, ring: KeyRing) -> None:
+def _signed(book: Book, model: Entry, told: Iterable[Entry]) -> list[Entry]:
+    """What people signed that bears on the report: whatever it prints, and what decides which of that counts.
+
+    The newest word of each approver and the next promotion of the model need not be printed themselves.
+    """
+    decisions = book.referring(model, "decision")
+    found = [
+        *told,
+        *book.of_kind("policy", "role"),
+        *book.naming("approval", *(entry.ref.leaf for entry in decisions)),
+        *book.naming("promotion", *(entry.ref.leaf for entry in book.models(str(model.body.get("name"))))),
+        *book.naming("waiver", model.ref.leaf),
+    ]
+    return sorted({entry.seq: entry for entry in found}.values(), key=lambda entry: entry.seq)
+
+
+def _refuse_what_does_not_hold(book: Book, ring: KeyRing, signed: list[Entry]) -> None:
     """The report tells what stands in the books; a forged approval among them would be told as one."""
-    found = [str(wrong) for wrong in (*audit.signatures(book, ring), *audit.promotions(book, ring))]
+    found = [str(wrong) for wrong in (*audit.signatures(book, ring, signed), *audit.promotions(book, ring, signed))]
     if found:
         raise Tampered(
             "no report over entries that do not hold: " + "; ".join(found[:3]),
@@ -246,27 +265,41 @@ def _about(book: Book, model: Entry) -> list[Entry]:
     """
     found = {entry.seq: entry for entry in book.of_kind("ledger", "key", "role", "policy")}
     first = KeyRing.of(book).first
-    found |= {entry.seq: entry for entry in book.entries if first is not None and entry.seq < first.entry.seq}
-    usecase = rules.usecase_of(book, model)
-    siblings = [
-        entry
-        for entry in book.of_kind("model")
-        if entry.body["digest"] == model.body["digest"]
-        or (usecase is not None and rules.usecase_of(book, entry) == usecase)
-    ]
-    for version in siblings:
+    beginning = [] if first is None else [book.at(seq) for seq in range(first.entry.seq)]
+    found |= {entry.seq: entry for entry in beginning if entry is not None}
+    for version in _siblings(book, model):
         for entry in (*lineage(book, version), *_consequences(book, version)):
             found[entry.seq] = entry
     return _closed(book, found.values())
 
 
+def _siblings(book: Book, model: Entry) -> list[Entry]:
+    """Models of the same bytes, or for the same use case."""
+    usecase = rules.usecase_of(book, model)
+    named = [] if usecase is None else rules.usecase_leaves(book, usecase)
+    return [
+        entry
+        for entry in book.naming("model", model.body["digest"], *named)
+        if entry.body.get("digest") == model.body["digest"]
+        or (usecase is not None and rules.usecase_of(book, entry) == usecase)
+    ]
+
+
 def _consequences(book: Book, model: Entry) -> Iterable[Entry]:
-    """What was said of a model later, and what was said of that; other models are left to the use case."""
+    """What was said of a model later, and what was said of that; other models are left to the use case.
+
+    What the rules ask for is looked for in the bytes: taken out of the index of references, a failed evaluation or a
+    refusal would be left out of the pack, and nobody who holds the pack would know.
+    """
+    found: dict[int, Entry] = {}
     waiting = [model]
     while waiting:
         entry = waiting.pop()
-        yield entry
-        waiting += [later for later in book.referring(entry) if later.kind not in ("run", "model", "dataset")]
+        if entry.seq not in found:
+            found[entry.seq] = entry
+            later = (*book.referring(entry), *book.referring(entry, *_JUDGED))
+            waiting += [other for other in later if other.kind not in ("run", "model", "dataset")]
+    return found.values()
 
 
 def _closed(book: Book, entries: Iterable[Entry]) -> list[Entry]:
@@ -307,13 +340,14 @@ def _item(desk: Desk, entry: Entry, size: int, withheld: list[str]) -> Item:
 
 
 def _consistency(desk: Desk, size: int) -> dict[int, list[bytes]]:
-    sizes = [open_checkpoint(note, desk.ledger.key).size for note in desk.ledger.checkpoints()]
+    notes = deque(desk.ledger.checkpoints(), maxlen=_MOST_CONSISTENCY + 1)
+    sizes = [open_checkpoint(note, desk.ledger.key).size for note in notes]
     earlier = [old for old in sizes if 0 < old < size][-_MOST_CONSISTENCY:]
     return {old: desk.ledger.consistency_proof(old, size) for old in earlier}
 
 
 def _newest_report(book: Book, model: Entry) -> Entry | None:
-    reports = [e for e in book.of_kind("report") if e.body["scope"].get("model") == model.ref.value()]
+    reports = [e for e in book.referring(model, "report") if e.body["scope"].get("model") == model.ref.value()]
     return reports[-1] if reports else None
 
 

@@ -97,7 +97,7 @@ def usecase(desk: Desk, declared: Mapping[str, Value], *, actor: str, key: str |
         )
     draft = draft_of("usecase", Captured(body, (), (), (), "declared"), actor=actor, at=desk.clock(), key=key)
     with desk.writing() as writer:
-        earlier = [e for e in desk.book(writer).of_kind("usecase") if e.body.get("name") == body["name"]]
+        earlier = desk.book(writer).named("usecase", body["name"])
         if earlier and dict(earlier[-1].body) == body:
             return Appended(earlier[-1].seq, earlier[-1].leaf, earlier[-1], repeated=True)
         if earlier:
@@ -120,7 +120,7 @@ def usecase_named(book: Book, name: str) -> Entry:
     Raises:
         NotFound: with the names there are.
     """
-    found = [entry for entry in book.of_kind("usecase") if entry.body.get("name") == name]
+    found = book.named("usecase", name)
     if not found:
         known = sorted({str(entry.body.get("name")) for entry in book.of_kind("usecase")})
         raise NotFound(
@@ -161,11 +161,7 @@ def dataset_named(book: Book, name: str) -> Entry:
         NotFound: with the names there are.
     """
     bare, _, version = name.partition("@")
-    found = [
-        entry
-        for entry in book.of_kind("dataset")
-        if entry.body.get("name") == bare and (not version or entry.body.get("version") == version)
-    ]
+    found = [entry for entry in book.named("dataset", bare) if not version or entry.body.get("version") == version]
     if not found:
         known = sorted({f"{e.body.get('name')}@{e.body.get('version')}" for e in book.of_kind("dataset")})
         raise NotFound(
@@ -186,7 +182,10 @@ def commit(desk: Desk, folder: Path, *, actor: str, key: str | None = None) -> A
 
 
 def _addresses(book: Book) -> dict[str, str]:
-    """E-mail address to actor id, from registrations whose personal values are not erased."""
+    """E-mail address to actor id, from registrations whose personal values are not erased.
+
+    Of everybody: an address cannot be looked up, for the ledger keeps each under a salt of its own.
+    """
     people = KeyRing.of(book).persons.values()
     found = {person.actor: book.personal(person.entry, "email") for person in people}
     return {address.lower(): actor for actor, address in found.items() if address}

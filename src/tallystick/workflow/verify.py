@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from tallystick.errors import InvalidInput, NotFound, NotVerified, TallystickError, Unavailable
+from tallystick.errors import InvalidInput, NotFound, NotVerified, TallystickError, Unavailable, UsageError
 from tallystick.people import audit
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
+from tallystick.proof.anchors import Anchors
 from tallystick.proof.container import MAX_TOTAL
-from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
+from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.proof.pack import MAX_BEGINNING, Pack, signed_size
 from tallystick.proof.pdf import MAX_PDF
 from tallystick.proof.verify import (
@@ -27,6 +28,7 @@ from tallystick.proof.verify import (
     Check,
     Verdict,
     verify_checkpoint,
+    verify_consistency,
     verify_pack,
     verify_receipt,
     verify_report,
@@ -36,6 +38,8 @@ __all__ = ["read_small", "trusted_keys", "verify"]
 
 _RECEIPT: Final = ".tlog-proof"
 _TLOG_PROOF: Final = b"c2sp.org/tlog-proof"
+_CONSISTENCY: Final = b"old "
+"""No checkpoint begins so: its origin is the name of its key, which has no space."""
 _SIGNATURE: Final = b"\n\n\xe2\x80\x94 "
 """What every signed note holds: an empty line and the em dash of its first signature."""
 _DUTIES: Final = (
@@ -50,38 +54,52 @@ def verify(
     key: str | None = None,
     trust: Path | None = None,
     receipt: Path | None = None,
-    anchor: Path | None = None,
+    anchors: Sequence[Path] = (),
+    consistency: Sequence[Path] = (),
+    require_anchor: bool = False,
 ) -> Verdict:
-    """Verify a pack, a report, a receipt or a checkpoint.
+    """Verify a pack, a report, a receipt, a checkpoint or a consistency proof.
 
     Args:
         key: a verifier key, or the path of a file of such keys.
         trust: a file of verifier keys, one a line; ``#`` begins a comment.
         receipt: the receipt of a report; else the file of the same name with ``.tlog-proof``, if there is one.
-        anchor: a checkpoint of the same ledger that the caller kept.
+        anchors: checkpoints of the same ledger that the caller kept: each is compared.
+        consistency: proofs that link them to the file, where the file cannot.
+        require_anchor: without an anchor that was compared, the answer is not yes.
 
     Raises:
+        UsageError: a proof was given that links the file to nothing.
         NotFound: a file is missing or cannot be read.
         Unavailable: no key was given, or none for this file's ledger.
-        InvalidInput: what was given as a key is none, or the anchor does not hold under it.
+        InvalidInput: what was given as a key is none, or an anchor does not hold under it.
     """
+    if consistency and not anchors:
+        raise UsageError("a consistency proof links a file to a checkpoint that was kept", remedy="Add --anchor FILE.")
     with _opened(file) as stream:
         begins = stream.read(MAX_BEGINNING)
         keys = trusted_keys(key, trust)
+        kept = _Kept.read(anchors, consistency, required=require_anchor)
         if begins.startswith(b"PK"):
             packs = _packs(stream, begins, keys)
-            return _of_another(_best([_pack(data, one, _anchor(anchor, one)) for one, data in packs]), begins, keys)
+            return _of_another(_best([_pack(data, one, kept.under(one)) for one, data in packs]), begins, keys)
         data = begins + stream.read(MAX_PDF + 1 - len(begins)) if begins.startswith(b"%PDF") else begins
     if data.startswith(b"%PDF"):
         beside = receipt or file.with_name(file.name + _RECEIPT)
         proof = read_small(beside) if receipt is not None or _is_there(beside) else None
         named = keys if proof is None else _named(proof, keys)
-        verdicts = [verify_report(data, proof, one, _anchor(anchor, one)) for one in named]
+        verdicts = [verify_report(data, proof, one, kept.under(one)) for one in named]
         return _best(verdicts) if proof is None else _of_another(_best(verdicts), proof, keys)
-    if not data.startswith(_TLOG_PROOF) and _SIGNATURE not in data:
-        return _unknown(file, anchor, keys[0])
-    judge = verify_receipt if data.startswith(_TLOG_PROOF) else verify_checkpoint
-    return _of_another(_best([judge(data, one, _anchor(anchor, one)) for one in _named(data, keys)]), data, keys)
+    if not data.startswith((_TLOG_PROOF, _CONSISTENCY)) and _SIGNATURE not in data:
+        return _unknown(file, keys[0])
+    judge = _judge(data)
+    return _of_another(_best([judge(data, one, kept.under(one)) for one in _named(data, keys)]), data, keys)
+
+
+def _judge(data: bytes) -> Callable[[bytes, VerifierKey, Anchors], Verdict]:
+    if data.startswith(_TLOG_PROOF):
+        return verify_receipt
+    return verify_consistency if data.startswith(_CONSISTENCY) else verify_checkpoint
 
 
 def _packs(stream: BinaryIO, begins: bytes, keys: list[VerifierKey]) -> list[tuple[VerifierKey, bytes]]:
@@ -119,15 +137,16 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _unknown(file: Path, anchor: Path | None, key: VerifierKey) -> Verdict:
-    if anchor is not None:
-        read_small(anchor)
-    what = f"{file.name} is no pack, report (PDF), receipt or checkpoint: there is nothing in it to verify"
+def _unknown(file: Path, key: VerifierKey) -> Verdict:
+    what = (
+        f"{file.name} is no pack, report (PDF), receipt, checkpoint or consistency proof: "
+        "there is nothing in it to verify"
+    )
     return Verdict("checkpoint", "failed", "not asked", (Check("file", "failed", what),), (TRUTH,), key)
 
 
 def read_small(path: Path) -> bytes:
-    """A receipt, a checkpoint or a list of keys, from a regular file.
+    """A receipt, a checkpoint, a consistency proof or a list of keys, from a regular file.
 
     Raises:
         NotFound: it cannot be read.
@@ -205,20 +224,36 @@ def _of_another(verdict: Verdict, data: bytes, keys: list[VerifierKey]) -> Verdi
     return replace(verdict, checks=(Check("key", "failed", what), *verdict.checks))
 
 
-def _anchor(path: Path | None, key: VerifierKey) -> Checkpoint | None:
-    if path is None:
-        return None
-    try:
-        return open_checkpoint(read_small(path), key)
-    except NotVerified as error:
-        raise InvalidInput("the checkpoint to compare with does not hold under this key", where=str(path)) from error
+@dataclass(frozen=True)
+class _Kept:
+    """What the caller kept, as files: which key a checkpoint is of shows once a key is tried."""
+
+    notes: tuple[tuple[Path, bytes], ...]
+    proofs: tuple[bytes, ...]
+    required: bool
+
+    @classmethod
+    def read(cls, anchors: Sequence[Path], proofs: Sequence[Path], *, required: bool) -> _Kept:
+        notes = tuple((path, read_small(path)) for path in anchors)
+        return cls(notes, tuple(read_small(path) for path in proofs), required)
+
+    def under(self, key: VerifierKey) -> Anchors:
+        kept = []
+        for path, note in self.notes:
+            try:
+                kept.append(open_checkpoint(note, key))
+            except NotVerified as error:
+                raise InvalidInput(
+                    "the checkpoint to compare with does not hold under this key", where=str(path), got=error.what
+                ) from error
+        return Anchors(tuple(kept), self.proofs, self.required)
 
 
 # --------------------------------------------------------------------------- people
 
 
-def _pack(data: bytes, key: VerifierKey, anchor: Checkpoint | None) -> Verdict:
-    verdict = verify_pack(data, key, anchor)
+def _pack(data: bytes, key: VerifierKey, anchors: Anchors) -> Verdict:
+    verdict = verify_pack(data, key, anchors)
     if verdict.pack is None:
         return verdict
     checks = (*verdict.checks, *_people(verdict.pack, key))

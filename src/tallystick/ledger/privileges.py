@@ -1,0 +1,118 @@
+"""Who may do what to a ledger in PostgreSQL: given by its owner to roles that exist, and looked up for `doctor`.
+
+The owner lays out, grants, erases and scrubs; writers append; auditors read. What a writer has no right to, no SQL
+through its connection can do, whoever wrote that SQL. The owner, and superusers, can take the guards away: nothing in
+the database itself hinders them, only checkpoints that were kept elsewhere show what they changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from tallystick.errors import InvalidInput, Refused, Unavailable, UsageError
+from tallystick.ledger.guards import TABLES
+
+if TYPE_CHECKING:
+    from tallystick.ledger.postgres import PostgresStore
+
+__all__ = ["grant", "may", "owners", "who_else"]
+
+_SCHEMA: Final = "tallystick"
+_ALL: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+_CHANGES: Final = "UPDATE, DELETE, TRUNCATE, TRIGGER"
+
+
+def grant(store: PostgresStore, *, writers: Sequence[str], auditors: Sequence[str]) -> None:
+    """See :func:`tallystick.ledger.postgres.grant`; in a transaction, which an error has to end."""
+    roles = (*writers, *auditors)
+    if not roles or len(set(roles)) < len(roles):
+        raise UsageError("name each role once, as writer or as auditor", got=", ".join(roles) or "none")
+    _check_is_owner(store)
+    for role in roles:
+        _check_role(store, role)
+    for role in ("PUBLIC", *map(_quoted, roles)):
+        for what in (f"SCHEMA {_SCHEMA}", *(f"ALL {kind} IN SCHEMA {_SCHEMA}" for kind in ("TABLES", "FUNCTIONS"))):
+            store.administer(f"REVOKE ALL ON {what} FROM {role}")
+    for role in map(_quoted, roles):
+        store.administer(f"GRANT USAGE ON SCHEMA {_SCHEMA} TO {role}")
+        store.administer(f"GRANT SELECT ON ALL TABLES IN SCHEMA {_SCHEMA} TO {role}")
+    for role in map(_quoted, writers):
+        store.administer(f"GRANT INSERT ON {', '.join(TABLES)} TO {role}")
+    for role in roles:
+        _check_no_more(store, role, {"SELECT", "INSERT"} if role in writers else {"SELECT"})
+
+
+def _check_is_owner(store: PostgresStore) -> None:
+    (owner, yes) = store.one(
+        "SELECT nspowner::regrole::text, pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = ?", _SCHEMA
+    )
+    if not yes:
+        raise Unavailable("only the ledger's owner can grant rights on it", where=store.where, expected=f"role {owner}")
+
+
+def _check_role(store: PostgresStore, role: str) -> None:
+    row = store.one(
+        "SELECT r.rolsuper, pg_has_role(r.oid, n.nspowner, 'MEMBER') FROM pg_roles r, pg_namespace n"
+        " WHERE r.rolname = ? AND n.nspname = ?",
+        role,
+        _SCHEMA,
+    )
+    if row is None:
+        raise InvalidInput(f"there is no role {role}", where=store.where, remedy="Make it with CREATE ROLE.")
+    superuser, owner = row
+    if superuser or owner:
+        what = "a superuser" if superuser else "the ledger's owner, or could become it"
+        raise Refused(f"role {role} is {what}", where=store.where, remedy="Give the work to a role of its own.")
+
+
+def _check_no_more(store: PostgresStore, role: str, due: set[str]) -> None:
+    """Rights come also from other grantors, from groups, and from predefined roles: what holds in the end counts."""
+    for table in TABLES:
+        held = {verb for verb in _ALL if store.one("SELECT has_table_privilege(?, ?, ?)", role, table, verb)[0]}
+        if held - due:
+            more = ", ".join(sorted(held - due))
+            raise Refused(
+                f"role {role} would have more rights than it should",
+                where=f"{store.where}, table {table}",
+                got=more,
+                remedy="Take it out of the groups that have them.",
+            )
+
+
+def _quoted(role: str) -> str:
+    from psycopg import sql
+
+    return sql.Identifier(role).as_string(None)
+
+
+# --------------------------------------------------------------------------- looking up
+
+
+def may(store: PostgresStore) -> tuple[str, ...]:
+    """What the role of this connection may do to entries, by its rights: triggers stop the owner nevertheless."""
+    return tuple(verb for verb in _ALL if store.one("SELECT has_table_privilege('entries', ?)", verb)[0])
+
+
+def owners(store: PostgresStore) -> tuple[str, ...]:
+    """The owner, and the roles that can become it; superusers are not listed."""
+    found = store.all(
+        "SELECT r.rolname::text FROM pg_roles r, pg_namespace n WHERE n.nspname = ? AND NOT r.rolsuper"
+        " AND pg_has_role(r.oid, n.nspowner, 'MEMBER') ORDER BY r.oid <> n.nspowner, 1",
+        _SCHEMA,
+    )
+    return tuple(name for (name,) in found)
+
+
+def who_else(store: PostgresStore) -> tuple[str, ...]:
+    """Roles that are neither superusers nor the owner, and may nevertheless change rows, or add to the schema."""
+    found = store.all(
+        "SELECT r.rolname::text FROM pg_roles r, pg_namespace n WHERE n.nspname = ? AND NOT r.rolsuper"
+        " AND r.rolname NOT LIKE 'pg\\_%' AND NOT pg_has_role(r.oid, n.nspowner, 'MEMBER')"
+        " AND (has_schema_privilege(r.oid, n.oid, 'CREATE') OR EXISTS (SELECT FROM pg_class c"
+        " WHERE c.relnamespace = n.oid AND c.relkind = 'r' AND (has_table_privilege(r.oid, c.oid, ?)"
+        " OR has_any_column_privilege(r.oid, c.oid, 'UPDATE')))) ORDER BY 1",
+        _SCHEMA,
+        _CHANGES,
+    )
+    return tuple(name for (name,) in found)
