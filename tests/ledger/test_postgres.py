@@ -108,6 +108,29 @@ def test_many_rows_are_inserted_by_one_call(store, several):
     assert store.one(COUNT) == (several,)
 
 
+ODD = ("", "\\N", "\\.", "tab\tline\nreturn\r", "back\\slash", "'quote\"", "näïve 🙂", "%s ?", "{NULL}", None)
+
+
+@pytest.mark.parametrize("query", [ENTRY, f"{ENTRY} ON CONFLICT DO NOTHING"])
+def test_many_rows_are_kept_as_they_were_handed_in(store, query):
+    rows = [
+        (
+            100 + number,
+            bytes([number]) * 32,
+            bytes([9, number] * 16),
+            "k",
+            "a",
+            "t",
+            text,
+            bytes([number, 92, 10, 9, 0]),
+        )
+        for number, text in enumerate(ODD)
+    ]
+    with store.turn():
+        store.many(query, rows)
+    assert store.all("SELECT * FROM entries WHERE seq >= 100 ORDER BY seq") == rows
+
+
 def test_text_is_compared_by_its_bytes_whatever_the_databases_language(store):
     query = (
         "SELECT DISTINCT collation_name::text FROM information_schema.columns WHERE table_schema = ? AND data_type = ?"
@@ -168,6 +191,13 @@ def test_errors_of_the_driver_leave_as_ours(store, query, values, error):
 def test_what_the_guards_refuse_is_said_in_their_words(store):
     with pytest.raises(Refused, match="entries is append-only"):
         store.administer("UPDATE entries SET kind = 'x'")
+
+
+def test_one_bad_row_of_many_is_an_error_of_ours_and_leaves_none(store):
+    for rows in ([node(1), node(2, b"short")], [node(1), node(1)], [node(1), (50, 2)], [node(1), (50, "x", HASH)]):
+        with pytest.raises((Tampered, InvalidInput)), store.turn():
+            store.many(NODE, rows)
+        assert store.one(COUNT) == (0,)
 
 
 # --- turns ----------------------------------------------------------------------------------------------------------
@@ -287,6 +317,13 @@ def test_a_snapshot_inside_a_turn_sees_the_turns_own_rows(store):
             assert store.one(COUNT) == (1,)
         store.run(NODE, *node(2))
     assert store.one(COUNT) == (2,)
+
+
+def test_a_turn_is_not_begun_in_another_or_in_a_snapshot(store):
+    for begun in (store.turn, store.snapshot):
+        with begun(), pytest.raises(UsageError, match="has begun already"), store.turn():
+            pass
+    assert not store._in_transaction()
 
 
 def test_another_connection_for_reading_is_one_for_reading(store):
@@ -458,7 +495,7 @@ def test_while_one_waits_for_the_standby_nobody_else_has_a_turn(ghost, waiting):
     assert store.one(COUNT) == (before + 1,)
 
 
-def test_a_standby_is_read_and_never_written_to(waiting):
+def test_a_standby_is_read_and_never_written_to_and_told_of_on_both_sides(waiting):
     server, url = waiting
     with Server.standby_of(server, settings={"fsync": "off"}) as standby:
         there = url.replace(str(server.folder).replace("/", "%2F"), str(standby.folder).replace("/", "%2F"))
@@ -466,10 +503,21 @@ def test_a_standby_is_read_and_never_written_to(waiting):
             postgres.connect(there, writing=True)
         with pytest.raises(Unavailable, match="standby"):
             postgres.connect(there + "&target_session_attrs=any", writing=True)
+        while not server.execute("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"):
+            time.sleep(0.005)
         with contextlib.closing(postgres.connect(there, writing=False)) as reader:
-            assert any("standby" in warning for warning in reader.condition().warnings)
-    with contextlib.closing(postgres.connect(url, writing=False)) as reader:
-        assert not any("standby" in warning for warning in reader.condition().warnings)
+            assert any("this server is a standby" in warning for warning in reader.condition().warnings)
+        with contextlib.closing(postgres.connect(url, writing=False)) as reader:
+            assert any("follow asynchronously" in warning for warning in reader.condition().warnings)
+
+
+def test_of_several_hosts_the_primary_is_written_to(waiting):
+    server, url = waiting
+    with Server.standby_of(server, settings={"fsync": "off"}) as standby:
+        hosts = f"{standby.folder},{server.folder}".replace("/", "%2F").replace(",", "%2C")
+        both = url.replace(str(server.folder).replace("/", "%2F"), hosts)
+        with contextlib.closing(postgres.connect(both, writing=True)) as store, store.turn():
+            assert store.one("SELECT pg_is_in_recovery()") == (False,)
 
 
 # --- settings -------------------------------------------------------------------------------------------------------

@@ -124,13 +124,18 @@ def examined(
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Examined:
-    """As :func:`fsck`, of a store that is open."""
+    """As :func:`fsck`, of a store that is open.
+
+    Each way has a snapshot of its own: a fault that the database itself finds can end a transaction.
+    """
+    with contextlib.suppress(Irregular, NotVerified), store.snapshot():
+        return _Quick(store, key, jobs=jobs, progress=progress).run(since)
     with store.snapshot():
-        try:
-            return _Quick(store, key, jobs=jobs, progress=progress).run(since)
-        except (Irregular, NotVerified):
-            found = _Examination(store, key=key).run()
-            return found if since is None else _compared(store, found, since)
+        found = _Examination(store, key=key).run()
+    if since is None:
+        return found
+    with store.snapshot():
+        return _compared(store, found, since)
 
 
 def _compared(store: Store, found: Examined, since: bytes) -> Examined:

@@ -75,6 +75,7 @@ _WRITES: Final = re.compile(
     r"\s*(?:SELECT|WITH|INSERT INTO (?:entries|nodes|checkpoints|attachments|links|side_values)"
     r"|DELETE FROM side_values)\b"
 )
+_PLAIN: Final = re.compile(r"INSERT INTO (\w+) VALUES \(\?(?:, \?)*\)")
 
 
 class PostgresStore:
@@ -125,16 +126,20 @@ class PostgresStore:
             raise self._ours(error) from error
 
     def many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
-        """Execute one statement for each row, without waiting between them."""
-        several = list(rows)
-        if len(several) < 2:  # the driver's way for several costs a round trip of its own
+        """Execute one statement for each row, without waiting between them: plain inserts by COPY, at half the cost."""
+        spoken, several = _spoken(query, self._allowed), list(rows)
+        if len(several) < 2:  # each way for several has a round trip more
             for row in several:
                 self.run(query, *row)
             return
-        try:
-            self._cursor.executemany(_spoken(query, self._allowed), several)
-        except self._error as error:
-            raise self._ours(error) from error
+        plain = _PLAIN.fullmatch(query)
+        with self.translated():
+            if not plain:
+                self._cursor.executemany(spoken, several)
+                return
+            with self._cursor.copy(f"COPY {plain[1]} FROM STDIN") as copy:
+                for row in several:
+                    copy.write_row(row)
 
     # ----------------------------------------------------------------- transactions
 
@@ -151,6 +156,8 @@ class PostgresStore:
         """
         if not self._writable:
             raise UsageError("ledger was opened for reading", where=self.where)
+        if self._in_transaction():
+            raise UsageError("a turn, or a snapshot, has begun already", where=self.where)
         try:
             self._connection.execute(
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
@@ -294,7 +301,9 @@ class PostgresStore:
 
     def _undo(self) -> None:
         """Roll back. A connection that cannot is closed, whereupon the server does."""
-        if self._connection.closed or not self._in_transaction():
+        from psycopg.pq import TransactionStatus
+
+        if self._connection.info.transaction_status == TransactionStatus.IDLE:
             return
         try:
             self._connection.execute("ROLLBACK")
@@ -442,7 +451,11 @@ def _session(params: Mapping[str, str], *, writing: bool, patience: float) -> Po
 
 
 def _settings(*, writing: bool, patience: float) -> str:
-    """What holds for a session, whatever the role or the database has as its own."""
+    """What holds for a session, whatever the role or the database has as its own.
+
+    No statement has a time limit of its own: what waits is bounded by the lock's, and cutting short what works, above
+    all a commit, would only make its end unknown.
+    """
     return f"""
         SET search_path = {SCHEMA}, pg_temp;
         SET row_security = off;

@@ -117,6 +117,18 @@ class Reader(Rows):
             kind: only entries of that kind, or of one of those kinds.
             actor: only entries of that actor.
         """
+        for seq, raw in self.stored(start, stop, kind=kind, actor=actor):
+            yield _parsed(seq, raw)
+
+    def stored(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        kind: str | tuple[str, ...] | None = None,
+        actor: str | None = None,
+    ) -> Iterator[tuple[int, bytes]]:
+        """As :meth:`entries`: their numbers and their bytes, as they are stored."""
         where = "seq >= ? AND seq < ?"
         wanted: list[str] = []
         if kind is not None:
@@ -129,8 +141,7 @@ class Reader(Rows):
         query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608 - no value stands in it
         stop = self.size if stop is None else min(stop, self.size)
         while page := self._all(query, start, stop, *wanted, _PAGE):
-            for seq, raw in page:
-                yield _parsed(seq, raw)
+            yield from page
             start = page[-1][0] + 1
 
     # ----------------------------------------------------------------- beside the entries
