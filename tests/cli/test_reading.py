@@ -25,7 +25,7 @@ def sound(bank):
 @pytest.fixture
 def crowded(bank):
     """The bank's ledger with 3,000 documents that have nothing to do with anything."""
-    with Desk.open(bank.ledger, writing=True) as desk, desk.writing() as writer:
+    with Desk.open(bank.ledger, keys=bank.ledger.parent / "keys", writing=True) as desk, desk.writing() as writer:
         for number in range(3000):
             body = {"title": f"minutes {number}", "type": "note", "digest": f"{number:064x}"}
             writer.append(Draft("document", "tester", desk.clock(), body))
