@@ -80,7 +80,7 @@ def test_no_command_reads_entries_that_have_nothing_to_do_with_it(crowded, read)
         assert 0 < len(read) < 100, (words, len(read))
         assert read.total() < 300, (words, read.total())
     read.clear()
-    with Desk.open(crowded.ledger, writing=False) as desk:
+    with Desk.open(crowded.ledger, keys=crowded.ledger.parent / "keys", writing=False) as desk:
         drawn = issue.draw(desk, ("credit", 2))
     assert drawn.view.sources
     assert 0 < len(read) < 100
