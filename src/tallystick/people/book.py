@@ -55,9 +55,7 @@ class Source(Protocol):
         """
         ...
 
-    def entries(
-        self, start: int = 0, stop: int | None = None, *, kind: str | None = None
-    ) -> Iterator[Entry]:
+    def entries(self, start: int = 0, stop: int | None = None, *, kind: str | None = None) -> Iterator[Entry]:
         """Entries ``start`` up to (not including) ``stop``, in order; only those of the kinds, if any is named."""
         ...
 
@@ -328,9 +326,7 @@ class _Hand:
         except KeyError:
             raise NotFound("entry is not at hand", where=f"entry {seq}") from None
 
-    def entries(
-        self, start: int = 0, stop: int | None = None, *, kind: str | None = None
-    ) -> Iterator[Entry]:
+    def entries(self, start: int = 0, stop: int | None = None, *, kind: str | None = None) -> Iterator[Entry]:
         kinds = (kind,) if isinstance(kind, str) else kind
         pool = self._entries if kinds is None else [e for name in kinds for e in self._by_kind.get(name, ())]
         end = self.size if stop is None else stop
