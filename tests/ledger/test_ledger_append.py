@@ -153,7 +153,7 @@ def test_a_time_in_another_form_is_refused(append, world, ledger):
 
 def test_what_could_not_be_read_back_is_not_recorded(append, world, ledger):
     with pytest.raises(InvalidRecord, match="read back"):
-        append(world.document("one", idempotency_key=5))
+        append(world.document("one", supersedes=Ref(1, "no hash")))
     assert ledger.size == 1
 
 
