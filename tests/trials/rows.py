@@ -9,21 +9,22 @@ has not the key. The triggers are put back, so that only the rows can give it aw
 # ruff: noqa: S608 - statements are put together from constants of this file
 
 import argparse
+import contextlib
 import hashlib
 import json
 import random
 import shutil
-import sqlite3
 import sys
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 import _outside as outside
 import _trial_ledger as trial_ledger
+from _behind import behind, is_url, superuser, unguarded_server
 
 from tallystick.canonical import encode
-from tallystick.ledger.fsck import fsck
+from tallystick.ledger import postgres, sqlite
+from tallystick.ledger.fsck import examined, fsck
 
 COLUMNS = ("leaf", "prev", "kind", "actor", "recorded_at", "idempotency_key", "bytes")
 
@@ -100,8 +101,8 @@ def relink(db, seq, size):
     for number in range(seq + 1, size):
         prev = leaf_of(rewritten[-1][1] if rewritten else _raw(db, seq))
         rewritten.append((number, _with(_raw(db, number), prev=prev.hex()), prev))
-    db.executemany("UPDATE entries SET prev = ? WHERE seq = ?", [(prev, number) for number, _, prev in rewritten])
-    for number, raw, _ in rewritten:
+    for number, raw, prev in rewritten:
+        db.execute("UPDATE entries SET prev = ? WHERE seq = ?", (prev, number))
         _put(db, number, raw)
     _plant_tree(db)
     return seq
@@ -148,34 +149,40 @@ def _plant_tree(db):
         db.execute("UPDATE checkpoints SET root = ? WHERE size = ?", (outside.root(leaves[:size]), size))
 
 
-def altered(ledger, copy, change, *args):
-    """A copy of a ledger file with one change; what the change returned."""
-    shutil.copyfile(ledger, copy)
-    with closing(sqlite3.connect(copy)) as db:
-        db.execute("PRAGMA synchronous = OFF")
-        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in triggers:
-            db.execute(f"DROP TRIGGER {name}")
-        result = change(db, *args)
-        for _, sql in triggers:
-            db.execute(sql)
-        db.commit()
-    return result
+@contextlib.contextmanager
+def altered(place, change, *args):
+    """What the change returned, and an open store of a ledger that differs by it from the one at ``place``, which stays
+    as it is: a copy of the file, or a transaction of a superuser that is undone at the end.
+    """
+    if is_url(place):
+        with contextlib.closing(postgres.connect(superuser(place), writing=False)) as store:
+            store.administer("BEGIN READ WRITE")
+            with unguarded_server(store._connection) as database:
+                result = change(database, *args)
+            yield result, store
+            store.administer("ROLLBACK")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copy(place, folder)
+        with behind(copy) as database:
+            result = change(database, *args)
+        with contextlib.closing(sqlite.connect(Path(copy), writing=False)) as store:
+            yield result, store
 
 
 def trial(folder, *, seed, entries, cases):
     """One line of figures; AssertionError if anything does not hold."""
-    path, copy = Path(folder) / "ledger.db", Path(folder) / "copy.db"
+    path = Path(folder) / "ledger.db"
     trial_ledger.create(path, entries=entries).close()
     size = entries + 1
     assert fsck(path).ok, "the ledger is good to begin with"
     every = [(name, seq) for name in CHANGES for seq in range(size)]
     chosen = every if cases >= len(every) else random.Random(seed).sample(every, cases)
     for name, seq in chosen:
-        expected = altered(path, copy, CHANGES[name], seq, size)
-        examined = fsck(copy)
-        first = examined.problems[0] if examined.problems else "nothing"
-        assert examined.first_bad == expected, f"{name} of entry {seq}: expected {expected}, found {first}"
+        with altered(path, CHANGES[name], seq, size) as (expected, store):
+            found = examined(store)
+        first = found.problems[0] if found.problems else "nothing"
+        assert found.first_bad == expected, f"{name} of entry {seq}: expected {expected}, found {first}"
     return f"rows: seed {seed}, {size} entries, {len(chosen)} changes, all found, each with the right first entry"
 
 
