@@ -164,7 +164,7 @@ class Disk:
 def rate(seconds, act):
     """How often in a second something is done one after the other, measured for so long."""
     began = time.perf_counter()
-    done = _how_often(act, began + seconds)
+    done = how_often(act, began + seconds)
     return done / (time.perf_counter() - began)
 
 
@@ -179,11 +179,12 @@ def rate_of_all(acts, seconds):
     """How often in a second several threads do something in all, each its own and one after the other, for so long."""
     with ThreadPoolExecutor(len(acts)) as pool:
         began = time.perf_counter()
-        done = list(pool.map(lambda act: _how_often(act, began + seconds), acts))
+        done = list(pool.map(lambda act: how_often(act, began + seconds), acts))
         return sum(done) / (time.perf_counter() - began)
 
 
-def _how_often(act, end):
+def how_often(act, end):
+    """How often something is done until a moment of the clock, the last time perhaps beyond it."""
     done = 0
     while time.perf_counter() < end:
         act()

@@ -1,10 +1,10 @@
 """Drives one peer, by the Python of the peer's environment: ``_peer.py NAME FOLDER``.
 
 Answers each line on its standard input with a line of JSON: ``append SECONDS`` appends one by one, durably, for so
-long, ``batch N`` in batches of 1,000; both answer with the rate. ``fill N`` makes it hold entries, by batches where the
-peer has them and a tenth of them where not, which is to its favour. ``inclusion N`` and ``consistency N`` make proofs and
-answer with the milliseconds of each. Every peer is used as its own documentation says for records that last; where it
-has several such ways, the fastest. What is appended says the same as our entry.
+long, ``batch N`` in batches of 1,000; both answer with the rate. ``fill N`` makes it hold entries, by batches where
+the peer has them and a tenth of them where not, which is to its favour. ``inclusion N`` and ``consistency N`` make
+proofs and answer with the milliseconds of each. Every peer is used as its own documentation says for records that last;
+where it has several such ways, the fastest. What is appended says the same as our entry.
 """
 
 import asyncio

@@ -1,6 +1,8 @@
 """fsck: each thing that can be wrong in a ledger is found, and what is bad first is named right."""
 
+import contextlib
 import random
+import re
 import sqlite3
 import threading
 from contextlib import closing
@@ -287,6 +289,45 @@ def test_a_damaged_file_is_found_or_says_the_same(parts, tmp_path):
             assert not fsck(copy).ok or _said(copy) == good, f"byte {place}, bit {bit}"
         except TallystickError:
             continue
+
+
+@pytest.mark.parametrize("value", ["'text'", "7", "0.5"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        "entries.bytes",
+        "entries.leaf",
+        "entries.prev",
+        "nodes.hash",
+        "checkpoints.note",
+        "checkpoints.root",
+        "attachments.bytes",
+        "attachments.sha256",
+        "side_values.bytes",
+        "side_values.salt",
+    ],
+)
+def test_a_value_of_another_type_than_its_columns_is_found(parts, column, value):
+    """One flipped bit in a row's header makes one. Found by the trial of flipped bits."""
+    table, _, name = column.partition(".")
+    with closing(sqlite3.connect(parts, isolation_level=None)) as database:
+        (sql,) = database.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        _lay_out(database, table, re.sub(r",?\s*STRICT$", "", sql))
+    with closing(sqlite3.connect(parts, isolation_level=None)) as database:
+        database.execute("PRAGMA ignore_check_constraints = ON")
+        database.execute(f"DROP TRIGGER {table}_no_update")
+        database.execute(f"UPDATE {table} SET {name} = {value} WHERE {name} = (SELECT max({name}) FROM {table})")
+        database.execute(TRIGGERS[f"{table}_no_update"])
+        _lay_out(database, table, sql)
+    examined = fsck(parts)
+    assert not examined.ok
+    with contextlib.suppress(TallystickError):
+        _said(parts)
+
+
+def _lay_out(database, table, sql):
+    database.execute("PRAGMA writable_schema = ON")
+    database.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (sql, table))
 
 
 def _said(path):

@@ -108,6 +108,29 @@ def test_many_rows_are_inserted_by_one_call(store, several):
     assert store.one(COUNT) == (several,)
 
 
+ODD = ("", "\\N", "\\.", "tab\tline\nreturn\r", "back\\slash", "'quote\"", "näïve 🙂", "%s ?", "{NULL}", None)
+
+
+@pytest.mark.parametrize("query", [ENTRY, f"{ENTRY} ON CONFLICT DO NOTHING"])
+def test_many_rows_are_kept_as_they_were_handed_in(store, query):
+    rows = [
+        (
+            100 + number,
+            bytes([number]) * 32,
+            bytes([9, number] * 16),
+            "k",
+            "a",
+            "t",
+            text,
+            bytes([number, 92, 10, 9, 0]),
+        )
+        for number, text in enumerate(ODD)
+    ]
+    with store.turn():
+        store.many(query, rows)
+    assert store.all("SELECT * FROM entries WHERE seq >= 100 ORDER BY seq") == rows
+
+
 def test_text_is_compared_by_its_bytes_whatever_the_databases_language(store):
     query = (
         "SELECT DISTINCT collation_name::text FROM information_schema.columns WHERE table_schema = ? AND data_type = ?"
@@ -168,6 +191,13 @@ def test_errors_of_the_driver_leave_as_ours(store, query, values, error):
 def test_what_the_guards_refuse_is_said_in_their_words(store):
     with pytest.raises(Refused, match="entries is append-only"):
         store.administer("UPDATE entries SET kind = 'x'")
+
+
+def test_one_bad_row_of_many_is_an_error_of_ours_and_leaves_none(store):
+    for rows in ([node(1), node(2, b"short")], [node(1), node(1)], [node(1), (50, 2)], [node(1), (50, "x", HASH)]):
+        with pytest.raises((Tampered, InvalidInput)), store.turn():
+            store.many(NODE, rows)
+        assert store.one(COUNT) == (0,)
 
 
 # --- turns ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""The command line that every trial has: ``--seed`` and its numbers, one line of figures, exit code 0 or 1."""
+"""The command line that every trial has: ``--seed`` and its numbers, one line of figures, exit code 0 or 1.
+
+With ``--record`` the line is kept for docs/figures.md.
+"""
 
 import argparse
 import os
@@ -6,6 +9,10 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import _figures
 
 
 def run(trial, *, doc, **numbers):
@@ -20,10 +27,15 @@ def run(trial, *, doc, **numbers):
     parser.add_argument("--seed", type=int, default=1, help="replays the same choices (default 1)")
     for option, (default, meaning) in numbers.items():
         parser.add_argument(f"--{option}", type=int, default=default, help=f"{meaning} (default {default})")
+    parser.add_argument("--record", action="store_true", help="keep the figures for docs/figures.md")
     options = vars(parser.parse_args())
+    keep = options.pop("record")
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
         try:
-            print(trial(Path(folder), **options))
+            line = trial(Path(folder), **options)
+            print(line)
+            if keep:
+                _figures.record(sys.argv[0], [line], folder=folder)
         except Exception as error:
             if not isinstance(error, AssertionError):
                 traceback.print_exc()

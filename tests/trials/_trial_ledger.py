@@ -22,9 +22,9 @@ def signer(seed=7):
     return Signer(Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32))
 
 
-def key(signing=None, origin=ORIGIN):
-    """The verifier key of a trial's ledger."""
-    return VerifierKey(origin, (signing or signer()).public)
+def key():
+    """The checkpoint key, from a source that is trusted."""
+    return VerifierKey(ORIGIN, signer().public)
 
 
 def genesis(key=None, origin=ORIGIN):

@@ -1,22 +1,19 @@
 """Trial: a process that appends is killed (SIGKILL) again and again. What it acknowledged is there, once; no more.
 
-    python tests/trials/crash.py --seed 1 --kills 200
-
 Each child goes on where the acknowledgements of the one before end, with the same idempotency keys: an append that
 was committed but not acknowledged must then come back as the first one, never twice.
 """
 
-import argparse
 import random
 import select
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import _outside as outside
+import _program as program
 import _trial_ledger as trial_ledger
 
 from tallystick.ledger.fsck import fsck
@@ -72,22 +69,7 @@ def _child(path, first):
             number += 1
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args(argv)
-    if options.child:
-        _child(options.child[0], int(options.child[1]))
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            print(trial(folder, seed=options.seed, kills=options.kills))
-        except AssertionError as error:
-            print(f"crash: seed {options.seed}: FAILED: {error}")
-            return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] == ["--child"]:
+        _child(sys.argv[2], int(sys.argv[3]))
+    sys.exit(program.run(trial, doc=__doc__, kills=(200, "processes that are killed")))

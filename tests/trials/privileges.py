@@ -1,7 +1,5 @@
 """Trial: every way that SQL has to change what was written, tried by every role, on both databases.
 
-    python tests/trials/privileges.py --seed 1
-
 On PostgreSQL each role has the ledger's own connection and may send any SQL through it; what it may do is then the
 server's to say. On SQLite writer and auditor have the guarded connection, and the file's owner a plain one.
 
@@ -12,17 +10,16 @@ Those who take guards away put them back afterwards, where they can.
 
 # ruff: noqa: S608 - statements are put together from constants of this file
 
-import argparse
 import contextlib
 import random
 import shutil
 import sqlite3
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import _program as program
 import _trial_ledger as world
 
 from _postgres import ROLES, Server
@@ -290,23 +287,11 @@ def _dump(path):
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def trial(server, folder, *, seed):
-    return f"privileges: seed {seed}, {on_postgresql(server, seed=seed)}; {on_sqlite(folder, seed=seed)}"
-
-
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args(argv)
-    with Server(settings={"fsync": "off"}) as server, tempfile.TemporaryDirectory() as folder:
+def trial(folder, *, seed):
+    with Server(settings={"fsync": "off"}) as server:
         server.execute(ROLES)
-        try:
-            print(trial(server, folder, seed=options.seed))
-        except AssertionError as error:
-            print(f"privileges: seed {options.seed}: FAILED: {error}")
-            return 1
-    return 0
+        return f"privileges: seed {seed}, {on_postgresql(server, seed=seed)}; {on_sqlite(folder, seed=seed)}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.run(trial, doc=__doc__))

@@ -1,7 +1,5 @@
 """Trial: somebody with the ledger's real key makes its history anew from some entry on, or cuts its end off.
 
-    python tests/trials/rewrite.py --seed 1 --entries 200
-
 Each such ledger is whole in itself: a check from outside and fsck, with the real key, find nothing. Only a checkpoint
 that was kept from before can tell. One that counts an entry which was rewritten or lost must say no, or at least not
 yes, whatever way it is asked; one that counts none of them agrees, and says how many entries it does not cover.
@@ -9,16 +7,15 @@ yes, whatever way it is asked; one that counts none of them agrees, and says how
 The forger hands out the best there is: for the kept checkpoint, the consistency proof of the tree that was made anew.
 """
 
-import argparse
 import contextlib
 import io
 import random
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 import _outside as outside
+import _program as program
 import _trial_ledger as trial_ledger
 
 from tallystick.cli.main import run
@@ -171,20 +168,6 @@ def trial(folder, *, seed, entries, every=1):
     )
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--entries", type=int, default=200)
-    parser.add_argument("--every", type=int, default=1, help="take only every so-manieth entry to begin from")
-    options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            print(trial(folder, seed=options.seed, entries=options.entries, every=options.every))
-        except AssertionError as error:
-            print(f"rewrite: seed {options.seed}: FAILED: {error}")
-            return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    counts = {"entries": (200, "documents to begin with"), "every": (1, "take only every so-manieth to begin from")}
+    sys.exit(program.run(trial, doc=__doc__, **counts))

@@ -1,14 +1,11 @@
 """Trial: rows of a ledger file are changed behind its back. fsck finds each change and names the first bad entry.
 
-    python tests/trials/rows.py --seed 1 --entries 200 --cases 1000
-
 Every change is made on a copy by a plain connection, triggers dropped, as somebody would who can write the file but
 has not the key. The triggers are put back, so that only the rows can give it away.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this file
 
-import argparse
 import contextlib
 import hashlib
 import json
@@ -19,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import _outside as outside
+import _program as program
 import _trial_ledger as trial_ledger
 from _behind import behind, is_url, superuser, unguarded_server
 
@@ -186,20 +184,6 @@ def trial(folder, *, seed, entries, cases):
     return f"rows: seed {seed}, {size} entries, {len(chosen)} changes, all found, each with the right first entry"
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--entries", type=int, default=200)
-    parser.add_argument("--cases", type=int, default=1000)
-    options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            print(trial(folder, seed=options.seed, entries=options.entries, cases=options.cases))
-        except AssertionError as error:
-            print(f"rows: seed {options.seed}: FAILED: {error}")
-            return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    counts = {"entries": (200, "documents to begin with"), "cases": (1000, "changes, each on a copy")}
+    sys.exit(program.run(trial, doc=__doc__, **counts))

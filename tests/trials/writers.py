@@ -1,18 +1,14 @@
-"""Trial: several processes append to one ledger at once. No fork, gap, duplicate or loss; nobody starves.
+"""Trial: several processes append to one ledger at once. No fork, gap, duplicate or loss; nobody starves."""
 
-python tests/trials/writers.py --seed 1 --writers 8 --appends 500
-"""
-
-import argparse
 import json
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import _outside as outside
+import _program as program
 import _trial_ledger as trial_ledger
 
 from tallystick.ledger.fsck import fsck
@@ -52,7 +48,7 @@ def _compare(entries, acknowledged, appends):
 
 
 def _start(path, *, seed, name, appends):
-    command = [sys.executable, __file__, "--child", str(path), name, "--seed", str(seed), "--appends", str(appends)]
+    command = [sys.executable, __file__, "--child", str(path), name, str(seed), str(appends)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -73,24 +69,9 @@ def _child(path, name, *, seed, appends):
     print(json.dumps({"seqs": seqs, "seconds": seconds, "longest": longest}))
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--writers", type=int, default=8)
-    parser.add_argument("--appends", type=int, default=200)
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args(argv)
-    if options.child:
-        _child(*options.child, seed=options.seed, appends=options.appends)
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            print(trial(folder, seed=options.seed, writers=options.writers, appends=options.appends))
-        except AssertionError as error:
-            print(f"writers: seed {options.seed}: FAILED: {error}")
-            return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] == ["--child"]:
+        _child(sys.argv[2], sys.argv[3], seed=int(sys.argv[4]), appends=int(sys.argv[5]))
+        sys.exit()
+    counts = {"writers": (8, "processes"), "appends": (200, "entries of each")}
+    sys.exit(program.run(trial, doc=__doc__, **counts))

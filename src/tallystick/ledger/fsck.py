@@ -45,6 +45,8 @@ _Stretch = tuple[int, int, bytes | None]
 _PAGE: Final = 256
 _STRETCH: Final = 1 << 15
 """Entries that are looked at together: the share of a process at a time, and the step of progress."""
+_MISTYPED: Final = (AttributeError, TypeError, ValueError)
+"""In a damaged file a value can be of another type than its column's."""
 _MOST: Final = 1000
 """Problems, and notes, that are listed; a ruined file has as many as entries."""
 
@@ -128,7 +130,7 @@ def examined(
 
     Each way has a snapshot of its own: a fault that the database itself finds can end a transaction.
     """
-    with contextlib.suppress(Irregular, NotVerified), store.snapshot():
+    with contextlib.suppress(Irregular, NotVerified, *_MISTYPED), store.snapshot():
         return _Quick(store, key, jobs=jobs, progress=progress).run(since)
     with store.snapshot():
         found = _Examination(store, key=key).run()
@@ -301,6 +303,11 @@ class _Examination(Rows):
                 self._check_all()
         except Malformed as error:  # the driver gave up on a page
             self._say(None, error.what, error.got or "")
+        except _MISTYPED:
+            if not self._problems:
+                raise
+            # The database's own check came first, and says of which column.
+            self._say(None, "reading stopped at a value that is not of its column's type")
         if self._left_out:
             self._say_note(None, f"{self._left_out} more problems are not listed")
         ordered = sorted(self._problems, key=lambda item: (item.seq is None, item.seq or 0))

@@ -75,6 +75,7 @@ _WRITES: Final = re.compile(
     r"\s*(?:SELECT|WITH|INSERT INTO (?:entries|nodes|checkpoints|attachments|links|side_values)"
     r"|DELETE FROM side_values)\b"
 )
+_PLAIN: Final = re.compile(r"INSERT INTO (\w+) VALUES \(\?(?:, \?)*\)")
 
 
 class PostgresStore:
@@ -125,16 +126,20 @@ class PostgresStore:
             raise self._ours(error) from error
 
     def many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
-        """Execute one statement for each row, without waiting between them."""
-        several = list(rows)
-        if len(several) < 2:  # the driver's way for several costs a round trip of its own
+        """Execute one statement for each row, without waiting between them: plain inserts by COPY, at half the cost."""
+        spoken, several = _spoken(query, self._allowed), list(rows)
+        if len(several) < 2:  # each way for several has a round trip more
             for row in several:
                 self.run(query, *row)
             return
-        try:
-            self._cursor.executemany(_spoken(query, self._allowed), several)
-        except self._error as error:
-            raise self._ours(error) from error
+        plain = _PLAIN.fullmatch(query)
+        with self.translated():
+            if not plain:
+                self._cursor.executemany(spoken, several)
+                return
+            with self._cursor.copy(f"COPY {plain[1]} FROM STDIN") as copy:
+                for row in several:
+                    copy.write_row(row)
 
     # ----------------------------------------------------------------- transactions
 

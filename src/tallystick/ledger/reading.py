@@ -53,13 +53,12 @@ class Rows:
             row = self._one("SELECT hash FROM nodes WHERE level = ? AND position = ?", level, index)
         if row is None:
             raise Tampered("a hash of the tree is missing", where=self.where, got=f"level {level}, number {index}")
-        found: bytes = row[0]
-        return found
+        return _bytes(row[0])
 
     def leads(self, ref: Ref) -> bool:
         """Whether there is an entry of that number with that leaf hash."""
         row = self._one("SELECT leaf FROM entries WHERE seq = ?", ref.seq)
-        return row is not None and bytes(row[0]).hex() == ref.leaf
+        return row is not None and bool(row[0] == bytes.fromhex(ref.leaf))
 
     def _one(self, query: str, *values: object) -> Any:
         return self._store.one(query, *values)
@@ -117,6 +116,18 @@ class Reader(Rows):
             kind: only entries of that kind, or of one of those kinds.
             actor: only entries of that actor.
         """
+        for seq, raw in self.stored(start, stop, kind=kind, actor=actor):
+            yield _parsed(seq, raw)
+
+    def stored(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        kind: str | tuple[str, ...] | None = None,
+        actor: str | None = None,
+    ) -> Iterator[tuple[int, bytes]]:
+        """As :meth:`entries`: their numbers and their bytes, as they are stored."""
         where = "seq >= ? AND seq < ?"
         wanted: list[str] = []
         if kind is not None:
@@ -131,8 +142,7 @@ class Reader(Rows):
         query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608 - no value stands in it
         stop = self.size if stop is None else min(stop, self.size)
         while page := self._all(query, start, stop, *wanted, _PAGE):
-            for seq, raw in page:
-                yield _parsed(seq, raw)
+            yield from page
             start = page[-1][0] + 1
 
     # ----------------------------------------------------------------- beside the entries
@@ -146,9 +156,9 @@ class Reader(Rows):
         row = self._one("SELECT bytes FROM attachments WHERE sha256 = ?", bytes.fromhex(sha256))
         if row is None:
             return None
-        if digest(row[0]) != sha256:
-            raise Tampered("attachment was altered", where=self.where, expected=sha256, got=digest(row[0]))
-        data: bytes = row[0]
+        data = _bytes(row[0])
+        if digest(data) != sha256:
+            raise Tampered("attachment was altered", where=self.where, expected=sha256, got=digest(data))
         return data
 
     def side(self, entry: Entry) -> list[tuple[str, bytes, bytes]]:
@@ -208,8 +218,7 @@ class Reader(Rows):
         row = self._one("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1")
         if row is None:
             raise Tampered("ledger has no checkpoint", where=self.where)
-        note: bytes = row[0]
-        return note
+        return _bytes(row[0])
 
     def checkpoint_at(self, size: int) -> bytes:
         """The signed note of exactly that size.
@@ -220,15 +229,14 @@ class Reader(Rows):
         row = self._one("SELECT note FROM checkpoints WHERE size = ?", size)
         if row is None:
             raise NotFound(f"there is no checkpoint of size {size}", where=self.where)
-        note: bytes = row[0]
-        return note
+        return _bytes(row[0])
 
     def checkpoints(self) -> Iterator[bytes]:
         """Every signed note, smallest tree first."""
         size = 0
         query = "SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?"
         while page := self._all(query, size, _PAGE):
-            yield from (note for _, note in page)
+            yield from (_bytes(note) for _, note in page)
             size = page[-1][0]
 
     def receipt(self, entry: Entry) -> Receipt:
@@ -286,9 +294,20 @@ def extends(ledger: Reader, note: bytes, *, key: VerifierKey | None = None) -> N
         verify_consistency(kept.size, newest.size, proof, kept.root, newest.root)
 
 
-def _parsed(seq: int, raw: bytes) -> Entry:
+def _bytes(value: object) -> bytes:
+    """What a column of bytes holds; in a damaged file that can be a text or a number.
+
+    Raises:
+        Malformed: it is.
+    """
+    if not isinstance(value, bytes):
+        raise Malformed("ledger file is damaged", expected="bytes", got=type(value).__name__)
+    return value
+
+
+def _parsed(seq: int, raw: object) -> Entry:
     try:
-        entry = Entry.parse(raw)
+        entry = Entry.parse(_bytes(raw))
     except Malformed as error:
         raise Malformed(error.what, where=f"entry {seq}", expected=error.expected, got=error.got) from error
     if entry.seq != seq:
@@ -318,15 +337,16 @@ def _line(entry: Entry, name: str) -> Mapping[str, Any] | None:
     return next((line for line in lines if line["name"] == name), None)
 
 
-def checked_part(entry: Entry, line: Mapping[str, Any], salt: bytes, data: bytes) -> bytes:
+def checked_part(entry: Entry, line: Mapping[str, Any], salt: object, data: object) -> bytes:
     """An erasable value, if it is the one that the entry's line commits to.
 
     Raises:
-        Tampered: it is not.
+        Tampered: it is not. Malformed: the file is damaged.
     """
-    if commitment(salt, line["name"], data) != line["hmac_sha256"]:
+    found = _bytes(data)
+    if commitment(_bytes(salt), line["name"], found) != line["hmac_sha256"]:
         raise Tampered("side value is not the one the entry commits to", where=f"entry {entry.seq}, {line['name']}")
-    return data
+    return found
 
 
 # --------------------------------------------------------------------------- references in an entry

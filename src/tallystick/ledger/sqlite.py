@@ -150,7 +150,8 @@ class SqliteStore:
     def _laid_out(self) -> dict[str, str]:
         """What SQLite made for itself is left out."""
         rows = self.all("SELECT name, sql FROM sqlite_master")
-        return {name: _squeezed(sql or "") for name, sql in rows if not name.startswith("sqlite_")}
+        named = [(str(name), str(sql or "")) for name, sql in rows]  # in a damaged file, not text for certain
+        return {name: _squeezed(sql) for name, sql in named if not name.startswith("sqlite_")}
 
     def faults(self) -> Iterator[str]:
         return (str(line) for (line,) in self.all("PRAGMA integrity_check") if line != "ok")

@@ -56,9 +56,9 @@ def signatures(book: Book, ring: KeyRing, among: Iterable[Entry] | None = None) 
             yield Wrong(entry, f"{entry.actor} may not {right}")
 
 
-def evaluations(book: Book) -> Iterator[Wrong]:
-    """Evaluations that did not follow the policy they name."""
-    for entry in book.of_kind("evaluation"):
+def evaluations(book: Book, among: Iterable[Entry] | None = None) -> Iterator[Wrong]:
+    """Evaluations (among some entries, or all) that did not follow the policy they name."""
+    for entry in _of(book, among, "evaluation"):
         yield from _wrong(entry, lambda entry: rules.evaluation_problems(book, entry))
 
 

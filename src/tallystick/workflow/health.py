@@ -81,7 +81,7 @@ def examine(
     size = found.start or None
     if found.ok:
         with Ledger.open(place, read_only=True) as ledger:
-            problems += _people(ledger)
+            problems += _people(ledger, found.start)
             if anchor is not None:
                 size = max(_anchored(ledger, anchor, problems) or 0, found.start) or None
     return Examined(found.size, tuple(problems), found.notes, size, found.start)
@@ -105,21 +105,22 @@ def _trusted(place: Place, text: str) -> tuple[VerifierKey, checks.Problem | Non
     return first, checks.Problem(None, "this is not the ledger of the key that was given", detail)
 
 
-def _people(ledger: Ledger) -> Iterator[checks.Problem]:
-    """What people signed, and the rules of evaluation and promotion, over all entries."""
-    book = Book(ledger.entries(), origin=ledger.origin, parts=ledger.part)
+def _people(ledger: Ledger, start: int) -> Iterator[checks.Problem]:
+    """What people signed, and the rules of evaluation and promotion, over the entries from ``start`` on."""
+    book = Book.over(ledger)
     try:
         ring = KeyRing.of(book)
     except TallystickError as error:
         yield checks.Problem(None, "keys of people do not hold", str(error))
         return
-    for wrong in audit.signatures(book, ring):
+    judged = list(ledger.entries(start, kind=(*audit.SIGNED, "evaluation")))
+    for wrong in audit.signatures(book, ring, judged):
         yield checks.Problem(wrong.entry.seq, f"signature of this {wrong.entry.kind} does not hold", wrong.why)
-    for entry in ring.sound(book.of_kind(*audit.SIGNED)):
+    for entry in ring.sound(entry for entry in judged if entry.kind in audit.SIGNED):
         said = ring.check(entry)
         if said.speaks_of is not None and not ledger.leads(_ref(entry, said.speaks_of)):
             yield checks.Problem(entry.seq, f"this {entry.kind} was signed about an entry that is not in the ledger")
-    for wrong in (*audit.evaluations(book), *audit.promotions(book, ring)):
+    for wrong in (*audit.evaluations(book, judged), *audit.promotions(book, ring, judged)):
         yield checks.Problem(wrong.entry.seq, f"this {wrong.entry.kind} breaks the rules", wrong.why)
 
 

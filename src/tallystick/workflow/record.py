@@ -161,11 +161,7 @@ def dataset_named(book: Book, name: str) -> Entry:
         NotFound: with the names there are.
     """
     bare, _, version = name.partition("@")
-    found = [
-        entry
-        for entry in book.named("dataset", bare)
-        if not version or entry.body.get("version") == version
-    ]
+    found = [entry for entry in book.named("dataset", bare) if not version or entry.body.get("version") == version]
     if not found:
         known = sorted({f"{e.body.get('name')}@{e.body.get('version')}" for e in book.of_kind("dataset")})
         raise NotFound(
