@@ -24,7 +24,7 @@ def test_what_a_killed_process_acknowledged_is_there_once(tmp_path):
 
 
 def test_the_trial_of_rows_runs(tmp_path):
-    assert "all found" in rows.trial(tmp_path, seed=1, entries=6, cases=10)
+    assert "all found" in rows.trial(tmp_path, seed=1, entries=6, cases=10, jobs=2)
 
 
 @pytest.mark.parametrize("safe", [True, False])

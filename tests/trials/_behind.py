@@ -77,3 +77,6 @@ class _Spoken:
 
     def execute(self, statement, values=()):
         return self._connection.execute(statement.replace("?", "%s"), values)
+
+    def executemany(self, statement, rows):
+        self._connection.cursor().executemany(statement.replace("?", "%s"), rows)
