@@ -493,7 +493,7 @@ class Writer(Reader):
         beside the entry would outlive the erasure of its personal values, and could be guessed from.
         """
         key = draft.idempotency_key
-        if key is None:
+        if not isinstance(key, str):  # what is something else is refused when the draft is sealed
             return None
         waiting = self._waiting.keys.get((draft.actor, key))
         row = waiting or self._store.one(
