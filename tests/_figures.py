@@ -219,7 +219,7 @@ def short_reasons():
 
 
 def _run(item, machines):
-    return f"{item.day} on {machines.index(item.machine) + 1}"
+    return f"{item.day}, machine {machines.index(item.machine) + 1}"
 
 
 def _about(kind, name):

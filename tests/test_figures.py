@@ -87,7 +87,7 @@ def test_what_is_recorded_stands_on_the_page_with_the_command_the_day_and_the_ma
     assert item.lines == (MET, SHORT, ALONE)
     assert item.command == "./run bench proof --entries 5"
     page = figures.PAGE.read_text()
-    assert f"| `append` | 212/s | 365/s: a disk (and its mood) | 0.581 | >=0.5 | met | {item.day} on 1 |" in page
+    assert f"| `append` | 212/s | 365/s: a disk (and its mood) | 0.581 | >=0.5 | met | {item.day}, machine 1 |" in page
     assert "| short: look-ups cost more here |" in page
     assert "| `peer` | 212/s | unavailable: not installed | - | >=2 | unknown |" in page
     assert f"| 1 | {item.machine} |" in page

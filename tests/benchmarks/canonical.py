@@ -1,25 +1,23 @@
 """Canonical JSON, and what it costs to make an entry and to read one: beside rfc8785 and the json module.
 
 Two sets of values: an entry of kind document of some 600 bytes, and the 18 entries of the golden ledger (up to 4.5 kB,
-with nested lists of check results). Both sides take the same values in turns, in many short rounds; the figures are
-medians over the rounds, in microseconds of CPU time for one value. What is not measured here: a value that holds a
-whole float (1.0), a character beyond U+FFFF or a type of its own goes the careful way, at a third more than rfc8785.
+with nested lists of check results). Both sides take the same values in turns, in many short rounds; the figures are of
+CPU time. What is not measured here: a value that holds a whole float (1.0), a character beyond U+FFFF or a type of its
+own goes the careful way, at a third more than rfc8785.
 """
 
 import json
 import sqlite3
-import statistics
 import time
 from contextlib import closing
-from pathlib import Path
 
+import _harness as harness
 import rfc8785
 
 from tallystick.canonical import decode, encode
-from tallystick.records import Draft, Entry, entry_value
+from tallystick.records import Draft, Entry
 
-ROUNDS = 151
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "v1" / "ledger.db"
+GOLDEN = harness.ROOT / "tests" / "golden" / "v1" / "ledger.db"
 NOON = "2026-03-01T12:00:00.000000Z"
 PLACE = {"seq": 4, "prev": "0" * 64, "recorded_at": NOON}
 DOCUMENT = Draft(
@@ -32,18 +30,18 @@ DOCUMENT = Draft(
 )
 
 
-def main():
+def measure(run):
     for name, raws in {"document": [DOCUMENT.seal(**PLACE)], "golden": _golden()}.items():
         values = [json.loads(raw) for raw in raws]
-        ours, other = _medians((encode, values), (rfc8785.dumps, values))
-        _say(f"canonical-encode-{name}", ours, other=other, beside="rfc8785")
-        ours, other = _medians((_decoded, raws), (_decoded_by_others, raws))
-        _say(f"canonical-decode-{name}", ours, other=other, beside="json.loads and rfc8785")
-        parsed, value = _medians((Entry.parse, raws), (entry_value, raws))
-        _say(f"entry-parse-{name}", parsed, limit=10 if name == "document" else None)
-        _say(f"entry-value-{name}", value)
-    (appended,) = _medians((_what_an_append_needs, [DOCUMENT]))
-    _say("entry-sealed-document", appended, limit=25)
+        ours, other = _in_turn(run, (encode, values), (rfc8785.dumps, values))
+        yield _rates(f"canonical-encode-{name}", ours, other, "rfc8785")
+        ours, other = _in_turn(run, (_decoded, raws), (_decoded_by_others, raws))
+        yield _rates(f"canonical-decode-{name}", ours, other, "json.loads and rfc8785")
+    raw, value = DOCUMENT.seal(**PLACE), DOCUMENT.value() | PLACE
+    ours, other = _in_turn(run, (Entry.parse, [raw]), (_decoded_by_others, [raw]))
+    yield harness.compare("canonical-entry-read", ours, other, unit="us", what="json.loads and rfc8785", aim="<=10us")
+    ours, other = _in_turn(run, (_what_an_append_needs, [DOCUMENT]), (rfc8785.dumps, [value]))
+    yield harness.compare("canonical-entry-sealed", ours, other, unit="us", what="rfc8785 encodes it", aim="<=25us")
 
 
 def _golden():
@@ -67,12 +65,11 @@ def _what_an_append_needs(draft):
     return entry.leaf, entry.links, entry.references
 
 
-def _medians(*sides):
-    """The median time of each function for one of its values."""
+def _in_turn(run, *sides):
+    """For each function, the CPU time for one of its values in each round, in microseconds."""
     for function, values in sides:
         _timed(function, values)  # warms up
-    rounds = [[_timed(function, values) for function, values in sides] for _ in range(ROUNDS)]
-    return [statistics.median(times) for times in zip(*rounds, strict=True)]
+    return run.interleaved(*(lambda side=side: _timed(*side) for side in sides))
 
 
 def _timed(function, values):
@@ -83,18 +80,11 @@ def _timed(function, values):
     return (time.process_time() - begun) / len(repeated) * 1e6
 
 
-def _say(name, ours, *, other=None, beside=None, limit=None):
-    line = f"bench {name} ours={ours:.2f}us"
-    if other is not None:
-        line += f" other={other:.1f}us ({beside}) ratio={other / ours:.1f} aim=>=5 {_verdict(other / ours >= 5)}"
-    if limit is not None:
-        line += f" aim=<={limit}us {_verdict(ours <= limit)}"
-    print(line)
-
-
-def _verdict(met):
-    return "met" if met else "short"
+def _rates(name, ours, other, what):
+    """The line of how many in a second, from microseconds."""
+    ours, other = ([1e6 / took for took in side] for side in (ours, other))
+    return harness.compare(name, ours, other, unit="/s", what=what, aim=">=5")
 
 
 if __name__ == "__main__":
-    main()
+    harness.main(measure, rounds=(151, 3))

@@ -310,6 +310,22 @@ def test_a_snapshot_sees_the_ledger_as_it_was_at_its_first_read(store, opened):
     assert reader.one(COUNT) == (1,)
 
 
+def test_a_snapshot_goes_on_after_a_read_that_failed(store, opened):
+    """And is the same one."""
+    reader = opened("auditor", writing=False)
+    with reader.snapshot():
+        assert reader.one(COUNT) == (0,)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                reader.one("SELECT nothing FROM entries")
+            with pytest.raises(Unavailable):
+                reader.all("SELECT nothing FROM entries")
+        with store.turn():
+            store.run(NODE, *node(1))
+        assert reader.one(COUNT) == (0,)
+    assert reader.one(COUNT) == (1,)
+
+
 def test_a_snapshot_inside_a_turn_sees_the_turns_own_rows(store):
     with store.turn():
         store.run(NODE, *node(1))

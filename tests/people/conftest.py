@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tallystick.canonical import b64
+from tallystick.errors import NotFound
 from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, actor_id
@@ -19,8 +20,39 @@ from tallystick.records import FIRST_PREV, KINDS, Draft, Entry, absent
 ORIGIN = "bank.example/test/0"
 
 
+class Shelf:
+    """Entries as a ledger gives them out: one by one, by kind, as bytes; and an index of references without a row."""
+
+    def __init__(self, entries: list[Entry], origin: str = ORIGIN) -> None:
+        self.origin = origin
+        self._entries = entries
+
+    @property
+    def size(self) -> int:
+        return len(self._entries)
+
+    def entry(self, seq: int) -> Entry:
+        if seq >= self.size:
+            raise NotFound("no such entry")
+        return self._entries[seq]
+
+    def entries(self, start=0, stop=None, *, kind=None):
+        return (entry for entry in self._entries[start:stop] if kind in (None, entry.kind))
+
+    def stored(self, start=0, stop=None, *, kind):
+        return ((entry.seq, entry.raw) for entry in self.entries(start, stop, kind=kind))
+
+    def referring(self, seq: int) -> list[int]:
+        return []
+
+    def part(self, entry: Entry, name: str) -> bytes | None:
+        return None
+
+
 class World:
-    def __init__(self) -> None:
+    def __init__(self, *, lazy: bool = False) -> None:
+        self.lazy = lazy
+        """Whether entries are read when they are asked for, as of a ledger."""
         self.entries: list[Entry] = []
         self.ledger = Signer.generate("ed25519")
         self.officer = Signer.generate("ed25519")
@@ -40,7 +72,7 @@ class World:
 
     @property
     def book(self) -> Book:
-        return Book(self.entries, origin=ORIGIN)
+        return Book.over(Shelf(self.entries)) if self.lazy else Book(self.entries, origin=ORIGIN)
 
     @property
     def ring(self) -> KeyRing:
@@ -247,6 +279,12 @@ class World:
         return replace(entry, statement=None)
 
 
+@pytest.fixture(params=["in hand", "read on demand"])
+def world(request) -> World:
+    """Every rule holds of entries in hand as of those of a ledger, also of one whose index of references is empty."""
+    return World(lazy=request.param == "read on demand")
+
+
 @pytest.fixture
-def world() -> World:
-    return World()
+def shelf():
+    return Shelf

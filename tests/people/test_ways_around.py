@@ -246,7 +246,19 @@ def test_a_promotion_that_breaks_the_rules_makes_no_history(world):
     world.promotion(model, decision)
     world.add("promotion", dict(world.entries[-1].body), actor=world.actor(world.officer), by=[world.engineer])
     assert rules.history(world.book, "credit", ring=world.ring) == []
+    assert rules.incumbent(world.book, "credit", stage="production", ring=world.ring) is None
     assert len(rules.history(world.book, "credit")) == 2
+
+
+def test_the_incumbent_is_the_last_whose_promotion_holds(world):
+    model, policy, evaluation, decision = world.story()
+    approval = world.approval(model, evaluation, decision, policy)
+    honest = world.promotion(model, decision, [approval])
+    world.promotion(model, decision)
+    (tenure,) = rules.history(world.book, "credit", ring=world.ring)
+    assert tenure.promotion == honest
+    assert rules.incumbent(world.book, "credit", stage="production", ring=world.ring) == tenure
+    assert rules.incumbent(world.book, "credit", stage="staging", ring=world.ring) is None
 
 
 @pytest.mark.parametrize(

@@ -11,24 +11,25 @@ the trial rewrite is about those.
 
 # ruff: noqa: S608 - statements are put together from constants of this file
 
+import contextlib
 import hashlib
 import json
-import os
 import random
 import shutil
-import sqlite3
 import sys
+import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 
 import _outside as outside
 import _program as program
 import _trial_ledger as trial_ledger
+from _behind import behind, is_url, superuser, unguarded_server
 from _spread import JOBS, spread
 
 from tallystick.canonical import encode
-from tallystick.ledger.fsck import fsck
+from tallystick.ledger import postgres, sqlite
+from tallystick.ledger.fsck import examined, fsck
 from tallystick.ledger.ledger import Ledger
 
 COLUMNS = ("leaf", "prev", "kind", "actor", "recorded_at", "idempotency_key", "bytes")
@@ -106,8 +107,8 @@ def relink(db, seq, size):
     for number in range(seq + 1, size):
         prev = leaf_of(rewritten[-1][1] if rewritten else _raw(db, seq))
         rewritten.append((number, _with(_raw(db, number), prev=prev.hex()), prev))
-    db.executemany("UPDATE entries SET prev = ? WHERE seq = ?", [(prev, number) for number, _, prev in rewritten])
-    for number, raw, _ in rewritten:
+    for number, raw, prev in rewritten:
+        db.execute("UPDATE entries SET prev = ? WHERE seq = ?", (prev, number))
         _put(db, number, raw)
     _plant_tree(db)
     return _signed_before(db, seq)
@@ -158,19 +159,25 @@ def _plant_tree(db):
         db.execute("UPDATE checkpoints SET root = ? WHERE size = ?", (outside.root_of(levels, size), size))
 
 
-def altered(ledger, copy, change, *args):
-    """A copy of a ledger file with one change; what the change returned."""
-    shutil.copyfile(ledger, copy)
-    with closing(sqlite3.connect(copy)) as db:
-        db.execute("PRAGMA synchronous = OFF")
-        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in triggers:
-            db.execute(f"DROP TRIGGER {name}")
-        result = change(db, *args)
-        for _, sql in triggers:
-            db.execute(sql)
-        db.commit()
-    return result
+@contextlib.contextmanager
+def altered(place, change, *args):
+    """What the change returned, and an open store of a ledger that differs by it from the one at ``place``, which stays
+    as it is: a copy of the file, or a transaction of a superuser that is undone at the end.
+    """
+    if is_url(place):
+        with contextlib.closing(postgres.connect(superuser(place), writing=False)) as store:
+            store.administer("BEGIN READ WRITE")
+            with unguarded_server(store._connection) as database:
+                result = change(database, *args)
+            yield result, store
+            store.administer("ROLLBACK")
+        return
+    with tempfile.TemporaryDirectory(dir=Path(place).parent) as folder:
+        copy = shutil.copy(place, folder)
+        with behind(copy) as database:
+            result = change(database, *args)
+        with contextlib.closing(sqlite.connect(Path(copy), writing=False)) as store:
+            yield result, store
 
 
 def make(path, entries):
@@ -186,11 +193,10 @@ def make(path, entries):
 def checked(path, case, size):
     """Make one change on a copy and look whether the right entry is named; the name of the change."""
     name, seq = case
-    copy = path.with_name(f"copy-{os.getpid()}.db")
-    expected = altered(path, copy, CHANGES[name], seq, size)
-    examined = fsck(copy, key=trial_ledger.key())
-    first = examined.problems[0] if examined.problems else "nothing"
-    assert examined.first_bad == expected, f"expected {expected}, found {first}"
+    with altered(path, CHANGES[name], seq, size) as (expected, store):
+        found = examined(store, key=trial_ledger.key())
+    first = found.problems[0] if found.problems else "nothing"
+    assert found.first_bad == expected, f"expected {expected}, found {first}"
     return name
 
 

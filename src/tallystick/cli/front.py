@@ -7,11 +7,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
@@ -39,6 +40,7 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,37 @@ class Front:
         else:
             for line in lines:
                 click.echo(_visible(line))
+
+    def print_each(
+        self, items: Iterable[T], value: Callable[[T], Value], header: Sequence[str], row: Callable[[T], Sequence[str]]
+    ) -> None:
+        """Print many things as they come: a list of their JSON forms, or their rows under a header, as asked.
+
+        Columns are as wide as what was printed so far demands: nothing is held back to measure it.
+        """
+        if self.settings.format == "json":
+            _echo_list(map(value, items))
+            return
+        rows, widths = map(row, items), [0] * len(header)
+        page = [header, *islice(rows, _PAGE)]
+        while page:
+            widths = [max(width, *(len(row[i]) for row in page)) for i, width in enumerate(widths)]
+            for line in columns(page, widths=widths):
+                click.echo(_visible(line))
+            page = list(islice(rows, _PAGE))
+
+
+_PAGE: Final = 256
+"""Rows that are measured and printed together."""
+
+
+def _echo_list(values: Iterable[Value]) -> None:
+    """As ``json.dumps`` with an indent of 2 would, without holding all of it."""
+    between = "[\n  "
+    for value in values:
+        click.echo(between + json.dumps(value, indent=2).replace("\n", "\n  "), nl=False)
+        between = ",\n  "
+    click.echo("[]" if between[0] == "[" else "\n]")
 
 
 def _visible(line: str) -> str:
@@ -194,11 +227,12 @@ def _umask() -> int:
     return mask
 
 
-def columns(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:
+def columns(rows: Sequence[Sequence[str]], *, gap: int = 2, widths: Sequence[int] | None = None) -> list[str]:
     """Rows as aligned lines; the last column is not padded."""
     if not rows:
         return []
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    if widths is None:
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [(" " * gap).join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 

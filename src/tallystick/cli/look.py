@@ -10,12 +10,11 @@ import click
 
 from tallystick.cli.front import Front, columns, front, model_version, pairs, when
 from tallystick.errors import UsageError
-from tallystick.records import KINDS
+from tallystick.records import KINDS, Entry
 
 if TYPE_CHECKING:
     from tallystick.canonical import Value
-    from tallystick.people.book import Book
-    from tallystick.records import Entry
+    from tallystick.people.book import Book, Source
 
 __all__ = ["history", "log", "moment", "show", "told"]
 
@@ -73,18 +72,33 @@ def _short(value: Value) -> str:
 
 @click.command()
 @click.option("--kind", help="Only entries of this kind.")
-@click.option("-n", "count", type=int, metavar="COUNT", help="Only the last COUNT entries.")
+@click.option("-n", "count", type=click.IntRange(min=1), metavar="COUNT", help="Only the last COUNT entries.")
+@click.option("--before", type=click.IntRange(min=0), metavar="ENTRY", help="Only entries before this one.")
 @front
-def log(front: Front, kind: str | None, count: int | None) -> None:
+def log(front: Front, kind: str | None, count: int | None, before: int | None) -> None:
     """List entries: index, time recorded, kind, actor, and what it says."""
     if kind is not None and kind not in KINDS:
         raise UsageError("no such kind of entry", got=kind, expected="one of " + ", ".join(sorted(KINDS)))
     with front.desk(writing=False) as desk:
-        entries = list(desk.ledger.entries(kind=None if kind is None else (kind,)))
-        chosen = entries[-count:] if count else entries
-        rows = [("entry", "recorded", "kind", "actor", "says")]
-        rows += [(str(e.seq), when(e.recorded_at), e.kind, e.actor, told(e)) for e in chosen]
-        front.print([e.value() for e in chosen], columns(rows))
+        stop = desk.ledger.size if before is None else min(before, desk.ledger.size)
+        chosen = _last(desk.ledger, count, stop, kind) if count else desk.ledger.entries(0, stop, kind=kind)
+        header = ("entry", "recorded", "kind", "actor", "says")
+        front.print_each(chosen, Entry.value, header, _row)
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    return (str(entry.seq), when(entry.recorded_at), entry.kind, entry.actor, told(entry))
+
+
+def _last(source: Source, count: int, stop: int, kind: str | None) -> list[Entry]:
+    """The last entries before `stop`, looked for backwards in stretches that double."""
+    found: list[Entry] = []
+    stretch = count
+    while stop > 0 and len(found) < count:
+        start = max(0, stop - stretch)
+        found = [*source.entries(start, stop, kind=kind), *found]
+        stop, stretch = start, 2 * stretch
+    return found[-count:]
 
 
 @click.command()

@@ -199,7 +199,7 @@ class Ledger(Reader):
                 finally:
                     writer.finish()
         except CommitUnknown as unknown:
-            self._look_for(writer.head, unknown)
+            self._look_for(head, writer.head, unknown)
         finally:
             self._writing = False
         self._head = writer.head
@@ -236,26 +236,33 @@ class Ledger(Reader):
         self._store.close()
         self._store = successor
 
-    def _look_for(self, head: _Head, unknown: CommitUnknown) -> None:
-        """After a commit whose answer was lost: fine if its checkpoint is there.
+    def _look_for(self, before: _Head, after: _Head, unknown: CommitUnknown) -> None:
+        """After a commit whose answer was lost: fine if the checkpoint that it added is there.
 
         Raises:
             CommitUnknown: that cannot be told. Unavailable: it is not there; nothing was recorded.
         """
-        told_by = self._head is None or head.note != self._head.note  # else nothing was appended by which to tell
-        successor = self._store.successor() if told_by else None
-        if successor is None:
+        if after.note == before.note:  # nothing was appended by which to tell
             raise unknown
-        self._store.close()
-        self._store = successor
-        with self._store.turn():
-            found = self._one("SELECT note FROM checkpoints WHERE size = ?", head.frontier.size)
-        if found is None or found[0] != head.note:
+        if not self._finds(after, unknown):
             raise Unavailable(
                 "connection was lost and the transaction undone",
                 where=self.where,
                 remedy="Nothing was recorded; try again.",
             )
+
+    def _finds(self, head: _Head, unknown: CommitUnknown) -> bool:
+        try:
+            successor = self._store.successor()
+            if successor is None:
+                raise unknown
+            self._store.close()
+            self._store = successor
+            with self._store.turn():
+                found = self._one("SELECT note FROM checkpoints WHERE size = ?", head.frontier.size)
+        except Unavailable as error:  # "nothing was recorded" would be of this asking, not of what is asked
+            raise unknown from error
+        return found is not None and found[0] == head.note
 
     def scrub(self) -> None:
         """Rewrite the file, so that nothing of erased values remains in its free space. Nothing else changes.
@@ -486,7 +493,7 @@ class Writer(Reader):
         beside the entry would outlive the erasure of its personal values, and could be guessed from.
         """
         key = draft.idempotency_key
-        if key is None:
+        if not isinstance(key, str):  # what is something else is refused when the draft is sealed
             return None
         waiting = self._waiting.keys.get((draft.actor, key))
         row = waiting or self._store.one(

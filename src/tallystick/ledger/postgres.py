@@ -70,6 +70,8 @@ _ALIVE: Final = {
 }
 """How soon a server that went without a word is given up, unless the URL says otherwise."""
 
+_READING: Final = "reading"
+"""The savepoint at the beginning of a snapshot."""
 _READS: Final = re.compile(r"\s*(?:SELECT|WITH)\b")
 _WRITES: Final = re.compile(
     r"\s*(?:SELECT|WITH|INSERT INTO (?:entries|nodes|checkpoints|attachments|links|side_values)"
@@ -96,6 +98,7 @@ class PostgresStore:
         self._params = params
         self._patience = patience
         self._cursor = connection.cursor(binary=True)
+        self._in_snapshot = False
         self._allowed = _WRITES if writable else _READS
         self._error = psycopg.Error
 
@@ -109,6 +112,7 @@ class PostgresStore:
         try:
             return self._cursor.execute(_spoken(query, self._allowed), values).fetchone()
         except self._error as error:
+            self._read_on()
             raise self._ours(error) from error
 
     def all(self, query: str, *values: object) -> list[Any]:
@@ -116,6 +120,7 @@ class PostgresStore:
         try:
             return self._cursor.execute(_spoken(query, self._allowed), values).fetchall()
         except self._error as error:
+            self._read_on()
             raise self._ours(error) from error
 
     def run(self, query: str, *values: object) -> int:
@@ -179,11 +184,18 @@ class PostgresStore:
         if self._in_transaction():
             yield
             return
-        self.administer("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.administer(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SAVEPOINT {_READING}")
+        self._in_snapshot = True
         try:
             yield
         finally:
+            self._in_snapshot = False
             self._undo()
+
+    def _read_on(self) -> None:
+        """After a read that failed, say of a damaged page, go on in the same snapshot, as SQLite does."""
+        if self._in_snapshot and not self._connection.closed:
+            self.administer(f"ROLLBACK TO SAVEPOINT {_READING}")
 
     @property
     def place(self) -> str:

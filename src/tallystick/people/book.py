@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, Protocol, runtime_checkable
@@ -106,7 +107,7 @@ class Book:
         self._source = source
         self._read: dict[int, Entry] = {}
         self._kinds: dict[str, list[Entry]] = {}
-        self._hashes: dict[str, dict[str, list[int]]] = {}
+        self._hashes: dict[str, Mapping[bytes, list[int]]] = {}
 
     def until(self, time: str, *, size: int) -> Book:
         """The book as it stood at a time: below ``size``, up to the last entry that was recorded by then.
@@ -198,7 +199,7 @@ class Book:
             return self.of_kind(kind)
         hashes = [text for text in said if _HASH.fullmatch(text)]
         others = [text for text in said if not _HASH.fullmatch(text)]
-        found = {seq for text in hashes for seq in self._by_hash(kind).get(text, ())}
+        found = {seq for text in hashes for seq in self._by_hash(kind).get(text.encode(), ())}
         found.update(self._holding(kind, [spelled for text in others if (spelled := _spelled(text)) is not None]))
         return self._those(kind, found)
 
@@ -214,13 +215,13 @@ class Book:
         if texts:
             yield from (seq for seq, raw in self._bytes(kind) if any(text in raw for text in texts))
 
-    def _by_hash(self, kind: str) -> Mapping[str, list[int]]:
+    def _by_hash(self, kind: str) -> Mapping[bytes, list[int]]:
         """Where each SHA-256 stands that an entry of the kind holds; made from the bytes, once."""
         if kind not in self._hashes:
-            places: dict[str, list[int]] = {}
+            places = defaultdict(list)
             for seq, raw in self._bytes(kind):
                 for text in _HASHES.findall(raw):
-                    places.setdefault(text.decode(), []).append(seq)
+                    places[text].append(seq)
             self._hashes[kind] = places
         return self._hashes[kind]
 

@@ -1,6 +1,7 @@
 """What an audit report says, read from the entries of a book; nothing is drawn here and nothing judged.
 
-The report speaks as of a time and up to a checkpoint: entries recorded later or standing beyond it are not looked at.
+The report speaks as of a time and up to a checkpoint: entries beyond it, or after the last one recorded by that time,
+are not looked at.
 What is printed, and the raw bytes of every entry that it cites or that those refer to, is also the machine-readable
 evidence; its SHA-256 is printed, and it travels inside the PDF.
 """

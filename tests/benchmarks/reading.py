@@ -1,0 +1,147 @@
+"""What a command costs on a large ledger beside the same command on a small one: CPU seconds of the whole process.
+
+The small ledger is that of the golden set, made anew. The large one goes on from it: 100,000 documents that have
+nothing to do with anything, and 2,000 models for other use cases, each evaluated and decided about, every other one
+approved. A question costs what it touches, so both should cost the same.
+"""
+
+import hashlib
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "golden"))
+
+import make as golden
+
+from tallystick.people import rules
+from tallystick.records import Attachment, Draft
+from tallystick.workflow.desk import Desk
+
+RUNS = 5
+DOCUMENTS = 100_000
+MODELS = 2_000
+USECASES = 20
+BATCH = 100
+AIM = 0.3
+"""Seconds that the large ledger may cost more."""
+TALLYSTICK = ["-c", "import sys; from tallystick.cli.main import main; sys.argv[0] = 'tallystick'; sys.exit(main())"]
+COMMANDS = {
+    "record-document": "record document usecase.yaml --title t --as engineer",
+    "record-model": "record model m2.bin --name credit --as engineer",
+    "usecase": "usecase usecase.yaml --as officer",
+    "gate": "gate run credit@2 --predictions fair.csv --dataset german --explain because --as engineer",
+    "approve": "approve credit@2 --rationale r --as officer",
+    "promote": "promote credit@2 --as engineer",
+    "show": "show credit",
+    "log": "log -n 20",
+    "history": "history credit",
+    "pack": "pack credit@2 --force -o evidence.zip",
+}
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        small, large = Path(folder, "small"), Path(folder, "large")
+        small.mkdir()
+        os.chdir(small)
+        silently(golden.make, small)
+        shutil.copytree(small, large)
+        crowd(large / ".tallystick" / "ledger.db")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TALLYSTICK_")}
+        for name, line in COMMANDS.items():
+            ours, other = (cost(place, line.split(), environment) for place in (large, small))
+            verdict = "met" if ours - other <= AIM else "short"
+            figures = f"ours={ours:.3f}s other={other:.3f}s ratio={ours / other:.1f}"
+            print(f"bench reading-{name} {figures} aim=<=+{AIM}s {verdict}")
+
+
+def silently(work, *values):
+    """Commands that only prepare print nothing here."""
+    kept = [os.dup(number) for number in (1, 2)]
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for number in (1, 2):
+            os.dup2(null, number)
+        work(*values)
+    finally:
+        for number, handle in zip((1, 2), kept, strict=True):
+            os.dup2(handle, number)
+
+
+def crowd(path):
+    """Models for other use cases with what was decided about them, and documents between them."""
+    with Desk.open(path, writing=True) as desk:
+        book = desk.book()
+        usecase, policy, model, evaluation, decision, approval = (
+            book.of_kind(kind)[-1] for kind in ("usecase", "policy", "model", "evaluation", "decision", "approval")
+        )
+        officer = desk.signer("officer")
+        with desk.writing() as writer:
+            usecases = [writer.append(again(usecase, desk, name=f"other {number}")).entry for number in range(USECASES)]
+        for start in range(0, MODELS, BATCH):
+            with desk.writing() as writer:
+                for number in range(start, start + BATCH):
+                    about = usecases[number % USECASES]
+                    sha256 = hashlib.sha256(b"%d" % number).hexdigest()
+                    made = writer.append(
+                        again(model, desk, name=f"model {number % 50}", digest=sha256, usecase=about.ref.value())
+                    ).entry
+                    found = writer.append(_evaluated(evaluation, desk, made, number, about)).entry
+                    attested = [{"uri": "urn:x", "digest": {"sha256": found.ref.leaf}}]
+                    refs = {"evaluation": found.ref.value(), "model": made.ref.value(), "inputAttestations": attested}
+                    decided = writer.append(again(decision, desk, **refs)).entry
+                    if number % 2 == 0:
+                        seen = rules.seen(made, found, policy)
+                        said = again(approval, desk, decision=decided.ref.value(), seen=seen)
+                        writer.append(desk.sign(said, by=[officer], speaks_of=decided, stage="production"))
+                    for one in range(DOCUMENTS // MODELS):
+                        body = {"title": f"minutes {number}.{one}", "type": "note", "digest": sha256}
+                        writer.append(Draft("document", model.actor, desk.clock(), body))
+
+
+def _evaluated(evaluation, desk, model, number, usecase):
+    data = [{**evaluation.body["data"][0], "sha256": hashlib.sha256(b"data %d" % (number % USECASES)).hexdigest()}]
+    draft = again(
+        evaluation,
+        desk,
+        model=model.ref.value(),
+        model_digest=model.body["digest"],
+        usecase=usecase.ref.value(),
+        attempt={"usecase": number // USECASES + 1, "data": number // USECASES + 1},
+        data=data,
+        earlier_explained=[],
+        counts={"attachment": "counts.json"},
+    )
+    counts = Attachment.erasable("counts.json", "application/json", b"{}")
+    return Draft(draft.kind, draft.actor, draft.claimed_at, draft.body, subject=draft.subject, attachments=(counts,))
+
+
+def again(entry, desk, **changes):
+    """An entry's draft once more, with some fields changed, about something else."""
+    sha256 = hashlib.sha256(str(changes).encode()).hexdigest()
+    subject = ({"name": "something else", "digest": {"sha256": sha256}},)
+    return Draft(entry.kind, entry.actor, desk.clock(), {**entry.body, **changes}, entry.basis, subject)
+
+
+def cost(folder, words, environment):
+    """Median CPU seconds of a command; a refusal is an answer, anything worse ends the measurement."""
+    os.chdir(folder)
+    cpu_seconds(words, environment)  # compiles, and fills the caches
+    return statistics.median(cpu_seconds(words, environment) for _ in range(RUNS))
+
+
+def cpu_seconds(words, environment):
+    quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
+    process = os.posix_spawn(sys.executable, [sys.executable, *TALLYSTICK, *words], environment, file_actions=quiet)
+    _, status, usage = os.wait4(process, 0)
+    if os.waitstatus_to_exitcode(status) not in (0, 1):
+        sys.exit(f"bench reading: {words} failed")
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    main()
