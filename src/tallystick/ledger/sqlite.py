@@ -482,20 +482,21 @@ def _acquired(handle: int, patience: float) -> bool:
         return True
     settled = threading.Lock()
     outcome: list[str] = []
-    arrived = threading.Event()
+    arrived = threading.Lock()  # wakes sooner than an event does
+    arrived.acquire()
 
     def wait() -> None:
         fcntl.flock(handle, fcntl.LOCK_EX)
         with settled:
             if not outcome:
                 outcome.append("held")
-                arrived.set()
+                arrived.release()
                 return
         os.close(handle)
 
     threading.Thread(target=wait, name="ledger-lock", daemon=True).start()
     try:
-        arrived.wait(patience)
+        arrived.acquire(timeout=min(patience, threading.TIMEOUT_MAX))
     finally:
         with settled:
             if not outcome:
