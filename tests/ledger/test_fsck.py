@@ -341,6 +341,15 @@ def test_a_value_of_another_type_than_its_columns_is_found(parts, column, value)
         _said(parts)
 
 
+def test_text_that_is_not_utf8_equals_no_text(path, world):
+    """Not even the one that it was once read as: the next request with the same key would be recorded anew."""
+    with world.create(path) as ledger, ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("once", idempotency_key=r"\xff"))
+    change(path, "UPDATE entries SET idempotency_key = CAST(x'ff' AS TEXT) WHERE seq = 1")
+    problem = fsck(path).problems[0]
+    assert (problem.seq, problem.what) == (1, "column idempotency_key differs from the bytes")
+
+
 def _lay_out(database, table, sql):
     database.execute("PRAGMA writable_schema = ON")
     database.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (sql, table))
