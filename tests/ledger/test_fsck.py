@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.canonical import leaf_hash
-from tallystick.errors import InvalidInput, NotFound, TallystickError, Tampered
+from tallystick.errors import InvalidInput, Malformed, NotFound, TallystickError, Tampered
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.guards import TRIGGERS
 from tallystick.ledger.ledger import Ledger, extends
@@ -190,6 +190,20 @@ def test_a_removed_end_is_found_by_its_checkpoints(single):
 def test_a_ruined_ledger_is_bad_from_the_first_entry(single, statement):
     change(single, statement)
     assert fsck(single).first_bad == 0
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63 - 2, 2**62])
+def test_a_row_with_a_number_as_large_as_can_be_is_found(single, world, number):
+    row = f"{number}, randomblob(32), randomblob(32), 'document', 'x', 'x', NULL, x'00'"
+    change(single, f"INSERT INTO entries VALUES ({row})")
+    examined = fsck(single)
+    assert examined.first_bad == ENTRIES + 1
+    assert number in [problem.seq for problem in examined.problems]
+    with Ledger.open(single, signer=world.signer()) as ledger:
+        with pytest.raises(Malformed):
+            list(ledger.entries())
+        with pytest.raises(Tampered, match="fsck"), ledger.writing(now=world.clock):
+            pass
 
 
 @pytest.mark.parametrize(
