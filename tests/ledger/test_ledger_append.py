@@ -280,6 +280,7 @@ def _tampered(path, *statements):
         "UPDATE nodes SET hash = zeroblob(32) WHERE level = 2",
         "UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size = 4) WHERE size = 5",
         "UPDATE checkpoints SET note = CAST(replace(note, 'trial', 'trail') AS BLOB) WHERE size = 5",
+        "UPDATE checkpoints SET note = x'00' WHERE size = 5",
         "DELETE FROM checkpoints WHERE size = 5",
         "DELETE FROM entries WHERE seq = 4",
         "DELETE FROM nodes",
@@ -290,9 +291,32 @@ def test_a_tree_that_does_not_extend_the_last_checkpoint_is_never_signed(copied,
     copied(entries=4)
     _tampered(path, statement)
     with Ledger.open(path, signer=world.signer()) as ledger:
-        with pytest.raises(Tampered), ledger.writing(now=world.clock) as writer:
+        with pytest.raises(Tampered) as error, ledger.writing(now=world.clock) as writer:
             writer.append(world.document("one more"))
+        assert error.value.where == str(path)
         assert len(list(ledger.checkpoints())) <= 5
+
+
+def test_a_ledger_that_went_back_under_a_writer_is_not_written_to(path, world, outside):
+    """Each state is one that the ledger signed; another entry 3 would be a second history with the same key."""
+    with world.create(path, entries=2) as ledger:
+        with ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("acknowledged"))
+        _tampered(
+            path,
+            "DELETE FROM checkpoints WHERE size = 4",
+            "DELETE FROM entries WHERE seq = 3",
+            "DELETE FROM nodes WHERE (position + 1) << level > 3",
+        )
+        outside(path)
+        for _ in range(2):
+            with pytest.raises(Tampered, match="went back"), ledger.writing(now=world.clock) as writer:
+                writer.append(world.document("another"))
+        with Ledger.open(path, signer=world.signer()) as other, other.writing(now=world.clock) as writer:
+            writer.append(world.document("by one who does not know"))
+        with pytest.raises(Tampered, match="went back"), ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("another"))
+    assert [entry["body"].get("title") for entry in outside(path)[3:]] == ["by one who does not know"]
 
 
 def test_a_writer_that_waits_too_long_says_for_how_long(path, world):
