@@ -734,6 +734,29 @@ def test_an_append_goes_on_after_its_connection_was_cut(server, ledger_database,
     assert [entry["body"].get("title") for entry in outside(place)[5:]] == ["kept"]
 
 
+def test_an_older_database_put_in_its_place_is_not_written_to(server, ledger_database, world, outside, terminate):
+    """What a failover to a standby that was behind, or a backup, leaves a writer with that goes on."""
+    with server.database(template=ledger_database) as older:
+        place = server.url("writer", ledger_database)
+        with Ledger.open(place, signer=world.signer()) as ledger:
+            with ledger.writing(now=world.clock) as writer:
+                writer.append(world.document("acknowledged"))
+            terminate(ledger._store)
+            _exchange(server, ledger_database, older)
+            with pytest.raises(Unavailable), ledger.writing(now=world.clock) as writer:
+                writer.append(world.document("connection lost"))
+            with pytest.raises(Tampered, match="went back"), ledger.writing(now=world.clock) as writer:
+                writer.append(world.document("a second history"))
+        assert len(outside(place)) == 5
+        _exchange(server, ledger_database, older)
+
+
+def _exchange(server, one, other):
+    for name, called in ((one, "aside"), (other, one), ("aside", other)):
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        server.execute(f"ALTER DATABASE {name} RENAME TO {called}")
+
+
 # --- imports --------------------------------------------------------------------------------------------------------
 
 

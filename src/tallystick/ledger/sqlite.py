@@ -324,9 +324,12 @@ def _access(path: Path) -> str:
     return "mode=ro" if beside.exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
 
 
-def _text(raw: bytes) -> str:
-    """Text of a column; bytes that are not UTF-8 differ from everything instead of stopping the reading."""
-    return raw.decode("utf-8", "backslashreplace")
+def _text(raw: bytes) -> str | bytes:
+    """Text of a column; what is not UTF-8 stays bytes, which no text equals, instead of stopping the reading."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _check_kind(connection: sqlite3.Connection, path: Path, *, older: bool = False) -> None:
