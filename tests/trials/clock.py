@@ -280,7 +280,7 @@ def by_command_line(folder, times):
     return 3 + 3 * len(times)
 
 
-def trial(folder, *, seed, times):
+def trial(folder, *, seed, times, commands):
     """One line of figures; AssertionError if anything does not hold."""
     began, chance = time.perf_counter(), random.Random(seed)
     odd = chance.sample(list(CLOCKS), min(times, len(CLOCKS)))
@@ -292,12 +292,12 @@ def trial(folder, *, seed, times):
         bank = Bank(memory / "bank").found()
         days = Counter(worked(bank.copy(memory / "copy"), name) for name in odd)
         lives = Counter(lived(bank.copy(memory / "copy"), name) for name in LIVES)
-        commands = by_command_line(memory, TIMES[:times])
+        made = by_command_line(memory, TIMES[:commands]) if commands else 0
     return (
         f"clock: seed {seed}, {len(odd)} odd times between and within writings, {steps} steps back, each noted,"
         f" {len(NO_TIMES)} that are none refused; gates, packs and pages at each: {_said(days)};"
         f" {len(LIVES)} lives of an approval: {_said(lives)}, 0 expired ones revived;"
-        f" {f'{commands} commands' if commands else 'no commands, for faketime is missing,'} under a false clock;"
+        f" {made or 'no'} commands under a false clock{'' if made or not commands else ', for faketime is missing'};"
         f" {time.perf_counter() - began:.0f} s"
     )
 
@@ -307,4 +307,8 @@ def _said(counts):
 
 
 if __name__ == "__main__":
-    sys.exit(program.run(trial, doc=__doc__, times=(len(CLOCKS), "odd times, drawn by the seed")))
+    numbers = {
+        "times": (len(CLOCKS), "odd times, drawn by the seed"),
+        "commands": (len(TIMES), "odd times for the command line, where faketime is"),
+    }
+    sys.exit(program.run(trial, doc=__doc__, **numbers))
