@@ -17,7 +17,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from _postgres import Server
 with Server() as server:
-    print(server.folder, flush=True)
+    print(server.folder, server.data, flush=True)
     sys.stdin.read()
 """
 
@@ -33,11 +33,12 @@ def gone(folder, *, within=30):
 def test_a_server_goes_with_its_process_however_that_ends(sent):
     command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent)]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    folder = Path(child.stdout.readline().decode().strip())
-    postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+    folder, data = map(Path, child.stdout.readline().decode().split())
+    postmaster = int((data / "postmaster.pid").read_text().split()[0])
     child.send_signal(sent)
     child.communicate(timeout=30)
     assert gone(folder)
+    assert gone(data)
     with pytest.raises(ProcessLookupError):
         os.kill(postmaster, 0)
 
@@ -52,3 +53,4 @@ def test_a_server_comes_back_with_what_was_committed():
             server.start()
         assert server.execute("SELECT number FROM kept ORDER BY 1") == [(0,), (1,), (2,)]
     assert not server.folder.exists()
+    assert not server.data.exists()

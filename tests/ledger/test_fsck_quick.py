@@ -2,9 +2,9 @@
 
 import itertools
 import random
-import sqlite3
 from contextlib import closing
 
+import _trial_ledger as world
 import pytest
 import rows
 from hypothesis import given, settings
@@ -12,40 +12,48 @@ from hypothesis import strategies as st
 
 from tallystick.errors import InvalidInput
 from tallystick.ledger import fsck as module
-from tallystick.ledger.fsck import fsck
+from tallystick.ledger.fsck import examined, fsck
 from tallystick.ledger.ledger import Ledger
+from tallystick.ledger.places import connect
 from tallystick.proof.keys import Signer
 from tallystick.proof.merkle import Frontier, root
 from tallystick.records import Attachment, Personal
 
+SIZE = 85
+ZEROS = bytes(32)
+
+
+def fill(ledger):
+    """Twelve entries with something of everything, and twelve that refer to them."""
+    for number in range(12):
+        with ledger.writing(now=lambda at=10 - number % 3: f"2026-01-31T12:00:{at:02}.000000Z") as writer:
+            parts = (Attachment("a", "x/y", b"%d" % (number // 2)), Attachment.erasable("b", "x/y", b"b"))
+            entry = writer.append(world.document(f"{number}", attachments=parts, personal=(Personal("by", "X"),)))
+            writer.append(world.document(f"of {number}", supersedes=entry.ref))
+            if number == 5:
+                assert writer.erase(entry.entry, "by")
+
 
 @pytest.fixture
-def full(path, world):
-    with world.create(path, entries=60, batch=7) as ledger:
-        for number in range(12):
-            with ledger.writing(now=lambda at=10 - number % 3: f"2026-01-31T12:00:{at:02}.000000Z") as writer:
-                parts = (Attachment("a", "x/y", b"%d" % (number // 2)), Attachment.erasable("b", "x/y", b"b"))
-                entry = writer.append(world.document(f"{number}", attachments=parts, personal=(Personal("by", "X"),)))
-                writer.append(world.document(f"of {number}", supersedes=entry.ref))
-                if number == 5:
-                    assert writer.erase(entry.entry, "by")
-    return path
+def full(copied):
+    return copied(entries=60, batch=7, fill=fill)
 
 
-def slowly(path, monkeypatch, **options):
+def slowly(store, monkeypatch, **options):
     def give_up(*_, **__):
         raise module.Irregular
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "_Quick", give_up)
-        return fsck(path, **options)
+        return examined(store, **options)
 
 
-def test_both_ways_say_the_same_of_a_sound_ledger(full, monkeypatch, world):
+def test_both_ways_say_the_same_of_a_sound_ledger(full, monkeypatch):
     for key in (None, world.key()):
         quick = fsck(full, key=key)
         assert quick.ok
-        slow = slowly(full, monkeypatch, key=key)
+        with closing(connect(full, writing=False)) as store:
+            slow = slowly(store, monkeypatch, key=key)
         assert sorted(map(str, quick.notes)) == sorted(map(str, slow.notes))
         assert (quick.size, quick.checkpoints, quick.problems) == (slow.size, slow.checkpoints, slow.problems)
     assert len([note for note in quick.notes if "stepped back" in note.what]) > 2
@@ -53,55 +61,50 @@ def test_both_ways_say_the_same_of_a_sound_ledger(full, monkeypatch, world):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_whatever_is_changed_the_quick_way_does_not_pass_it(full, tmp_path, seed, monkeypatch):
+def test_whatever_is_changed_the_quick_way_does_not_pass_it(full, seed, monkeypatch):
     """The slow way is the reference: it is tried with thousands of changes by the trial of rows."""
     chance = random.Random(seed)
     change = list(rows.CHANGES.values())[seed % len(rows.CHANGES)]
-    copy = tmp_path / "copy.db"
-    with closing(sqlite3.connect(full)) as database:
-        (size,) = database.execute("SELECT count(*) FROM entries").fetchone()
-    rows.altered(full, copy, change, chance.randrange(1, size - 1), size)
-    found = fsck(copy)
-    assert not found.ok
-    assert found.problems == slowly(copy, monkeypatch).problems
+    with rows.altered(full, change, chance.randrange(1, SIZE - 1), SIZE) as (_, store):
+        found = examined(store)
+        assert not found.ok
+        assert found.problems == slowly(store, monkeypatch).problems
 
 
 TAMPERING = [
     "DELETE FROM nodes WHERE level = 2 AND position = 3",
-    "UPDATE nodes SET hash = zeroblob(32) WHERE level = 5 AND position = 0",
-    "INSERT INTO nodes VALUES (1, 70, zeroblob(32))",
+    ("UPDATE nodes SET hash = ? WHERE level = 5 AND position = 0", ZEROS),
+    ("INSERT INTO nodes VALUES (1, 70, ?)", ZEROS),
     "DELETE FROM links WHERE seq = 62",
     "INSERT INTO links VALUES (50, 3)",
-    "DELETE FROM attachments WHERE rowid = 2",
-    "UPDATE attachments SET bytes = x'39' WHERE rowid = 2",
-    "INSERT INTO attachments VALUES (zeroblob(32), 1, x'00')",
-    "UPDATE side_values SET bytes = x'00' WHERE seq = 63 AND name = 'b'",
-    "INSERT INTO side_values VALUES (3, 'x', zeroblob(32), x'00')",
+    ("DELETE FROM attachments WHERE bytes = ?", b"1"),
+    ("UPDATE attachments SET bytes = ? WHERE bytes = ?", b"9", b"1"),
+    ("INSERT INTO attachments VALUES (?, 1, ?)", ZEROS, b"\0"),
+    ("UPDATE side_values SET bytes = ? WHERE seq = 63 AND name = 'b'", b"\0"),
+    ("INSERT INTO side_values VALUES (3, 'x', ?, ?)", ZEROS, b"\0"),
     "DELETE FROM checkpoints WHERE size = 8",
     "UPDATE checkpoints SET previous = 3 WHERE size = 15",
-    "UPDATE checkpoints SET root = zeroblob(32) WHERE size = 15",
+    ("UPDATE checkpoints SET root = ? WHERE size = 15", ZEROS),
     "UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size = 8) WHERE size = 15",
     "DELETE FROM entries WHERE seq = 84",
     "UPDATE entries SET recorded_at = '2026-01-31T12:00:01.000000Z' WHERE seq = 70",
 ]
 
 
-@pytest.mark.parametrize("statement", TAMPERING)
+@pytest.mark.parametrize("statement", TAMPERING, ids=str)
 @pytest.mark.parametrize("stretch", [16, 1 << 15])
 def test_whatever_stands_beside_the_entries_is_compared(full, statement, stretch, monkeypatch):
-    with closing(sqlite3.connect(full)) as database:
-        triggers = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in triggers:
-            database.execute(f"DROP TRIGGER {name}")
-        assert database.execute(statement).rowcount == 1
-        for _, sql in triggers:
-            database.execute(sql)
-        database.commit()
+    def alter(database):
+        query, *values = (statement,) if isinstance(statement, str) else statement
+        return database.execute(query, values).rowcount
+
     monkeypatch.setattr(module, "_STRETCH", stretch)
-    assert not fsck(full).ok
+    with rows.altered(full, alter) as (changed, store):
+        assert changed == 1
+        assert not examined(store).ok
 
 
-def test_processes_share_the_work_and_say_how_far_they_are(full, monkeypatch, world):
+def test_processes_share_the_work_and_say_how_far_they_are(full, monkeypatch):
     monkeypatch.setattr(module, "_STRETCH", 16)
     told = []
     found = fsck(full, key=world.key(), jobs=2, progress=lambda done, total: told.append((done, total)))
@@ -111,17 +114,11 @@ def test_processes_share_the_work_and_say_how_far_they_are(full, monkeypatch, wo
     assert found == fsck(full, key=world.key())
 
 
-def test_what_a_trusted_checkpoint_covers_is_not_looked_at_again(full, world, monkeypatch):
+def test_what_a_trusted_checkpoint_covers_is_not_looked_at_again(full, change, monkeypatch):
     with Ledger.open(full) as ledger:
         kept = ledger.checkpoint_at(50)
     monkeypatch.setattr(module, "_STRETCH", 16)
-    with closing(sqlite3.connect(full)) as database, database:
-        database.execute("DROP TRIGGER entries_no_update")
-        database.execute("UPDATE entries SET kind = 'x' WHERE seq = 20")
-        database.execute(
-            "CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries"
-            " BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END"
-        )
+    change(full, "UPDATE entries SET kind = 'x' WHERE seq = 20")
     assert not fsck(full).ok
     for jobs in (1, 2):
         found = fsck(full, key=world.key(), since=kept, jobs=jobs)
@@ -130,21 +127,15 @@ def test_what_a_trusted_checkpoint_covers_is_not_looked_at_again(full, world, mo
         assert fsck(full, since=ledger.latest_checkpoint()).ok
 
 
-def test_after_a_trusted_checkpoint_everything_is_looked_at(full, world):
+def test_after_a_trusted_checkpoint_everything_is_looked_at(full, change):
     with Ledger.open(full) as ledger:
         kept = ledger.checkpoint_at(50)
-    with closing(sqlite3.connect(full)) as database, database:
-        database.execute("DROP TRIGGER entries_no_update")
-        database.execute("UPDATE entries SET kind = 'x' WHERE seq = 52")
-        database.execute(
-            "CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries"
-            " BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END"
-        )
+    change(full, "UPDATE entries SET kind = 'x' WHERE seq = 52")
     found = fsck(full, since=kept)
     assert found.first_bad == 52
 
 
-def test_a_history_rewritten_with_the_real_key_does_not_extend_the_trusted_checkpoint(full, tmp_path, world):
+def test_a_history_rewritten_with_the_real_key_does_not_extend_the_trusted_checkpoint(full, tmp_path):
     with world.create(tmp_path / "other.db", entries=20) as other, other.writing(now=world.clock) as writer:
         writer.append(world.document("what the rewritten history lacks"))
     with Ledger.open(tmp_path / "other.db") as other:
@@ -156,7 +147,7 @@ def test_a_history_rewritten_with_the_real_key_does_not_extend_the_trusted_check
     assert [str(problem) for problem in found.problems if "checkpoint that is trusted" in problem.what]
 
 
-def test_a_ledger_cut_below_the_trusted_checkpoint_is_found(full, tmp_path, world):
+def test_a_ledger_cut_below_the_trusted_checkpoint_is_found(full, tmp_path):
     with Ledger.open(full) as ledger:
         kept = ledger.latest_checkpoint()
     with world.create(tmp_path / "short.db", entries=60, batch=7):
@@ -165,7 +156,7 @@ def test_a_ledger_cut_below_the_trusted_checkpoint_is_found(full, tmp_path, worl
     assert "shorter" in str(found.problems[-1])
 
 
-def test_what_is_no_checkpoint_of_this_ledger_is_refused(full, tmp_path, world):
+def test_what_is_no_checkpoint_of_this_ledger_is_refused(full, tmp_path):
     other = Signer.generate("ed25519")
     with Ledger.create(
         tmp_path / "o.db", origin=world.ORIGIN, signer=other, first=[world.genesis(other)], now=world.TIME

@@ -4,36 +4,40 @@ import errno
 import hashlib
 import os
 import random
-import sqlite3
 import threading
 import unicodedata
 
+import psycopg
 import pytest
+from _behind import is_url
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tallystick.errors import InvalidInput, InvalidRecord, LedgerBusy, Tampered, UsageError
+from tallystick.errors import InvalidInput, InvalidRecord, LedgerBusy, NotVerified, Tampered, UsageError
 from tallystick.ledger import sqlite
 from tallystick.ledger.fsck import fsck
+from tallystick.ledger.guards import TABLES
 from tallystick.ledger.ledger import Ledger
 from tallystick.proof.merkle import verify_consistency, verify_inclusion
 from tallystick.proof.note import open_checkpoint
 from tallystick.records import Attachment, Personal, Ref
 
+ZEROS = bytes(32)
 
-def test_entries_stand_in_the_order_of_their_appending(append, world, path, outside):
+
+def test_entries_stand_in_the_order_of_their_appending(append, world, place, outside):
     appended = append(world.document("one"), world.document("two")) + append(world.document("three"))
     assert [item.seq for item in appended] == [1, 2, 3]
-    entries = outside(path)
+    entries = outside(place)
     assert [entry["body"]["title"] for entry in entries[1:]] == ["one", "two", "three"]
 
 
-def test_one_writing_makes_one_checkpoint(ledger, append, world, path, outside):
+def test_one_writing_makes_one_checkpoint(ledger, append, world, place, outside):
     append(world.document("one"), world.document("two"))
     append(world.document("three"))
     sizes = [open_checkpoint(note, ledger.key).size for note in ledger.checkpoints()]
     assert sizes == [1, 3, 4]
-    outside(path)
+    outside(place)
 
 
 def test_a_writing_without_appends_signs_nothing(ledger, world):
@@ -45,10 +49,9 @@ def test_a_writing_without_appends_signs_nothing(ledger, world):
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), max_size=5), max_size=6))
-def test_any_batches_make_a_ledger_that_holds_from_outside(tmp_path_factory, world, outside, batches):
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+def test_any_batches_make_a_ledger_that_holds_from_outside(copied, place, world, outside, batches):
     titles = [[unicodedata.normalize("NFC", title) for title in batch] for batch in batches]
-    with world.create(path) as ledger:
+    with Ledger.open(copied(), signer=world.signer()) as ledger:
         for batch in titles:
             with ledger.writing(now=world.clock) as writer:
                 for title in batch:
@@ -58,7 +61,7 @@ def test_any_batches_make_a_ledger_that_holds_from_outside(tmp_path_factory, wor
             verify_inclusion(entry.seq, ledger.size, entry.leaf, ledger.inclusion_proof(entry.seq), heads[-1].root)
         for head in heads:
             verify_consistency(head.size, ledger.size, ledger.consistency_proof(head.size), head.root, heads[-1].root)
-    assert [entry["body"]["title"] for entry in outside(path)[1:]] == [title for batch in titles for title in batch]
+    assert [entry["body"]["title"] for entry in outside(place)[1:]] == [title for batch in titles for title in batch]
 
 
 def _failed_writing(ledger, world):
@@ -74,39 +77,42 @@ def _failed_writing(ledger, world):
     return writers[0]
 
 
-def test_an_exception_inside_a_writing_undoes_it_all(ledger, world, path, outside):
+def test_an_exception_inside_a_writing_undoes_it_all(ledger, world, place, outside):
     _failed_writing(ledger, world)
     assert ledger.size == 1
     with ledger.writing(now=world.clock) as writer:
         assert writer.append(world.document("two")).seq == 1
-    assert len(outside(path)) == 2
+    assert len(outside(place)) == 2
 
 
-def test_an_append_that_failed_half_way_undoes_the_writing_even_if_nobody_minds(ledger, world, path, outside):
+def test_an_append_that_failed_half_way_undoes_the_writing_even_if_nobody_minds(
+    ledger, world, place, outside, unstorable
+):
+    fields = unstorable(ledger)
+
     def go_on_regardless():
         with ledger.writing(now=world.clock) as writer:
             writer.append(world.document("one"))
-            with pytest.raises(InvalidInput, match="too large"):
-                writer.append(world.document("two", attachments=(Attachment("big", "x/y", bytes(200_000)),)))
+            with pytest.raises((InvalidInput, Tampered), match=r"value|stands in the way"):
+                writer.append(world.document("two", **fields))
 
-    ledger._store._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
     with pytest.raises(UsageError, match="half-way"):
         go_on_regardless()
     assert ledger.size == 1
-    assert len(outside(path)) == 1
+    assert len(outside(place)) == 1
 
 
-def test_a_draft_that_is_refused_leaves_the_writing_as_it_was(ledger, world, path, outside):
+def test_a_draft_that_is_refused_leaves_the_writing_as_it_was(ledger, world, place, outside):
     with ledger.writing(now=world.clock) as writer:
         writer.append(world.document("one"))
         with pytest.raises(InvalidRecord):
             writer.append(world.document("two", supersedes=Ref(9, "0" * 64)))
         writer.append(world.document("three"))
-    assert [entry["body"].get("title") for entry in outside(path)] == [None, "one", "three"]
+    assert [entry["body"].get("title") for entry in outside(place)] == [None, "one", "three"]
 
 
-def test_a_writer_reads_its_own_appends_and_others_do_not(ledger, world, path):
-    with Ledger.open(path) as other, ledger.writing(now=world.clock) as writer:
+def test_a_writer_reads_its_own_appends_and_others_do_not(ledger, world, place):
+    with Ledger.open(place) as other, ledger.writing(now=world.clock) as writer:
         appended = writer.append(world.document("one"))
         assert writer.entry(1) == appended.entry
         assert (writer.size, other.size) == (2, 1)
@@ -139,10 +145,10 @@ def test_a_ledger_entry_is_only_the_first(append, world, ledger):
     assert ledger.size == 1
 
 
-def test_a_step_back_of_the_clock_is_recorded_as_it_is(append, world, path, outside):
+def test_a_step_back_of_the_clock_is_recorded_as_it_is(append, world, place, outside):
     append(world.document("later"), now="2026-03-01T00:00:00.000000Z")
     append(world.document("earlier"), now="2026-02-01T00:00:00.000000Z")
-    assert [entry["recorded_at"][:7] for entry in outside(path)[1:]] == ["2026-03", "2026-02"]
+    assert [entry["recorded_at"][:7] for entry in outside(place)[1:]] == ["2026-03", "2026-02"]
 
 
 def test_a_time_in_another_form_is_refused(append, world, ledger):
@@ -153,7 +159,7 @@ def test_a_time_in_another_form_is_refused(append, world, ledger):
 
 def test_what_could_not_be_read_back_is_not_recorded(append, world, ledger):
     with pytest.raises(InvalidRecord, match="read back"):
-        append(world.document("one", idempotency_key=5))
+        append(world.document("one", supersedes=Ref(1, "no hash")))
     assert ledger.size == 1
 
 
@@ -168,12 +174,12 @@ def test_references_that_lead_nowhere_are_refused(append, world, ledger):
     assert ledger.size == 2
 
 
-def test_a_draft_can_refer_to_one_of_the_same_writing(ledger, world, path, outside):
+def test_a_draft_can_refer_to_one_of_the_same_writing(ledger, world, place, outside):
     with ledger.writing(now=world.clock) as writer:
         one = writer.append(world.document("one"))
         writer.append(world.document("two", supersedes=one.ref))
     assert ledger.referring(1) == [2]
-    assert outside(path)[2]["supersedes"] == one.ref.value()
+    assert outside(place)[2]["supersedes"] == one.ref.value()
 
 
 # --------------------------------------------------------------------------- idempotency
@@ -193,19 +199,19 @@ def _full(world, **changes):
     )
 
 
-def test_a_retry_gets_the_first_entry_back(append, world, ledger, path, outside):
+def test_a_retry_gets_the_first_entry_back(append, world, ledger, place, outside):
     (first,) = append(_full(world))
     (again,) = append(_full(world))
     assert (first.repeated, again.repeated) == (False, True)
     assert (again.seq, again.entry) == (first.seq, first.entry)
-    assert len(outside(path)) == 2
+    assert len(outside(place)) == 2
 
 
-def test_a_retry_inside_one_writing_gets_the_first_entry_back(append, world, path, outside):
+def test_a_retry_inside_one_writing_gets_the_first_entry_back(append, world, place, outside):
     first, again = append(_full(world), _full(world))
     assert again.repeated
     assert again.leaf == first.leaf
-    assert len(outside(path)) == 2
+    assert len(outside(place)) == 2
 
 
 @pytest.mark.parametrize("change", [{"title": "two"}, {"plain": b"p"}, {"secret": b"s"}, {"name": "Flo Doe"}])
@@ -227,13 +233,27 @@ def _on_disk(path):
     return b"".join(file.read_bytes() for file in path.parent.iterdir())
 
 
-def test_no_digest_of_a_request_outlives_the_erasure_of_its_values(ledger, append, world, path):
+def _kept(place):
+    """Everything that is stored of a ledger."""
+    if not is_url(place):
+        return _on_disk(place)
+    with psycopg.connect(place) as database:
+        tables = [database.cursor().copy(f"COPY tallystick.{name} TO STDOUT (FORMAT binary)") for name in TABLES]
+        return b"".join(bytes(block) for table in tables for block in _copied(table))
+
+
+def _copied(table):
+    with table as blocks:
+        yield from blocks
+
+
+def test_no_digest_of_a_request_outlives_the_erasure_of_its_values(ledger, append, world, place):
     """From one that did, a name could be guessed."""
     (item,) = append(_full(world))
     with ledger.writing(now=world.clock) as writer:
         assert all(writer.erase(item.entry, name) for name in ("by", "secret"))
         assert not writer.erase(item.entry, "by"), "it is gone"
-    assert hashlib.sha256(_full(world).intent()).digest() not in _on_disk(path)
+    assert hashlib.sha256(_full(world).intent()).digest() not in _kept(place)
     with pytest.raises(InvalidInput, match="erasable values"):
         append(_full(world))
 
@@ -264,47 +284,50 @@ def test_nothing_of_erased_values_remains_on_the_disk(path, world, outside):
 # --------------------------------------------------------------------------- the head
 
 
-def _tampered(path, *statements):
-    with sqlite3.connect(path, isolation_level=None) as database:
-        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            database.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            database.execute(statement)
-    database.close()
-
-
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE entries SET leaf = zeroblob(32) WHERE seq = 4",
-        "UPDATE nodes SET hash = zeroblob(32) WHERE level = 2",
-        "UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size = 4) WHERE size = 5",
-        "UPDATE checkpoints SET note = CAST(replace(note, 'trial', 'trail') AS BLOB) WHERE size = 5",
-        "DELETE FROM checkpoints WHERE size = 5",
-        "DELETE FROM entries WHERE seq = 4",
-        "DELETE FROM nodes",
-        "DELETE FROM checkpoints",
+        ("UPDATE entries SET leaf = ? WHERE seq = 4", ZEROS),
+        ("UPDATE nodes SET hash = ? WHERE level = 2", ZEROS),
+        ("UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size = 4) WHERE size = 5",),
+        ("DELETE FROM checkpoints WHERE size = 5",),
+        ("DELETE FROM entries WHERE seq = 4",),
+        ("DELETE FROM nodes",),
+        ("DELETE FROM checkpoints",),
     ],
+    ids=str,
 )
-def test_a_tree_that_does_not_extend_the_last_checkpoint_is_never_signed(copied, path, world, statement):
-    copied(entries=4)
-    _tampered(path, statement)
-    with Ledger.open(path, signer=world.signer()) as ledger:
+def test_a_tree_that_does_not_extend_the_last_checkpoint_is_never_signed(copied, change, world, statement):
+    place = copied(entries=4)
+    change(place, statement)
+    with Ledger.open(place, signer=world.signer()) as ledger:
         with pytest.raises(Tampered), ledger.writing(now=world.clock) as writer:
             writer.append(world.document("one more"))
         assert len(list(ledger.checkpoints())) <= 5
 
 
-def test_a_writer_that_waits_too_long_says_for_how_long(path, world):
+def test_a_last_checkpoint_with_another_word_in_it_is_not_built_upon(copied, change, world):
+    place = copied(entries=4)
+    with Ledger.open(place) as ledger:
+        note = ledger.latest_checkpoint().replace(b"trial", b"trail")
+    change(place, ("UPDATE checkpoints SET note = ? WHERE size = 5", note))
     with (
-        world.create(path) as ledger,
-        Ledger.open(path, signer=world.signer(), patience=0.05) as hasty,
+        Ledger.open(place, signer=world.signer()) as ledger,
+        pytest.raises(NotVerified),
+        ledger.writing(now=world.clock) as writer,
+    ):
+        writer.append(world.document("one more"))
+
+
+def test_a_writer_that_waits_too_long_says_for_how_long(ledger, place, world):
+    with (
+        Ledger.open(place, signer=world.signer(), patience=0.05) as hasty,
         ledger.writing(now=world.clock) as writer,
     ):
         writer.append(world.document("one"))
         with pytest.raises(LedgerBusy, match=r"0\.05 s"), hasty.writing(now=world.clock):
             pass
-    with Ledger.open(path, signer=world.signer(), patience=5) as later, later.writing(now=world.clock) as writer:
+    with Ledger.open(place, signer=world.signer(), patience=5) as later, later.writing(now=world.clock) as writer:
         assert writer.append(world.document("two")).seq == 2
 
 
@@ -323,7 +346,7 @@ def test_a_lock_that_comes_after_giving_up_is_given_back(path, world):
 
 
 def test_a_lock_file_whose_closing_is_complained_of_does_not_hide_that_the_entry_is_recorded(
-    ledger, world, path, outside, monkeypatch
+    ledger, world, place, outside, monkeypatch
 ):
     """Linux frees the handle all the same. Found by the trial of system calls."""
     close = os.close
@@ -338,7 +361,7 @@ def test_a_lock_file_whose_closing_is_complained_of_does_not_hide_that_the_entry
     monkeypatch.undo()
     with ledger.writing(now=world.clock) as writer:
         writer.append(world.document("two"))
-    assert len(outside(path)) == 3
+    assert len(outside(place)) == 3
 
 
 def test_two_writings_at_once_with_one_ledger_are_refused(ledger, world):
@@ -348,7 +371,7 @@ def test_two_writings_at_once_with_one_ledger_are_refused(ledger, world):
         writer.append(world.document("one"))
 
 
-def test_entries_that_refer_to_recorded_and_to_waiting_ones_are_all_kept(ledger, append, world, path, outside):
+def test_entries_that_refer_to_recorded_and_to_waiting_ones_are_all_kept(ledger, append, world, place, outside):
     """Looking for what a draft refers to inserts what waits: nothing may fall between."""
     (first,) = append(world.document("first"))
     with ledger.writing(now=world.clock) as writer:
@@ -356,6 +379,6 @@ def test_entries_that_refer_to_recorded_and_to_waiting_ones_are_all_kept(ledger,
         writer.append(world.document("of a recorded one", supersedes=first.ref))
         writer.append(world.document("of a waiting one", supersedes=waiting[1].ref))
         writer.append(world.document("of both again", supersedes=first.ref))
-    assert len(outside(path)) == 8
-    assert fsck(path).ok
+    assert len(outside(place)) == 8
+    assert fsck(place).ok
     assert ledger.referring(first.seq) == [5, 7]

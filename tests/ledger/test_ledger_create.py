@@ -2,8 +2,12 @@
 
 import sqlite3
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
+from _behind import is_url
 
 from tallystick.errors import InvalidInput, InvalidRecord, KeyUnavailable, Malformed, NewerFormat, NotFound, Refused
 from tallystick.ledger.ledger import Ledger
@@ -11,18 +15,19 @@ from tallystick.ledger.sqlite import wal_is_safe
 from tallystick.records import Draft
 
 
-def test_a_new_ledger_holds_its_genesis_under_a_checkpoint(path, world, outside):
-    with world.create(path) as ledger:
+def test_a_new_ledger_holds_its_genesis_under_a_checkpoint(empty, world, outside):
+    place = empty()
+    with world.create(place) as ledger:
         assert (ledger.size, ledger.origin) == (1, world.ORIGIN)
         assert ledger.key.public == world.signer().public
         assert ledger.entry(0).kind == "ledger"
-    assert len(outside(path)) == 1
+    assert len(outside(place)) == 1
 
 
-def test_a_new_ledger_can_begin_with_several_entries(path, world, outside):
-    first = [world.genesis(), world.document("house rules")]
-    Ledger.create(path, origin=world.ORIGIN, signer=world.signer(), first=first, now=world.TIME).close()
-    entries = outside(path)
+def test_a_new_ledger_can_begin_with_several_entries(empty, world, outside):
+    place, first = empty(), [world.genesis(), world.document("house rules")]
+    Ledger.create(place, origin=world.ORIGIN, signer=world.signer(), first=first, now=world.TIME).close()
+    entries = outside(place)
     assert [entry["kind"] for entry in entries] == ["ledger", "document"]
     assert {entry["recorded_at"] for entry in entries} == {world.TIME}
 
@@ -56,8 +61,42 @@ def test_a_ledger_that_appears_meanwhile_is_never_overwritten(path, world, monke
     assert [item.name for item in path.parent.iterdir()] == ["ledger.db"]
 
 
+def test_a_ledger_is_never_laid_over_another(copied, world, outside):
+    place = copied(entries=1)
+    with pytest.raises(Refused, match="never overwritten"):
+        world.create(place)
+    assert len(outside(place)) == 2
+
+
+def test_of_two_that_are_made_at_once_in_one_place_one_is_refused(empty, world, outside):
+    """On PostgreSQL the second waits for the first; a file is linked into place by whoever is ready first."""
+    place, ready = empty(), threading.Barrier(2)
+
+    def make(title):
+        ready.wait(10)
+        first = [world.genesis(), world.document(title)]
+        try:
+            Ledger.create(place, origin=world.ORIGIN, signer=world.signer(), first=first, now=world.TIME).close()
+        except Refused:
+            return None
+        return title
+
+    with ThreadPoolExecutor(2) as threads:
+        made = [title for title in threads.map(make, ("one", "two")) if title]
+    assert [entry["body"]["title"] for entry in outside(place)[1:]] == made
+
+
+def found(place):
+    """What there is at a place, but for the database itself."""
+    if not is_url(place):
+        return [item.name for item in place.parent.iterdir()]
+    with psycopg.connect(place) as database:
+        return database.execute("SELECT nspname FROM pg_namespace WHERE nspname = 'tallystick'").fetchall()
+
+
 @pytest.mark.parametrize("flaw", ["no entry", "another kind", "another origin", "another key", "a bad second entry"])
-def test_a_creation_that_fails_leaves_nothing(path, world, flaw):
+def test_a_creation_that_fails_leaves_nothing(empty, world, flaw):
+    place = empty()
     first = {
         "no entry": [],
         "another kind": [world.document("first")],
@@ -66,14 +105,15 @@ def test_a_creation_that_fails_leaves_nothing(path, world, flaw):
         "a bad second entry": [world.genesis(), world.genesis()],
     }[flaw]
     with pytest.raises(InvalidRecord):
-        Ledger.create(path, origin=world.ORIGIN, signer=world.signer(), first=first, now=world.TIME)
-    assert list(path.parent.iterdir()) == []
+        Ledger.create(place, origin=world.ORIGIN, signer=world.signer(), first=first, now=world.TIME)
+    assert found(place) == []
 
 
-def test_opening_a_missing_ledger_does_not_make_one(path):
+def test_opening_a_missing_ledger_does_not_make_one(empty):
+    place = empty()
     with pytest.raises(NotFound, match="tallystick init"):
-        Ledger.open(path)
-    assert list(path.parent.iterdir()) == []
+        Ledger.open(place)
+    assert found(place) == []
 
 
 def test_a_name_with_signs_that_addresses_use_is_only_a_name(tmp_path, world, outside):
@@ -114,15 +154,14 @@ def test_a_ledger_of_another_layout_is_not_opened(path, world, version, error):
         Ledger.open(path)
 
 
-def test_a_ledger_is_not_opened_with_the_key_of_another(path, world):
-    world.create(path).close()
+def test_a_ledger_is_not_opened_with_the_key_of_another(copied, world):
     with pytest.raises(KeyUnavailable, match="does not sign this ledger"):
-        Ledger.open(path, signer=world.signer(8))
+        Ledger.open(copied(), signer=world.signer(8))
 
 
-def test_without_a_key_a_ledger_can_be_read_and_not_written(path, world):
-    world.create(path).close()
-    for opened in (Ledger.open(path), Ledger.open(path, signer=world.signer(), read_only=True)):
+def test_without_a_key_a_ledger_can_be_read_and_not_written(copied, world):
+    place = copied()
+    for opened in (Ledger.open(place), Ledger.open(place, signer=world.signer(), read_only=True)):
         with opened as ledger:
             assert ledger.entry(0).seq == 0
             with pytest.raises(KeyUnavailable), ledger.writing(now=world.clock):

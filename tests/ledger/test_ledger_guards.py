@@ -56,6 +56,12 @@ BYPASSES = {
 
 
 @pytest.fixture
+def engine():
+    """What is tried here is about files."""
+    return "sqlite"
+
+
+@pytest.fixture
 def full(copied, world):
     """A ledger with rows in every table, in one of which REPLACE would find something."""
     with Ledger.open(copied(entries=4), signer=world.signer()) as ledger:

@@ -1,16 +1,18 @@
 """Reading: entries, parts, references, checkpoints and proofs."""
 
 import os
-import sqlite3
 from dataclasses import replace
 
 import pytest
+from _outside import stored
 
 from tallystick.errors import Malformed, NotFound, Tampered, Unavailable
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger, extends
 from tallystick.proof.note import open_checkpoint
 from tallystick.records import Attachment, Personal, Ref
+
+SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
 def _titles(entries):
@@ -37,8 +39,8 @@ def test_entries_come_by_kind_and_by_actor(ledger, five):
     assert list(ledger.entries(kind=())) == []
 
 
-def test_long_readings_go_over_pages(path, world):
-    with world.create(path, entries=600, batch=600) as ledger:
+def test_long_readings_go_over_pages(copied):
+    with Ledger.open(copied(entries=600, batch=600)) as ledger:
         assert [entry.seq for entry in ledger.entries()] == list(range(601))
 
 
@@ -49,8 +51,9 @@ def test_a_reading_does_not_see_what_comes_after_it_began(ledger, append, world,
     assert len(list(reading)) == 5
 
 
-def test_a_reader_who_pauses_does_not_hold_up_a_writer(path, world):
-    with world.create(path, entries=600, batch=600) as ledger, Ledger.open(path) as reader:
+def test_a_reader_who_pauses_does_not_hold_up_a_writer(copied, world):
+    place = copied(entries=600, batch=600)
+    with Ledger.open(place, signer=world.signer()) as ledger, Ledger.open(place) as reader:
         reading = reader.entries()
         next(reading)
         with ledger.writing(now=world.clock) as writer:
@@ -104,29 +107,24 @@ def test_parts_that_are_not_there_are_none(ledger, parts, world):
     assert ledger.side(parts) == []
 
 
-def test_equal_attachments_are_stored_once(ledger, append, world, path, outside):
+def test_equal_attachments_are_stored_once(append, world, place, outside):
     same = Attachment("a", "text/plain", b"same"), Attachment("b", "text/plain", b"same")
     append(world.document("one", attachments=same), world.document("two", attachments=same))
-    with sqlite3.connect(path) as database:
-        assert database.execute("SELECT count(*) FROM attachments").fetchone() == (1,)
-    database.close()
-    outside(path)
+    *_, attachments = stored(place)
+    assert len(attachments) == 1
+    outside(place)
 
 
 @pytest.mark.parametrize(
     ("statement", "name"),
     [
-        ("UPDATE attachments SET bytes = CAST('for you' AS BLOB)", "plain"),
-        ("UPDATE side_values SET bytes = CAST('for none' AS BLOB) WHERE name = 'secret'", "secret"),
-        ("UPDATE side_values SET salt = zeroblob(32)", "by"),
+        (("UPDATE attachments SET bytes = ?", b"for you"), "plain"),
+        (("UPDATE side_values SET bytes = ? WHERE name = 'secret'", b"for none"), "secret"),
+        (("UPDATE side_values SET salt = ?", bytes(32)), "by"),
     ],
 )
-def test_altered_parts_are_not_handed_out(ledger, parts, path, statement, name):
-    with sqlite3.connect(path, isolation_level=None) as database:
-        for trigger in ("attachments_no_update", "side_values_no_update"):
-            database.execute(f"DROP TRIGGER {trigger}")
-        database.execute(statement)
-    database.close()
+def test_altered_parts_are_not_handed_out(ledger, parts, place, change, statement, name):
+    change(place, statement)
     with pytest.raises(Tampered):
         ledger.part(parts, name)
 
@@ -151,13 +149,13 @@ def test_lineage_follows_references_to_their_ends(ledger, append, world):
     assert ledger.descendants(data.seq) == [run.seq, review.seq, model.seq]
 
 
-def test_a_reference_deep_in_a_body_counts_if_it_leads_somewhere(ledger, append, world, path):
+def test_a_reference_deep_in_a_body_counts_if_it_leads_somewhere(ledger, append, world, place):
     (one,) = append(world.document("one"))
     values = [{"b": one.ref.value()}, {"c": Ref(0, "0" * 64).value()}, {"seq": 1, "leaf": "short"}]
     body = {"digest": "0" * 64, "values": {"a": values}, "seeds": {}, "decision_cutoff": 0.5}
     (two,) = append(replace(world.document(""), kind="params", body=body))
     assert ledger.lineage(two.seq) == [one.seq]
-    assert fsck(path).ok
+    assert fsck(place).ok
 
 
 # --------------------------------------------------------------------------- checkpoints
@@ -186,6 +184,7 @@ def test_a_checkpoint_that_is_none_is_malformed(ledger):
         extends(ledger, b"trust me\n")
 
 
+@SQLITE
 def test_a_reader_opens_a_file_that_it_may_not_write(ledger, five, path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
     with Ledger.open(path, read_only=True) as reader:

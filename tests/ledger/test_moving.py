@@ -14,6 +14,12 @@ from tallystick.records import Attachment, Personal
 
 
 @pytest.fixture
+def engine():
+    """What is tried here is about files."""
+    return "sqlite"
+
+
+@pytest.fixture
 def full(path, world):
     """A closed ledger with rows in every table, an erased value, and something NULL."""
     with world.create(path, entries=20, batch=3) as ledger, ledger.writing(now=world.clock) as writer:

@@ -26,6 +26,28 @@ def root(leaves):
     return hashlib.sha256(b"\x01" + root(leaves[:split]) + root(leaves[split:])).digest()
 
 
+def levels(leaves):
+    """The perfect subtrees of a tree, from the leaves up: for trees that are too large for the recursion again and
+    again.
+    """
+    found = [leaves]
+    while len(found[-1]) > 1:
+        below = found[-1]
+        pairs = zip(below[::2], below[1::2], strict=False)
+        found.append([hashlib.sha256(b"\x01" + left + right).digest() for left, right in pairs])
+    return found
+
+
+def root_of(levels, size):
+    """The root of the first ``size`` leaves: their perfect subtrees, the right ones joined first."""
+    node = None
+    for level in range(size.bit_length()):
+        if size >> level & 1:
+            left = levels[level][(size >> level) - 1]
+            node = left if node is None else hashlib.sha256(b"\x01" + left + node).digest()
+    return node
+
+
 def opened(note, vkey):
     """(origin, size, root) of a signed checkpoint."""
     name, key_id, encoded = vkey.split("+", 2)
@@ -57,6 +79,11 @@ def stored(place):
     with closing(sqlite3.connect(f"file:{Path(place).as_posix()}?mode=rw", uri=True)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return [db.execute(query).fetchall() for query in (ENTRIES, CHECKPOINTS, NODES, ATTACHMENTS)]
+
+
+def leaves(place):
+    """The leaf hashes of all entries, by their bytes."""
+    return [hashlib.sha256(b"\x00" + raw).digest() for *_, raw in stored(place)[0]]
 
 
 def check(place, *, vkey=None, every_checkpoint=True):

@@ -1,26 +1,36 @@
 """Trial: rows of a ledger file are changed behind its back. fsck finds each change and names the first bad entry.
 
-Every change is made on a copy by a plain connection, triggers dropped, as somebody would who can write the file but
-has not the key. The triggers are put back, so that only the rows can give it away.
+Fourteen changes (delete, edit each column, forge, duplicate, swap, add, write the rest anew without the key) are made
+to each entry. Every change is made on a copy by a plain connection, triggers dropped, as somebody would who can write
+the file but has not the key. The triggers are put back, so that only the rows can give it away. Half of the entries
+have a checkpoint each, half came in batches of ten.
+
+What it does not show: changes by somebody who has the key, or a cut at the end with the checkpoints that knew of it;
+the trial rewrite is about those.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this file
 
+import contextlib
 import hashlib
 import json
 import random
 import shutil
-import sqlite3
 import sys
-from contextlib import closing
+import tempfile
+import time
 from pathlib import Path
 
 import _outside as outside
 import _program as program
 import _trial_ledger as trial_ledger
+from _behind import behind, is_url, superuser, unguarded_server
+from _spread import JOBS, spread
 
 from tallystick.canonical import encode
-from tallystick.ledger.fsck import fsck
+from tallystick.ledger import postgres, sqlite
+from tallystick.ledger.fsck import examined, fsck
+from tallystick.ledger.ledger import Ledger
 
 COLUMNS = ("leaf", "prev", "kind", "actor", "recorded_at", "idempotency_key", "bytes")
 
@@ -48,9 +58,9 @@ def edit(column):
 
 
 def forge(db, seq, size):
-    """Other words in the bytes, and the leaf hash beside them made to fit."""
+    """Other words in the bytes, and the leaf hash beside them made to fit. Of the last entry only a signature knows."""
     _put(db, seq, _said_otherwise(_raw(db, seq)))
-    return seq
+    return seq if seq + 1 < size else _signed_before(db, seq)
 
 
 def forge_prev(db, seq, size):
@@ -97,11 +107,11 @@ def relink(db, seq, size):
     for number in range(seq + 1, size):
         prev = leaf_of(rewritten[-1][1] if rewritten else _raw(db, seq))
         rewritten.append((number, _with(_raw(db, number), prev=prev.hex()), prev))
-    db.executemany("UPDATE entries SET prev = ? WHERE seq = ?", [(prev, number) for number, _, prev in rewritten])
-    for number, raw, _ in rewritten:
+    for number, raw, prev in rewritten:
+        db.execute("UPDATE entries SET prev = ? WHERE seq = ?", (prev, number))
         _put(db, number, raw)
     _plant_tree(db)
-    return seq
+    return _signed_before(db, seq)
 
 
 CHANGES = {
@@ -114,6 +124,11 @@ CHANGES = {
     "add": add,
     "relink": relink,
 }
+
+
+def _signed_before(db, seq):
+    """Where nothing is contradicted but a signature, the first bad entry is the first that no good one covers."""
+    return db.execute("SELECT coalesce(max(size), 0) FROM checkpoints WHERE size <= ?", (seq,)).fetchone()[0]
 
 
 def _raw(db, seq):
@@ -136,46 +151,74 @@ def _said_otherwise(raw):
 def _plant_tree(db):
     """Nodes and checkpoint roots recomputed as if nothing had been; the signatures cannot be."""
     leaves = [leaf_of(raw) for (raw,) in db.execute("SELECT bytes FROM entries ORDER BY seq")]
+    levels = outside.levels(leaves)
+    nodes = [(level, n, node) for level, hashes in enumerate(levels) for n, node in enumerate(hashes) if level]
     db.execute("DELETE FROM nodes")
-    for level in range(1, len(leaves).bit_length()):
-        for position in range(len(leaves) >> level):
-            span = leaves[position << level : (position + 1) << level]
-            db.execute("INSERT INTO nodes VALUES (?, ?, ?)", (level, position, outside.root(span)))
+    db.executemany("INSERT INTO nodes VALUES (?, ?, ?)", nodes)
     for (size,) in db.execute("SELECT size FROM checkpoints").fetchall():
-        db.execute("UPDATE checkpoints SET root = ? WHERE size = ?", (outside.root(leaves[:size]), size))
+        db.execute("UPDATE checkpoints SET root = ? WHERE size = ?", (outside.root_of(levels, size), size))
 
 
-def altered(ledger, copy, change, *args):
-    """A copy of a ledger file with one change; what the change returned."""
-    shutil.copyfile(ledger, copy)
-    with closing(sqlite3.connect(copy)) as db:
-        db.execute("PRAGMA synchronous = OFF")
-        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in triggers:
-            db.execute(f"DROP TRIGGER {name}")
-        result = change(db, *args)
-        for _, sql in triggers:
-            db.execute(sql)
-        db.commit()
-    return result
+@contextlib.contextmanager
+def altered(place, change, *args):
+    """What the change returned, and an open store of a ledger that differs by it from the one at ``place``, which stays
+    as it is: a copy of the file, or a transaction of a superuser that is undone at the end.
+    """
+    if is_url(place):
+        with contextlib.closing(postgres.connect(superuser(place), writing=False)) as store:
+            store.administer("BEGIN READ WRITE")
+            with unguarded_server(store._connection) as database:
+                result = change(database, *args)
+            yield result, store
+            store.administer("ROLLBACK")
+        return
+    with tempfile.TemporaryDirectory(dir=Path(place).parent) as folder:
+        copy = shutil.copy(place, folder)
+        with behind(copy) as database:
+            result = change(database, *args)
+        with contextlib.closing(sqlite.connect(Path(copy), writing=False)) as store:
+            yield result, store
 
 
-def trial(folder, *, seed, entries, cases):
-    """One line of figures; AssertionError if anything does not hold."""
-    path, copy = Path(folder) / "ledger.db", Path(folder) / "copy.db"
-    trial_ledger.create(path, entries=entries).close()
-    size = entries + 1
+def make(path, entries):
+    """A closed ledger of that many documents, half of them under a checkpoint each."""
+    trial_ledger.create(path, entries=entries // 2).close()
+    with Ledger.open(path, signer=trial_ledger.signer()) as ledger:
+        rest = [trial_ledger.document(f"rest {number}") for number in range(entries - entries // 2)]
+        for _ in ledger.append_many(rest, now=trial_ledger.clock, batch=10):
+            pass
     assert fsck(path).ok, "the ledger is good to begin with"
+
+
+def checked(path, case, size):
+    """Make one change on a copy and look whether the right entry is named; the name of the change."""
+    name, seq = case
+    with altered(path, CHANGES[name], seq, size) as (expected, store):
+        found = examined(store, key=trial_ledger.key())
+    first = found.problems[0] if found.problems else "nothing"
+    assert found.first_bad == expected, f"expected {expected}, found {first}"
+    return name
+
+
+def trial(folder, *, seed, entries, cases, jobs):
+    """One line of figures; AssertionError if anything does not hold."""
+    began, size = time.perf_counter(), entries + 1
     every = [(name, seq) for name in CHANGES for seq in range(size)]
-    chosen = every if cases >= len(every) else random.Random(seed).sample(every, cases)
-    for name, seq in chosen:
-        expected = altered(path, copy, CHANGES[name], seq, size)
-        examined = fsck(copy)
-        first = examined.problems[0] if examined.problems else "nothing"
-        assert examined.first_bad == expected, f"{name} of entry {seq}: expected {expected}, found {first}"
-    return f"rows: seed {seed}, {size} entries, {len(chosen)} changes, all found, each with the right first entry"
+    chosen = random.Random(seed).sample(every, cases) if 0 < cases < len(every) else every
+    with program.memory(folder) as memory:
+        path = Path(memory) / "ledger.db"
+        make(path, entries)
+        counts = spread(lambda case: checked(path, case, size), chosen, jobs=jobs)
+    return (
+        f"rows: seed {seed}, {len(chosen)} of {len(every)} changes ({len(counts)} kinds on {size} entries):"
+        f" all found, each with the right first entry, {time.perf_counter() - began:.0f} s"
+    )
 
 
 if __name__ == "__main__":
-    counts = {"entries": (200, "documents to begin with"), "cases": (1000, "changes, each on a copy")}
-    sys.exit(program.run(trial, doc=__doc__, **counts))
+    numbers = {
+        "entries": (1000, "documents to begin with"),
+        "cases": (2000, "changes, each on a copy, drawn by the seed; 0 for every one"),
+        "jobs": (JOBS, "processes to examine them with"),
+    }
+    sys.exit(program.run(trial, doc=__doc__, **numbers))

@@ -132,6 +132,8 @@ class Reader(Rows):
         wanted: list[str] = []
         if kind is not None:
             kinds = (kind,) if isinstance(kind, str) else kind
+            if not kinds:  # PostgreSQL knows no empty list
+                return
             where += f" AND kind IN ({', '.join('?' * len(kinds))})"
             wanted += kinds
         if actor is not None:
