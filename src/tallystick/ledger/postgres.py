@@ -273,7 +273,9 @@ class PostgresStore:
         """
         (owner,) = self.one("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'side_values'::regclass")
         if not owner:  # the server would only warn
-            raise Unavailable(f"role {self._role} does not own the ledger", where=self.where, remedy="Scrub it as its owner.")
+            raise Unavailable(
+                f"role {self._role} does not own the ledger", where=self.where, remedy="Scrub it as its owner."
+            )
         left: list[str] = []
 
         def listen(notice: psycopg.errors.Diagnostic) -> None:
@@ -447,7 +449,8 @@ def _session(params: Mapping[str, str], *, writing: bool, patience: float) -> Po
     try:
         connection = psycopg.connect("", autocommit=True, **{**defaults, **params, "client_encoding": "utf8"})
     except psycopg.Error as error:
-        raise Unavailable("database does not let us in", where=shown(params), got=_reason(error)) from error
+        got = _reason(error).removeprefix("connection failed: ")
+        raise Unavailable("no connection to the database", where=shown(params), got=got) from error
     # Whatever its size, a number is sent as one type: each query is then prepared once.
     connection.adapters.register_dumper(int, Int8BinaryDumper)
     store = PostgresStore(connection, params, writable=writing, patience=patience)
