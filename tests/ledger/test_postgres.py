@@ -697,6 +697,14 @@ def test_a_role_that_may_not_make_a_schema_makes_no_ledger(server, database):
         pass
 
 
+def test_a_role_that_may_only_connect_is_told_so(server, database):
+    """As on the page about PostgreSQL, where PUBLIC has no right: the layout's own tool closes the connection then."""
+    server.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
+    server.execute(f"GRANT CONNECT ON DATABASE {database} TO stranger")
+    with pytest.raises(Unavailable, match="role stranger may not"), postgres.lay_out(server.url("stranger", database)):
+        pass
+
+
 def test_a_database_that_cannot_hold_every_text_is_refused(server, database):
     server.execute(f"CREATE DATABASE {database}_1 OWNER owner TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
     try:
