@@ -56,6 +56,7 @@ BATCH: Final = 1000
 _FLUSH: Final = 250
 """Entries that are inserted together."""
 
+_LEAVES: Final = "SELECT leaf FROM entries WHERE seq >= ? ORDER BY seq"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -298,12 +299,20 @@ class Ledger(Reader):
         signed = open_checkpoint(note, self.key)
         if signed.size != size:
             raise self._not_as_signed("end where its last checkpoint does", f"{signed.size} entries", f"{size}")
-        frontier = Frontier(size, self.node)
+        frontier = self._frontier(size)
         if frontier.root() != signed.root:
             raise self._not_as_signed(
                 "hold the tree that its last checkpoint signed", f"root {signed.root.hex()}", frontier.root().hex()
             )
         return _Head(note, frontier, self.node(0, size - 1).hex())
+
+    def _frontier(self, size: int) -> Frontier:
+        """Of all entries: what others appended since our last time, on top of what we know; or from stored nodes."""
+        if self._head is None or not 0 <= size - self._head.frontier.size <= BATCH:
+            return Frontier(size, self.node)
+        frontier = self._head.frontier.copy()
+        frontier.extend([leaf for (leaf,) in self._all(_LEAVES, frontier.size)])
+        return frontier
 
     def _not_as_signed(self, what: str, expected: str, got: str) -> Tampered:
         return Tampered(
