@@ -134,6 +134,60 @@ def test_a_file_that_was_replaced_while_open_is_not_written_to(
     assert not any(entry["body"].get("title") == "lost" for entry in outside(path))
 
 
+FORKED = """
+import os, sys
+import _trial_ledger as world
+from tallystick.errors import UsageError
+from tallystick.ledger.ledger import Ledger
+
+def child_is_refused(act):
+    child = os.fork()
+    if not child:
+        try:
+            act()
+        except UsageError as error:
+            os._exit(0 if "forked" in str(error) else 1)
+        finally:
+            os._exit(2)
+    return os.waitpid(child, 0)[1] == 0
+
+def append():
+    with ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("by the child"))
+
+def unwind():
+    ledger.close()
+    context.__exit__(None, None, None)
+
+ledger = Ledger.open(sys.argv[1], signer=world.signer())
+with ledger.writing(now=world.clock) as writer:
+    writer.append(world.document("before"))
+assert child_is_refused(append)
+assert child_is_refused(lambda: ledger.size)
+context = ledger.writing(now=world.clock)
+writer = context.__enter__()
+writer.append(world.document("begun before"))
+assert child_is_refused(unwind)
+context.__exit__(None, None, None)
+with ledger.writing(now=world.clock) as writer:
+    writer.append(world.document("after"))
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_forked_process_does_not_speak_through_its_parents_connection(engine, copied, world, outside, request):
+    """Over one line to the server, one committed half of what the other did."""
+    place = copied(entries=1)
+    if engine == "postgresql":
+        place = request.getfixturevalue("server").url("owner", request.getfixturevalue("database"))
+        world.create(place, entries=1).close()
+    environment = {"PYTHONPATH": ":".join(item for item in sys.path if item)}
+    subprocess.run([sys.executable, "-c", FORKED, place], check=True, env=environment, timeout=60)
+    titles = [entry["body"].get("title") for entry in outside(place)]
+    assert titles[2:] == ["before", "begun before", "after"]
+    assert fsck(place, key=world.key()).ok
+
+
 def test_reading_and_appending_load_no_sqlmodel(path, world):
     world.create(path).close()
     program = """

@@ -41,7 +41,7 @@ from tallystick.errors import (
     Unavailable,
 )
 from tallystick.ledger.guards import TRIGGERS, authorizer
-from tallystick.ledger.store import PATIENCE, Condition
+from tallystick.ledger.store import PATIENCE, Condition, Opener
 from tallystick.ledger.versions import HEAD, MIGRATIONS, check_layout, migrating, upgrade
 
 __all__ = ["APPLICATION_ID", "SqliteStore", "bring_up", "connect", "laid_out", "locked", "retire", "wal_is_safe"]
@@ -78,30 +78,35 @@ class SqliteStore:
         self.where = str(path)
         self.writable = writable
         self._connection = connection
+        self._opener = Opener()
         self._patience = patience
         self._held = held or {}
         """The files that the connection writes to, as they were when it opened them."""
         self.failed = False
 
     def one(self, query: str, *values: object) -> Any:
+        self._opener.check(self.where)
         try:
             return self._connection.execute(query, values).fetchone()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
     def all(self, query: str, *values: object) -> list[Any]:
+        self._opener.check(self.where)
         try:
             return self._connection.execute(query, values).fetchall()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
     def run(self, query: str, *values: object) -> int:
+        self._opener.check(self.where)
         try:
             return self._connection.execute(query, values).rowcount
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
     def many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+        self._opener.check(self.where)
         try:
             self._connection.executemany(query, rows)
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -117,7 +122,7 @@ class SqliteStore:
                 yield
                 self._commit()
             except BaseException:
-                if self._connection.in_transaction:
+                if self._opener.is_here and self._connection.in_transaction:
                     with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell; closing rolls back
                         self._connection.execute("ROLLBACK")
                 raise
@@ -139,6 +144,7 @@ class SqliteStore:
             self._held[file] = there
 
     def _commit(self) -> None:
+        self._opener.check(self.where)
         try:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -163,7 +169,7 @@ class SqliteStore:
         try:
             yield
         finally:
-            if not within:
+            if not within and self._opener.is_here:
                 self.run("ROLLBACK")
 
     def again(self) -> SqliteStore:
@@ -226,6 +232,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """A writer's close may checkpoint, so it waits for its turn: a moment, for closing beside nobody is safe."""
+        if not self._opener.is_here:
+            return
         if self.writable and not wal_is_safe():
             with contextlib.suppress(TallystickError), locked(self.path, patience=_LEAVING):
                 self._connection.close()
@@ -523,10 +531,12 @@ def locked(path: Path, *, patience: float) -> Iterator[None]:
         acquired = _acquired(handle, patience)
     if not acquired:
         raise _busy(path, patience)
+    holder = Opener()
     try:
         yield
     finally:
-        _let_go(handle)
+        if holder.is_here:  # else it is not a forked child's to give back
+            _let_go(handle)
 
 
 def _let_go(handle: int) -> None:
