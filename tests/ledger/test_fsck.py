@@ -334,8 +334,18 @@ def test_a_damaged_file_is_found_or_says_the_same(parts, tmp_path):
 @pytest.mark.parametrize("value", ["'text'", "7", "0.5"])
 @pytest.mark.parametrize(
     "column",
-    "entries.bytes entries.leaf entries.prev nodes.hash checkpoints.note checkpoints.root"
-    " attachments.bytes attachments.sha256 side_values.bytes side_values.salt".split(),
+    [
+        "entries.bytes",
+        "entries.leaf",
+        "entries.prev",
+        "nodes.hash",
+        "checkpoints.note",
+        "checkpoints.root",
+        "attachments.bytes",
+        "attachments.sha256",
+        "side_values.bytes",
+        "side_values.salt",
+    ],
 )
 def test_a_value_of_another_type_than_its_columns_is_found(parts, column, value):
     """One flipped bit in a row's header makes one. Found by the trial of flipped bits."""
