@@ -158,7 +158,13 @@ class Reader(Rows):
             return None
         data = _bytes(row[0])
         if digest(data) != sha256:
-            raise Tampered("attachment was altered", where=self.where, expected=sha256, got=digest(data))
+            raise Tampered(
+                "attachment was altered",
+                where=self.where,
+                expected=sha256,
+                got=digest(data),
+                remedy="See `tallystick ledger fsck`.",
+            )
         return data
 
     def side(self, entry: Entry) -> list[tuple[str, bytes, bytes]]:
