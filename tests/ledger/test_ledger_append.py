@@ -344,6 +344,29 @@ def test_a_ledger_that_went_back_under_a_writer_is_not_written_to(copied, change
     assert [entry["body"].get("title") for entry in outside(place)[3:]] == ["by one who does not know"]
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_bytes_that_stand_under_an_attachments_digest_have_to_be_the_attachments(engine, copied, world, request):
+    """A writer of a shared database, without the key, can put others there first: the true ones were never kept."""
+    data, row = b"the evidence", "INSERT INTO {} VALUES ({}, 12, {})"
+    true, false = hashlib.sha256(data).hexdigest(), b"no evidence!".hex()
+    if engine == "sqlite":
+        place = copied()
+        with sqlite3.connect(place) as database:
+            database.execute(row.format("attachments", f"x'{true}'", f"x'{false}'"))
+        database.close()
+    else:
+        server, name = request.getfixturevalue("server"), request.getfixturevalue("ledger_database")
+        place = server.url("writer", name)
+        statement = row.format("tallystick.attachments", f"'\\x{true}'", f"'\\x{false}'")
+        server.execute(statement, role="writer", database=name)
+    with Ledger.open(place, signer=world.signer()) as ledger:
+        size = ledger.size
+        evidence = world.document("with evidence", attachments=(Attachment("a", "text/plain", data),))
+        with pytest.raises(Tampered, match=r"attachment was altered.*fsck"), ledger.writing(now=world.clock) as writer:
+            writer.append(evidence)
+        assert ledger.size == size
+
+
 def test_a_writer_that_waits_too_long_says_for_how_long(ledger, place, world):
     with (
         Ledger.open(place, signer=world.signer(), patience=0.05) as hasty,

@@ -1,12 +1,15 @@
 """A ledger moved to another place and back: every row the same, the old place retired, nothing made of a bad one."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tallystick.errors import NotFound, Refused, Tampered, UsageError
+from tallystick.errors import NotFound, Refused, Tampered, Unavailable, UsageError
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.guards import TABLES
 from tallystick.ledger.ledger import Ledger
@@ -88,6 +91,62 @@ def test_a_file_that_was_moved_is_only_read(full, tmp_path, world, outside):
         assert reader.size == 25
     assert fsck(full).ok
     outside(tmp_path / "new.db")
+
+
+CUT = """
+import os, signal, sys
+from tallystick.ledger.moving import move
+link = os.link
+def cut(draft, path):
+    if sys.argv[3] == "after":
+        link(draft, path)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.link = cut
+move(sys.argv[1], sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_move_that_is_killed_never_leaves_two_places_that_write(full, tmp_path, world, when):
+    """Killed just before the new place is there, and just after."""
+    target, note = tmp_path / "new.db", full.with_name("ledger.db.moved")
+    environment = {"PYTHONPATH": ":".join(item for item in sys.path if item)}
+    done = subprocess.run([sys.executable, "-c", CUT, full, target, when], env=environment, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert target.exists() == (when == "after")
+    with pytest.raises(Refused, match=r"delete ledger\.db\.moved"):
+        Ledger.open(full, signer=world.signer())
+    if when == "before":
+        note.unlink()
+        assert move(full, target).entries == 25
+    assert fsck(target, key=world.key()).ok
+
+
+def test_a_move_that_fails_at_its_end_leaves_the_old_place_in_use(full, tmp_path, world):
+    target = tmp_path / "new.db"
+    with pytest.raises(Refused, match="there already"):
+        move(full, target, progress=lambda *_: target.write_bytes(b"somebody else's"))
+    assert target.read_bytes() == b"somebody else's"
+    with Ledger.open(full, signer=world.signer()) as ledger, ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("goes on"))
+
+
+def test_a_note_that_leads_nowhere_retires_too(full, tmp_path, world):
+    full.with_name("ledger.db.moved").symlink_to(tmp_path / "gone")
+    for attempt in (lambda: Ledger.open(full, signer=world.signer()), lambda: move(full, tmp_path / "new.db")):
+        with pytest.raises((Refused, Unavailable)):
+            attempt()
+    assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize("left", ["-wal", "-journal", ".moved"])
+def test_nothing_is_moved_to_where_a_ledger_left_something(full, tmp_path, left):
+    """SQLite would play an old WAL back over the new ledger, which was acknowledged meanwhile."""
+    (tmp_path / f"new.db{left}").write_bytes(b"")
+    with pytest.raises(Refused, match=f"new.db{left}: something of a ledger"):
+        move(full, tmp_path / "new.db")
+    assert not (tmp_path / "new.db").exists()
+    assert not full.with_name("ledger.db.moved").exists()
 
 
 def test_a_copy_leaves_the_old_place_in_use(full, tmp_path, world, outside):

@@ -1,7 +1,10 @@
 """Group commit: many callers, one transaction; everybody gets an answer of their own."""
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +67,49 @@ def test_a_draft_that_is_refused_does_not_concern_the_others(sequencer, world, p
         bad.result()
     assert sorted(answer.result().seq for answer in good) == list(range(1, 11))
     assert len(outside(place)) == 11
+
+
+def test_a_draft_of_wrong_types_does_not_concern_the_others(sequencer, world, place, outside):
+    good = [sequencer.submit(world.document(f"{number}")) for number in range(5)]
+    bad = [
+        sequencer.submit(replace(world.document("bad"), claimed_at=5)),
+        sequencer.submit(replace(world.document("bad"), idempotency_key=["a list"])),
+        sequencer.submit(None),
+    ]
+    good += [sequencer.submit(world.document(f"{number}")) for number in range(5)]
+    for answer in bad:
+        with pytest.raises((TypeError, AttributeError, InvalidInput)):
+            answer.result()
+    assert sorted(answer.result().seq for answer in good) == list(range(1, 11))
+    assert len(outside(place)) == 11
+
+
+FORKED = """
+import os, sys
+import _trial_ledger as world
+from tallystick.errors import UsageError
+from tallystick.ledger.sequencer import Sequencer
+
+with Sequencer(sys.argv[1], signer=world.signer(), now=world.clock) as sequencer:
+    child = os.fork()
+    if not child:
+        try:
+            sequencer.append(world.document("by the child"))
+        except UsageError:
+            sequencer.close()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    sequencer.append(world.document("by the parent"))
+"""
+
+
+def test_a_forked_process_is_told_that_nobody_would_answer(copied, outside):
+    environment = {"PYTHONPATH": ":".join(item for item in sys.path if item)}
+    place = copied()
+    subprocess.run([sys.executable, "-c", FORKED, str(place)], check=True, env=environment, timeout=30)
+    assert len(outside(place)) == 2
 
 
 @pytest.mark.parametrize(

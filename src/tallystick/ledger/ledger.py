@@ -57,6 +57,7 @@ _FLUSH: Final = 250
 """Entries that are inserted together."""
 
 _LEAVES: Final = "SELECT leaf FROM entries WHERE seq >= ? ORDER BY seq"
+_FSCK: Final = "See `tallystick ledger fsck`."
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -343,7 +344,7 @@ class Ledger(Reader):
             where=self.where,
             expected=expected,
             got=got,
-            remedy="See `tallystick ledger fsck`.",
+            remedy=_FSCK,
         )
 
 
@@ -507,16 +508,23 @@ class Writer(Reader):
         with self._all_or_nothing():
             for item in draft.attachments:
                 if item.salt is None:
-                    self._store.run(
-                        "INSERT INTO attachments VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                        bytes.fromhex(digest(item.data)),
-                        len(item.data),
-                        item.data,
-                    )
+                    self._attach(item.data)
             self._store.many(
                 "INSERT INTO side_values VALUES (?, ?, ?, ?)",
                 [(seq, name, salt, data) for name, salt, data in erasable],
             )
+
+    def _attach(self, data: bytes) -> None:
+        """Bytes under their digest, once. What stands there already has to be they: somebody may have come before.
+
+        Raises:
+            Tampered: it is not.
+        """
+        sha256 = digest(data)
+        values = bytes.fromhex(sha256), len(data), data
+        done = self._store.run("INSERT INTO attachments VALUES (?, ?, ?) ON CONFLICT DO NOTHING", *values)
+        if not done and self.attachment(sha256) is None:
+            raise Tampered("attachment could not be kept", where=self.where, got=sha256, remedy=_FSCK)
 
     # ----------------------------------------------------------------- idempotency
 

@@ -4,7 +4,8 @@ No key is needed and nothing is signed: what stands there verifies as it did her
 is let stand, inside the transaction that makes it: a move leaves a whole ledger that holds, or nothing.
 
 Two places that are written to with one key fork the history. A file that was moved is therefore retired: a note
-beside it says where its ledger went, and it is not opened for writing any more.
+beside it says where its ledger went, and it is not opened for writing any more. The note is there before the new
+place is: a crash in between leaves one place that only reads, never two that write.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
-from tallystick.errors import Tampered
+from tallystick.errors import CommitUnknown, NotFound, Refused, TallystickError, Tampered
 from tallystick.ledger.fsck import examined
 from tallystick.ledger.places import Place, connect, laid_out, retire
 from tallystick.ledger.store import Store
@@ -66,14 +68,33 @@ def move(source: Place, target: Place, *, keep: bool = False, progress: Progress
     """
     with contextlib.closing(connect(source, writing=not keep)) as old, old.snapshot() if keep else old.turn():
         counts = {table: old.one(f"SELECT count(*) FROM {table}")[0] for table in _TABLES}  # noqa: S608 - constants
-        with laid_out(target) as new:
-            for table, done in _copied(old, new):
-                if progress is not None:
-                    progress(done + _before(table, counts), sum(counts.values()))
-            _check(new)
-            where = new.where
-        retired = None if keep else retire(source, where)
+        retired = None
+        try:
+            with laid_out(target) as new:
+                for table, done in _copied(old, new):
+                    if progress is not None:
+                        progress(done + _before(table, counts), sum(counts.values()))
+                _check(new)
+                where = new.where
+                retired = None if keep else retire(source, where)
+        except TallystickError as error:
+            if retired is not None and not _may_stand(target, error):
+                Path(retired).unlink()
+            raise
     return Moved(where, counts["entries"], counts["checkpoints"], sum(counts.values()), retired)
+
+
+def _may_stand(target: Place, error: TallystickError) -> bool:
+    """Whether there may be a new ledger although making it failed at the very end."""
+    if isinstance(error, CommitUnknown | Refused):  # refused is what came upon somebody else's
+        return isinstance(error, CommitUnknown)
+    try:
+        connect(target, writing=False).close()
+    except NotFound:
+        return False
+    except TallystickError:
+        return True
+    return True
 
 
 def _before(table: str, counts: dict[str, int]) -> int:

@@ -43,7 +43,7 @@ from tallystick.errors import (
 )
 from tallystick.ledger import privileges, server
 from tallystick.ledger.catalogue import CATALOGUE, LAYOUT
-from tallystick.ledger.store import PATIENCE, Condition
+from tallystick.ledger.store import PATIENCE, Condition, Opener
 from tallystick.ledger.versions import MIGRATIONS, check_layout, migrating, upgrade
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class PostgresStore:
         """Kept: a connection that was closed does not tell it."""
         self._writable = writable
         self._connection = connection
+        self._opener = Opener()
         self._params = params
         self._patience = patience
         self._cursor = connection.cursor(binary=True)
@@ -112,7 +113,7 @@ class PostgresStore:
     def one(self, query: str, *values: object) -> Any:
         """The first row, or None. Values stand for ``?`` in the query."""
         try:
-            return self._cursor.execute(_spoken(query, self._allowed), values).fetchone()
+            return self._cursor.execute(self._spoken(query), values).fetchone()
         except self._error as error:
             self._read_on()
             raise self._ours(error) from error
@@ -120,7 +121,7 @@ class PostgresStore:
     def all(self, query: str, *values: object) -> list[Any]:
         """All rows."""
         try:
-            return self._cursor.execute(_spoken(query, self._allowed), values).fetchall()
+            return self._cursor.execute(self._spoken(query), values).fetchall()
         except self._error as error:
             self._read_on()
             raise self._ours(error) from error
@@ -128,13 +129,13 @@ class PostgresStore:
     def run(self, query: str, *values: object) -> int:
         """Execute one statement; the number of rows it changed."""
         try:
-            return self._cursor.execute(_spoken(query, self._allowed), values).rowcount
+            return self._cursor.execute(self._spoken(query), values).rowcount
         except self._error as error:
             raise self._ours(error) from error
 
     def many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
         """Execute one statement for each row, without waiting between them: plain inserts by COPY, at half the cost."""
-        spoken, several = _spoken(query, self._allowed), list(rows)
+        spoken, several = self._spoken(query), list(rows)
         if len(several) < 2:  # each way for several has a round trip more
             for row in several:
                 self.run(query, *row)
@@ -147,6 +148,10 @@ class PostgresStore:
             with self._cursor.copy(f"COPY {plain[1]} FROM STDIN") as copy:
                 for row in several:
                     copy.write_row(row)
+
+    def _spoken(self, query: str) -> bytes:
+        self._opener.check(self.where)
+        return _spoken(query, self._allowed)
 
     # ----------------------------------------------------------------- transactions
 
@@ -163,6 +168,7 @@ class PostgresStore:
         """
         if not self._writable:
             raise UsageError("ledger was opened for reading", where=self.where)
+        self._opener.check(self.where)
         if self._in_transaction():
             raise UsageError("a turn, or a snapshot, has begun already", where=self.where)
         try:
@@ -243,7 +249,8 @@ class PostgresStore:
         return _connected(self._params, writing=False, patience=self._patience)
 
     def close(self) -> None:
-        self._connection.close()
+        if self._opener.is_here:
+            self._connection.close()
 
     # ----------------------------------------------------------------- how it is kept
 
@@ -301,6 +308,7 @@ class PostgresStore:
 
     def administer(self, statement: str) -> psycopg.Cursor[Any]:
         """One statement that is none of the ledger's: the session's settings, the layout, rights. Nothing fences it."""
+        self._opener.check(self.where)
         try:
             return self._connection.execute(statement.encode())
         except self._error as error:
@@ -318,7 +326,7 @@ class PostgresStore:
         """Roll back. A connection that cannot is closed, whereupon the server does."""
         from psycopg.pq import TransactionStatus
 
-        if self._connection.info.transaction_status == TransactionStatus.IDLE:
+        if not self._opener.is_here or self._connection.info.transaction_status == TransactionStatus.IDLE:
             return
         try:
             self._connection.execute("ROLLBACK")
@@ -327,6 +335,7 @@ class PostgresStore:
 
     def _check_alive(self) -> None:
         """Find out that the server has hung up, as far as it is known here: then the commit was not even sent."""
+        self._opener.check(self.where)
         try:
             for _ in range(2):  # its last words, and the end of the line
                 self._connection.pgconn.consume_input()

@@ -96,8 +96,10 @@ class Sequencer:
         """As :meth:`append`, without waiting.
 
         Raises:
-            UsageError: the sequencer was closed.
+            UsageError: the sequencer was closed, or belongs to the process that this one was forked from.
         """
+        if not self._thread.is_alive():  # a fork takes no threads along: nobody would ever answer
+            raise UsageError("the sequencer was closed, or serves another process")
         answer: Future[Acknowledgement] = Future()
         with self._gate:
             if self._closed:
@@ -152,7 +154,7 @@ class Sequencer:
         if not batch:
             return
         done: list[tuple[_Waiting, Appended]] = []
-        refused: list[tuple[_Waiting, TallystickError]] = []
+        refused: list[tuple[_Waiting, Exception]] = []
         try:
             with ledger.writing(now=self._now) as writer:
                 for item in batch:
@@ -179,12 +181,13 @@ class Sequencer:
         writer: Writer,
         item: _Waiting,
         done: list[tuple[_Waiting, Appended]],
-        refused: list[tuple[_Waiting, TallystickError]],
+        refused: list[tuple[_Waiting, Exception]],
     ) -> None:
+        """Append a draft. What is wrong with it, be it a value of a type that no draft has, concerns nobody else."""
         try:
             done.append((item, writer.append(item.draft)))
-        except InvalidInput as error:
-            if writer.spoilt:
+        except Exception as error:
+            if writer.spoilt or (isinstance(error, TallystickError) and not isinstance(error, InvalidInput)):
                 raise
             refused.append((item, error))
 

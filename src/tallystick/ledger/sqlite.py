@@ -41,7 +41,7 @@ from tallystick.errors import (
     Unavailable,
 )
 from tallystick.ledger.guards import TRIGGERS, authorizer
-from tallystick.ledger.store import PATIENCE, Condition
+from tallystick.ledger.store import PATIENCE, Condition, Opener
 from tallystick.ledger.versions import HEAD, MIGRATIONS, check_layout, migrating, upgrade
 
 __all__ = ["APPLICATION_ID", "SqliteStore", "bring_up", "connect", "laid_out", "locked", "retire", "wal_is_safe"]
@@ -64,34 +64,49 @@ def wal_is_safe(version: tuple[int, int, int] = sqlite3.sqlite_version_info[:3])
 class SqliteStore:
     """One guarded connection to a ledger file: see :class:`tallystick.ledger.store.Store`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, *, writable: bool, patience: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        *,
+        writable: bool,
+        patience: float,
+        held: dict[Path, _Identity | None] | None = None,
+    ) -> None:
         self.path = path
         self.place = path
         self.where = str(path)
         self.writable = writable
         self._connection = connection
+        self._opener = Opener()
         self._patience = patience
+        self._held = held or {}
+        """The files that the connection writes to, as they were when it opened them."""
         self.failed = False
 
     def one(self, query: str, *values: object) -> Any:
+        self._opener.check(self.where)
         try:
             return self._connection.execute(query, values).fetchone()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
     def all(self, query: str, *values: object) -> list[Any]:
+        self._opener.check(self.where)
         try:
             return self._connection.execute(query, values).fetchall()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
     def run(self, query: str, *values: object) -> int:
+        self._opener.check(self.where)
         try:
             return self._connection.execute(query, values).rowcount
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
     def many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+        self._opener.check(self.where)
         try:
             self._connection.executemany(query, rows)
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -100,18 +115,36 @@ class SqliteStore:
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         with locked(self.path, patience=self._patience):
-            _refuse_if_moved(self.path)
             self.run("BEGIN IMMEDIATE")
             try:
+                with _files(self.path):
+                    self._check_in_place()
                 yield
                 self._commit()
             except BaseException:
-                if self._connection.in_transaction:
+                if self._opener.is_here and self._connection.in_transaction:
                     with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell; closing rolls back
                         self._connection.execute("ROLLBACK")
                 raise
 
+    def _check_in_place(self) -> None:
+        """What is written has to be found under the ledger's name again. Asked while the database itself is locked, so
+        that it holds also where somebody removed the lock file.
+        """
+        _refuse_if_moved(self.path)
+        _refuse_other_names(self.path)
+        for file, known in self._held.items():
+            there = _identity(file)
+            if known not in (None, there):
+                raise Unavailable(
+                    "the ledger's file was replaced while it was open",
+                    where=str(file),
+                    remedy="Nothing was recorded; open the ledger again, if it is the right one.",
+                )
+            self._held[file] = there
+
     def _commit(self) -> None:
+        self._opener.check(self.where)
         try:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -136,7 +169,7 @@ class SqliteStore:
         try:
             yield
         finally:
-            if not within:
+            if not within and self._opener.is_here:
                 self.run("ROLLBACK")
 
     def again(self) -> SqliteStore:
@@ -199,6 +232,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """A writer's close may checkpoint, so it waits for its turn: a moment, for closing beside nobody is safe."""
+        if not self._opener.is_here:
+            return
         if self.writable and not wal_is_safe():
             with contextlib.suppress(TallystickError), locked(self.path, patience=_LEAVING):
                 self._connection.close()
@@ -238,10 +273,12 @@ def connect(path: Path, *, writing: bool, patience: float = PATIENCE) -> SqliteS
     """
     with _files(path):
         _check_file(path, writing=writing)
+        held = {path: _identity(path)}
     with translated(path, patience=patience):
         connection = _open(path, patience=patience)
         try:
             _check_kind(connection, path)
+            held[_wal(path)] = _identity(_wal(path))
             if writing:
                 _change_to_wal(connection, path, patience=patience)
             else:
@@ -250,7 +287,7 @@ def connect(path: Path, *, writing: bool, patience: float = PATIENCE) -> SqliteS
         except BaseException:
             connection.close()
             raise
-        return SqliteStore(path, connection, writable=writing, patience=patience)
+        return SqliteStore(path, connection, writable=writing, patience=patience, held=held)
 
 
 def _check_file(path: Path, *, writing: bool) -> None:
@@ -266,6 +303,35 @@ def _check_file(path: Path, *, writing: bool) -> None:
         raise Unavailable("ledger cannot be written by this user", where=str(path))
     if writing:
         _refuse_if_moved(path)
+        _refuse_other_names(path)
+
+
+_Identity = tuple[int, int]
+
+
+def _identity(path: Path) -> _Identity | None:
+    """Which file it is, whatever it is called; None if there is none."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return None
+    return there.st_dev, there.st_ino
+
+
+def _wal(path: Path) -> Path:
+    return Path(f"{path}-wal")
+
+
+def _refuse_other_names(path: Path) -> None:
+    """Lock and WAL go by the name: who came by another would not see what is written here, and fork it."""
+    names = path.stat().st_nlink
+    if names > 1:
+        raise Refused(
+            "the ledger's file has another name, by a hard link, and is only read",
+            where=str(path),
+            got=f"{names} names",
+            remedy="Remove the others; `find -samefile` shows them.",
+        )
 
 
 def _note_of_move(path: Path) -> Path:
@@ -274,12 +340,13 @@ def _note_of_move(path: Path) -> Path:
 
 def _refuse_if_moved(path: Path) -> None:
     note = _note_of_move(path)
-    if note.exists():
+    if os.path.lexists(note):  # whatever it is: who cannot read it cannot know that it says nothing
         raise Refused(
             "this ledger was moved, and is only read here",
             where=str(path),
             got=note.read_text(encoding="utf-8", errors="replace").strip()[:200],
-            remedy="Use it where it is now; writing to both would fork its history.",
+            remedy="Use it where it is now; writing to both would fork its history."
+            f" If the move was cut short and nothing is there, delete {note.name}.",
         )
 
 
@@ -320,8 +387,7 @@ def _access(path: Path) -> str:
     """
     if os.access(path, os.W_OK):
         return "mode=rw"
-    beside = Path(f"{path}-wal")
-    return "mode=ro" if beside.exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+    return "mode=ro" if _wal(path).exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
 
 
 def _text(raw: bytes) -> str | bytes:
@@ -413,12 +479,10 @@ def _refuse_existing(path: Path) -> None:
     """Of a ledger that was here, its log too: SQLite would play it into the new file, and so destroy that."""
     if path.exists() or path.is_symlink():
         raise Refused("a file of that name is there already", where=str(path), remedy="A ledger is never overwritten.")
-    for left in (Path(f"{path}-wal"), Path(f"{path}-journal")):
-        if left.exists():
+    for left in (_wal(path), Path(f"{path}-journal"), _note_of_move(path)):
+        if left.exists() or left.is_symlink():  # SQLite would play back an old WAL or journal over the new ledger
             raise Refused(
-                "the log of a ledger that was here is there still",
-                where=str(left),
-                remedy="It belongs to that ledger's file: move it to where that file is.",
+                "something of a ledger that was here before lies there", where=str(left), remedy="Move it away first."
             )
 
 
@@ -441,6 +505,7 @@ def _publish(draft: Path, path: Path) -> None:
     except FileExistsError:
         _refuse_existing(path)
         raise
+    draft.unlink()  # before anybody can mean to write to it: it has one name
     _sync(path.parent)
 
 
@@ -467,10 +532,12 @@ def locked(path: Path, *, patience: float) -> Iterator[None]:
         acquired = _acquired(handle, patience)
     if not acquired:
         raise _busy(path, patience)
+    holder = Opener()
     try:
         yield
     finally:
-        _let_go(handle)
+        if holder.is_here:  # else it is not a forked child's to give back
+            _let_go(handle)
 
 
 def _let_go(handle: int) -> None:

@@ -8,18 +8,23 @@ Rules for every store:
 * Opening never makes a ledger. A store that was opened for reading cannot write, whatever SQL it is given.
 * :meth:`Store.turn` is the only way to write: one writer at a time, over all processes and machines; what ran inside is
   durable when the block ends, or nothing of it is there.
+* A connection belongs to the process that opened it: after a fork both would speak on one line, and one could commit
+  half of what the other does. In the other process it is refused (:class:`Opener`), and nothing is undone or closed.
 * Errors of the driver leave a store as ours. ``where`` names it in messages, without a password.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-__all__ = ["PATIENCE", "Condition", "Store"]
+from tallystick.errors import UsageError
+
+__all__ = ["PATIENCE", "Condition", "Opener", "Store"]
 
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers, unless the caller says otherwise."""
@@ -33,6 +38,26 @@ class Condition:
     """Name to value, in the order to print: engine and version, size, what makes a commit durable, who may do what."""
     warnings: tuple[str, ...]
     """What ought to be otherwise, a sentence each."""
+
+
+class Opener:
+    """The process that opened a connection."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+
+    @property
+    def is_here(self) -> bool:
+        return os.getpid() == self._process
+
+    def check(self, where: str) -> None:
+        """Refuse to go on in another process.
+
+        Raises:
+            UsageError: this is one that was forked.
+        """
+        if os.getpid() != self._process:
+            raise UsageError("ledger was opened before this process was forked", where=where, remedy="Open it anew.")
 
 
 class Store(Protocol):
