@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import random
+import sqlite3
 import threading
 import unicodedata
 

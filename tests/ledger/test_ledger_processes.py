@@ -78,6 +78,7 @@ assert os.listdir({str(path.parent)!r}) == ["ledger.db"]
 # --- one file, one name, one place ----------------------------------------------------------------------------------
 
 
+@SQLITE
 def test_a_file_with_a_second_name_is_only_read(copied, tmp_path, world, outside):
     """By each name there would be another WAL: two histories of one file, and one of them lost."""
     path = copied(entries=3)
@@ -106,6 +107,7 @@ def without_its_wal(path, copy):
         path.with_name(path.name + left).unlink()
 
 
+@SQLITE
 @pytest.mark.parametrize(("restored", "written_since"), [(replaced, True), (replaced, False), (without_its_wal, False)])
 def test_a_file_that_was_replaced_while_open_is_not_written_to(
     copied, tmp_path, world, outside, restored, written_since
