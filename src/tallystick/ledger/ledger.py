@@ -203,7 +203,7 @@ class Ledger(Reader):
         finally:
             self._writing = False
         self._head = writer.head
-        writer.release()
+        writer.release(self._store)
 
     def append_many(
         self, drafts: Iterable[Draft], *, now: Callable[[], str], batch: int = BATCH
@@ -550,8 +550,9 @@ class Writer(Reader):
         """No more appends."""
         self._open = False
 
-    def release(self) -> None:
-        """The commit is durable: receipts may be shown."""
+    def release(self, store: Store) -> None:
+        """The commit is durable: receipts may be shown, with what this connection reads."""
+        self._store = store
         self._released = True
 
 
