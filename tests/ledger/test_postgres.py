@@ -723,17 +723,6 @@ def test_a_writer_appends_with_the_rights_it_was_given(server, ledger_database, 
     assert fsck(server.url("auditor", ledger_database), key=world.key()).ok
 
 
-def test_an_append_goes_on_after_its_connection_was_cut(server, ledger_database, world, outside, terminate):
-    place = server.url("writer", ledger_database)
-    with Ledger.open(place, signer=world.signer()) as ledger:
-        terminate(ledger._store)
-        with pytest.raises(Unavailable), ledger.writing(now=world.clock) as writer:
-            writer.append(world.document("lost"))
-        with ledger.writing(now=world.clock) as writer:
-            writer.append(world.document("kept"))
-    assert [entry["body"].get("title") for entry in outside(place)[5:]] == ["kept"]
-
-
 # --- imports --------------------------------------------------------------------------------------------------------
 
 

@@ -199,7 +199,7 @@ class Ledger(Reader):
                 finally:
                     writer.finish()
         except CommitUnknown as unknown:
-            self._look_for(writer.head, unknown)
+            self._look_for(None if writer.head is head else writer.head, unknown)
         finally:
             self._writing = False
         self._head = writer.head
@@ -219,37 +219,70 @@ class Ledger(Reader):
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
-        if self._store.failed:
-            self._renew()
-        with self._store.turn():
+        """The writers' turn. A connection that ended before it is replaced: nothing was asked of it yet."""
+        with contextlib.ExitStack() as turn:
+            if not self._begun(turn):
+                self._renew()
+                turn.enter_context(self._store.turn())
             yield
 
+    def _begun(self, turn: contextlib.ExitStack) -> bool:
+        """Whether it came to a turn, or the connection has ended."""
+        if self._store.failed:
+            return False
+        try:
+            turn.enter_context(self._store.turn())
+        except Unavailable:
+            if self._store.failed:
+                return False
+            raise
+        return True
+
     def _renew(self) -> None:
-        """A new connection in place of one that failed."""
-        successor = self._store.successor()
-        if successor is None:
+        """A new connection in place of one that failed.
+
+        Raises:
+            Unavailable: there is none to be had; nothing was recorded.
+        """
+        try:
+            replaced = self._replaced()
+        except CommitUnknown as error:  # of what :meth:`Store.successor` does; no entry was in it
+            raise Unavailable(
+                "connection was lost and could not be renewed",
+                where=self.where,
+                got=error.got,
+                remedy="Nothing was recorded; try again.",
+            ) from error
+        if not replaced:
             raise Unavailable(
                 "ledger is not written to after an error of the disk",
                 where=self.where,
                 remedy="See to the disk, then open the ledger again.",
             )
+
+    def _replaced(self) -> bool:
+        successor = self._store.successor()
+        if successor is None:
+            return False
         self._store.close()
         self._store = successor
+        return True
 
-    def _look_for(self, head: _Head, unknown: CommitUnknown) -> None:
-        """After a commit whose answer was lost: fine if its checkpoint is there.
+    def _look_for(self, head: _Head | None, unknown: CommitUnknown) -> None:
+        """After a commit whose answer was lost: fine if its checkpoint is there. None if it signed no checkpoint.
 
         Raises:
             CommitUnknown: that cannot be told. Unavailable: it is not there; nothing was recorded.
         """
-        told_by = self._head is None or head.note != self._head.note  # else nothing was appended by which to tell
-        successor = self._store.successor() if told_by else None
-        if successor is None:
+        if head is None:
             raise unknown
-        self._store.close()
-        self._store = successor
-        with self._store.turn():
-            found = self._one("SELECT note FROM checkpoints WHERE size = ?", head.frontier.size)
+        try:
+            asked = self._replaced()
+            found = self._one("SELECT note FROM checkpoints WHERE size = ?", head.frontier.size) if asked else None
+        except Unavailable as error:  # to ask failed, which says nothing of the commit
+            raise unknown from error
+        if not asked:
+            raise unknown
         if found is None or found[0] != head.note:
             raise Unavailable(
                 "connection was lost and the transaction undone",
