@@ -4,6 +4,7 @@ import json
 import string
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -78,7 +79,7 @@ def drafts(draw) -> Draft:
         attachments=tuple(draw(st.lists(attachments, max_size=2, unique_by=lambda item: item.name))),
         personal=tuple(draw(st.lists(personals, max_size=2, unique_by=lambda item: item.name))),
         supersedes=draw(st.none() | st.builds(Ref, counts, hexes)),
-        idempotency_key=draw(st.none() | texts),
+        idempotency_key=draw(st.none() | ids),
         statement=STATEMENT if KINDS[kind].signed or draw(st.booleans()) else None,
     )
 
@@ -313,10 +314,10 @@ def test_a_field_may_stand_in_an_attachment():
 
 
 def test_an_entry_is_at_most_65535_bytes():
-    spare = MAX_ENTRY - len(sealed(idempotency_key=""))
-    assert len(sealed(idempotency_key="x" * spare)) == MAX_ENTRY
+    spare = MAX_ENTRY - len(sealed(subject=({"name": ""},)))
+    assert len(sealed(subject=({"name": "x" * spare},))) == MAX_ENTRY
     with pytest.raises(InvalidRecord, match="too large"):
-        sealed(idempotency_key="x" * (spare + 1))
+        sealed(subject=({"name": "x" * (spare + 1)},))
     with pytest.raises(Malformed, match="too large"):
         Entry.parse(b'"' + b"x" * MAX_ENTRY + b'"')
 
@@ -469,3 +470,14 @@ def test_an_entry_names_what_its_body_names_and_links_what_its_kind_demands(cuto
     superseded = set() if supersedes is None else {supersedes}
     assert entry.references == set(found_by_hand(body)) | superseded
     assert entry.links == set(found_by_hand(model)) | superseded
+
+
+@pytest.mark.parametrize("name", ["", "a\x00b", "line\nbreak", "x" * 256])
+def test_names_that_no_index_could_hold_are_refused(name):
+    """PostgreSQL's text holds no NUL, and its indexes nothing of thousands of bytes."""
+    with pytest.raises(InvalidRecord, match="idempotency key"):
+        replace(draft(), idempotency_key=name).check()
+    with pytest.raises(InvalidRecord, match="part name"):
+        replace(draft(), attachments=(Attachment(name, "x/y", b""),)).check()
+    with pytest.raises(InvalidRecord, match="part name"):
+        replace(draft(), personal=(Personal(name, "x"),)).check()

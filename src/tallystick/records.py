@@ -59,6 +59,8 @@ BASES: Final = frozenset({"observed", "declared", "imported"})
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
+"""Of a part, and an idempotency key: indexed, in any database."""
 _ACTOR = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -608,6 +610,13 @@ def _problems(draft: Draft) -> list[str]:
         problems.append("a signature is demanded and there is none")
     attached = [item.name for item in draft.attachments]
     names = attached + [item.name for item in draft.personal]
+    problems += [
+        f"part name {str(name)[:40]!r} is not 1 to 255 printable characters"
+        for name in names
+        if not _matches(_NAME, name)
+    ]
+    if draft.idempotency_key is not None and not _matches(_NAME, draft.idempotency_key):
+        problems.append(f"idempotency key {str(draft.idempotency_key)[:40]!r} is not 1 to 255 printable characters")
     if len(names) > 1:
         problems += [f"part {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
     body, fields = draft.body, kind.fields

@@ -74,7 +74,7 @@ def silently(work, *values):
 
 def crowd(path):
     """Models for other use cases with what was decided about them, and documents between them."""
-    with Desk.open(path, writing=True) as desk:
+    with Desk.open(path, keys=path.parent / "keys", writing=True) as desk:
         book = desk.book()
         usecase, policy, model, evaluation, decision, approval = (
             book.of_kind(kind)[-1] for kind in ("usecase", "policy", "model", "evaluation", "decision", "approval")

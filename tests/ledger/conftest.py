@@ -5,7 +5,6 @@ would be of each engine. The drafts, the outside checker and the loops are share
 which are also run alone.
 """
 
-import hashlib
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import _behind
 import _outside as outside_checker
 import _trial_ledger as trial_ledger
+import psycopg
 import pytest
 
 from tallystick.ledger.ledger import Ledger
@@ -165,8 +165,9 @@ def unstorable():
         if isinstance(ledger._store, SqliteStore):
             ledger._store._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
             return {"attachments": (Attachment("big", "x/y", bytes(200_000)),)}
-        too_long = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(200))  # for an index
-        return {"attachments": (Attachment("small", "x/y", b""),), "idempotency_key": too_long}
+        with psycopg.connect(ledger._store.place) as owner:
+            owner.execute("ALTER TABLE tallystick.entries ADD CONSTRAINT small CHECK (length(bytes) < 2000)")
+        return {"attachments": (Attachment("small", "x/y", b""),), "subject": ({"name": "x" * 2000},)}
 
     return unstorable
 

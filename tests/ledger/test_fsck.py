@@ -276,6 +276,25 @@ def test_a_changed_layout_is_found(single, statements, what):
     assert any(problem.what.startswith(what) for problem in fsck(single).problems)
 
 
+FORGETS = "CREATE TRIGGER {} BEFORE INSERT ON side_values BEGIN SELECT RAISE(IGNORE); END"
+
+
+@SQLITE
+@pytest.mark.parametrize("name", ["sqlite_more", "links_target", "links"])
+def test_a_trigger_hides_behind_no_name(single, world, name):
+    """Its personal values would be acknowledged and never stored, and look erased."""
+    with closing(sqlite3.connect(single, isolation_level=None)) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute(
+            "INSERT INTO sqlite_master VALUES ('trigger', ?, 'side_values', 0, ?)", (name, FORGETS.format(name))
+        )
+        database.execute("UPDATE sqlite_master SET rowid = 1000 WHERE name = ? AND type = 'index'", (name,))
+    with Ledger.open(single, signer=world.signer()) as ledger, ledger.writing(now=world.clock) as writer:
+        entry = writer.append(world.document("about", personal=(Personal("by", "Jo Doe"),))).entry
+        assert writer.personal(entry, "by") is None, "the trigger is at work"
+    assert any(problem.what.startswith(f"{name}") for problem in fsck(single, key=world.key()).problems)
+
+
 @SQLITE
 def test_a_damaged_file_is_found_or_says_the_same(parts, tmp_path):
     """Any byte of the file, one bit: found, or free space and index pages that nothing reads."""

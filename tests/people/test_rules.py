@@ -92,6 +92,30 @@ def test_an_expired_approval_does_not_count(world):
     assert any("expired" in problem for problem in world.problems(model))
 
 
+def test_an_approval_that_expired_stays_so_when_the_clock_is_set_back(world):
+    model, policy, evaluation, decision = world.story()
+    approval = world.approval(model, evaluation, decision, policy, expires="2026-01-02T00:00:00.000000Z")
+    promotion = world.promotion(model, decision, [approval])
+    assert world.problems(model) == []
+    world.time = lambda: "2026-01-02T00:00:00.000000Z"
+    world.usecase()
+    world.time = lambda: "2026-01-01T00:02:00.000000Z"
+    assert any("expired" in problem for problem in world.problems(model))
+    again = world.promotion(model, decision, [approval])
+    assert any("expired" in problem for problem in rules.recorded_promotion_problems(world.book, world.ring, again))
+    assert rules.recorded_promotion_problems(world.book, world.ring, promotion) == [], "what stood later is not asked"
+
+
+def test_an_approval_given_after_a_clock_ran_ahead_counts(world):
+    """One entry with a wrong year takes away the approvals before it, and none that is given anew."""
+    model, policy, evaluation, decision = world.story()
+    later, world.time = world.time, lambda: "2076-01-01T00:00:00.000000Z"
+    world.usecase()
+    world.time = later
+    world.approval(model, evaluation, decision, policy, expires="2026-01-02T00:00:00.000000Z")
+    assert world.problems(model) == []
+
+
 def test_a_refusal_outweighs_an_approval(world):
     second = Signer.generate("ed25519")
     world.register(second, ["risk-officer"], also=[world.officer])

@@ -211,7 +211,7 @@ def test_an_approval_that_ends_at_no_readable_time_has_ended(world, expires):
     value["body"]["expires"] = expires
     flaws = rules._approval_flaws(
         world.book, world.ring, replace(honest, body=value["body"]), model=model,
-        found=rules.standing(world.book, model, policy), stage="production", at=world.time(),
+        found=rules.standing(world.book, model, policy), stage="production", at=world.time(), before=None,
     )  # fmt: skip
     assert any("expired" in flaw for flaw in flaws)
 

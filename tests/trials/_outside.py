@@ -81,6 +81,11 @@ def stored(place):
         return [db.execute(query).fetchall() for query in (ENTRIES, CHECKPOINTS, NODES, ATTACHMENTS)]
 
 
+def leaves(place):
+    """The leaf hashes of all entries, by their bytes."""
+    return [hashlib.sha256(b"\x00" + raw).digest() for *_, raw in stored(place)[0]]
+
+
 def check(place, *, vkey=None, every_checkpoint=True):
     """The entries of a ledger, by its path or URL, as JSON objects, after checking chain, tree and signatures."""
     rows, notes, nodes, attached = stored(place)

@@ -56,6 +56,7 @@ BATCH: Final = 1000
 _FLUSH: Final = 250
 """Entries that are inserted together."""
 
+_LEAVES: Final = "SELECT leaf FROM entries WHERE seq >= ? ORDER BY seq"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -199,7 +200,7 @@ class Ledger(Reader):
                 finally:
                     writer.finish()
         except CommitUnknown as unknown:
-            self._look_for(None if writer.head is head else writer.head, unknown)
+            self._look_for(head, writer.head, unknown)
         finally:
             self._writing = False
         self._head = writer.head
@@ -227,16 +228,16 @@ class Ledger(Reader):
             yield
 
     def _begun(self, turn: contextlib.ExitStack) -> bool:
-        """Whether it came to a turn, or the connection has ended."""
-        if self._store.failed:
-            return False
-        try:
-            turn.enter_context(self._store.turn())
-        except Unavailable:
-            if self._store.failed:
-                return False
-            raise
-        return True
+        """Whether it came to a turn; else the connection has ended."""
+        ended = self._store.failed
+        if not ended:
+            try:
+                turn.enter_context(self._store.turn())
+            except Unavailable:
+                ended = self._store.failed
+                if not ended:
+                    raise
+        return not ended
 
     def _renew(self) -> None:
         """A new connection in place of one that failed.
@@ -268,27 +269,30 @@ class Ledger(Reader):
         self._store = successor
         return True
 
-    def _look_for(self, head: _Head | None, unknown: CommitUnknown) -> None:
-        """After a commit whose answer was lost: fine if its checkpoint is there. None if it signed no checkpoint.
+    def _look_for(self, before: _Head, after: _Head, unknown: CommitUnknown) -> None:
+        """After a commit whose answer was lost: fine if the checkpoint that it added is there.
 
         Raises:
             CommitUnknown: that cannot be told. Unavailable: it is not there; nothing was recorded.
         """
-        if head is None:
+        if after.note == before.note:  # nothing was appended by which to tell
             raise unknown
-        try:
-            asked = self._replaced()
-            found = self._one("SELECT note FROM checkpoints WHERE size = ?", head.frontier.size) if asked else None
-        except Unavailable as error:  # to ask failed, which says nothing of the commit
-            raise unknown from error
-        if not asked:
-            raise unknown
-        if found is None or found[0] != head.note:
+        if not self._finds(after, unknown):
             raise Unavailable(
                 "connection was lost and the transaction undone",
                 where=self.where,
                 remedy="Nothing was recorded; try again.",
             )
+
+    def _finds(self, head: _Head, unknown: CommitUnknown) -> bool:
+        try:
+            asked = self._replaced()
+            found = self._one("SELECT note FROM checkpoints WHERE size = ?", head.frontier.size) if asked else None
+        except Unavailable as error:  # "nothing was recorded" would be of this asking, not of what is asked
+            raise unknown from error
+        if not asked:
+            raise unknown
+        return found is not None and bool(found[0] == head.note)
 
     def scrub(self) -> None:
         """Rewrite the file, so that nothing of erased values remains in its free space. Nothing else changes.
@@ -324,12 +328,20 @@ class Ledger(Reader):
         signed = open_checkpoint(note, self.key)
         if signed.size != size:
             raise self._not_as_signed("end where its last checkpoint does", f"{signed.size} entries", f"{size}")
-        frontier = Frontier(size, self.node)
+        frontier = self._frontier(size)
         if frontier.root() != signed.root:
             raise self._not_as_signed(
                 "hold the tree that its last checkpoint signed", f"root {signed.root.hex()}", frontier.root().hex()
             )
         return _Head(note, frontier, self.node(0, size - 1).hex())
+
+    def _frontier(self, size: int) -> Frontier:
+        """Of all entries: what others appended since our last time, on top of what we know; or from stored nodes."""
+        if self._head is None or not 0 <= size - self._head.frontier.size <= BATCH:
+            return Frontier(size, self.node)
+        frontier = self._head.frontier.copy()
+        frontier.extend([leaf for (leaf,) in self._all(_LEAVES, frontier.size)])
+        return frontier
 
     def _not_as_signed(self, what: str, expected: str, got: str) -> Tampered:
         return Tampered(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
-from tallystick.errors import InvalidInput, TallystickError, UsageError
+from tallystick.errors import InvalidInput, TallystickError, Tampered, UsageError
 from tallystick.ledger.ledger import BATCH, Appended, Ledger, Writer
 from tallystick.ledger.places import Place
 from tallystick.ledger.store import PATIENCE
@@ -157,7 +157,7 @@ class Sequencer:
             with ledger.writing(now=self._now) as writer:
                 for item in batch:
                     self._append(writer, item, done, refused)
-        except InvalidInput as error:
+        except (InvalidInput, Tampered) as error:
             if len(batch) == 1:
                 batch[0].answer.set_exception(error)
                 return

@@ -148,10 +148,16 @@ class SqliteStore:
         return {name: _squeezed(sql) for name, sql in (layout() | TRIGGERS).items()}, self._laid_out()
 
     def _laid_out(self) -> dict[str, str]:
-        """What SQLite made for itself is left out."""
-        rows = self.all("SELECT name, sql FROM sqlite_master")
-        named = [(str(name), str(sql or "")) for name, sql in rows]  # in a damaged file, not text for certain
-        return {name: _squeezed(sql) for name, sql in named if not name.startswith("sqlite_")}
+        """All that has a text: indexes that SQLite made for itself have none. By text, not by name: a trigger can be
+        called ``sqlite_...`` in a file that was written to by hand, and can share its name with a table or an index.
+        """
+        found: dict[str, str] = {}
+        for name, sql in self.all("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"):
+            called = str(name)  # in a damaged file, not text for certain
+            while called in found:
+                called += " (once more)"
+            found[called] = _squeezed(str(sql))
+        return found
 
     def faults(self) -> Iterator[str]:
         return (str(line) for (line,) in self.all("PRAGMA integrity_check") if line != "ok")
@@ -476,20 +482,21 @@ def _acquired(handle: int, patience: float) -> bool:
         return True
     settled = threading.Lock()
     outcome: list[str] = []
-    arrived = threading.Event()
+    arrived = threading.Lock()  # wakes sooner than an event does
+    arrived.acquire()
 
     def wait() -> None:
         fcntl.flock(handle, fcntl.LOCK_EX)
         with settled:
             if not outcome:
                 outcome.append("held")
-                arrived.set()
+                arrived.release()
                 return
         os.close(handle)
 
     threading.Thread(target=wait, name="ledger-lock", daemon=True).start()
     try:
-        arrived.wait(patience)
+        arrived.acquire(timeout=min(patience, threading.TIMEOUT_MAX))
     finally:
         with settled:
             if not outcome:

@@ -17,6 +17,7 @@ failed evaluation or to a refusal. What must not be missed is looked for in the 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -389,7 +390,7 @@ def _missing_approval(
 ) -> list[str]:
     approved, refused, flaws = [], [], []
     for entry in newest_verdicts(book, found.decision, ring=ring, stage=stage, before=before):
-        problems = _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
+        problems = _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at, before=before)
         if problems:
             flaws += problems
         elif entry.body.get("verdict") == "approved":
@@ -401,7 +402,7 @@ def _missing_approval(
     if approved:
         return []
     for entry in [] if flaws else _verdicts(book, found.decision, before):
-        flaws += _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
+        flaws += _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at, before=before)
     seq = found.decision.seq if found.decision else -1
     return flaws or [f"nobody entitled has approved the decision in entry {seq}"]
 
@@ -414,7 +415,7 @@ def counted_approvals(
         entry
         for entry in newest_verdicts(book, found.decision, ring=ring, stage=stage, before=before)
         if entry.body.get("verdict") == "approved"
-        and not _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at)
+        and not _approval_flaws(book, ring, entry, model=model, found=found, stage=stage, at=at, before=before)
     ]
 
 
@@ -455,7 +456,15 @@ def _first_standing(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _approval_flaws(
-    book: Book, ring: KeyRing, entry: Entry, *, model: Entry, found: Standing, stage: str, at: str
+    book: Book,
+    ring: KeyRing,
+    entry: Entry,
+    *,
+    model: Entry,
+    found: Standing,
+    stage: str,
+    at: str,
+    before: int | None,
 ) -> list[str]:
     where = f"approval in entry {entry.seq}"
     try:
@@ -469,10 +478,21 @@ def _approval_flaws(
         problems.append(f"{where}: what the approver saw is not what stands here")
     if entry.body.get("stage") != stage or signed.stage != stage:
         problems.append(f"{where} is for another stage")
-    expires = entry.body.get("expires", _NEVER)
-    if not isinstance(expires, str) or expires <= at:
-        problems.append(f"{where} expired on {expires}")
+    if _is_expired(book, entry, at=at, before=before):
+        problems.append(f"{where} expired on {entry.body['expires']}")
     return problems
+
+
+def _is_expired(book: Book, approval: Entry, *, at: str, before: int | None) -> bool:
+    """By the time, or by that of any entry since: a clock that is set back brings no approval to life again."""
+    if "expires" not in approval.body:
+        return False
+    expires = approval.body["expires"]
+    if not isinstance(expires, str) or expires <= at:
+        return True
+    stop = book.size if before is None else before
+    since = book.seqs[bisect_right(book.seqs, approval.seq) : bisect_left(book.seqs, stop)]
+    return any(entry.recorded_at >= expires for seq in since if (entry := book.at(seq)) is not None)
 
 
 def seen(model: Entry, evaluation: Entry, policy: Entry) -> dict[str, Value]:
