@@ -124,6 +124,11 @@ class Server:
         self._process.send_signal(signal.SIGINT)
         self._reap()
 
+    def stop_at_once(self):
+        """An end without goodbye to anybody, and without writing out: what was committed is found in the log."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._reap()
+
     def kill(self):
         """The end that nobody is told of, of all the server's processes at once, as when the machine goes down."""
         pids = self._process.pid, *_children(self._process.pid)

@@ -731,17 +731,6 @@ def test_a_writer_appends_with_the_rights_it_was_given(server, ledger_database, 
     assert fsck(server.url("auditor", ledger_database), key=world.key()).ok
 
 
-def test_an_append_goes_on_after_its_connection_was_cut(server, ledger_database, world, outside, terminate):
-    place = server.url("writer", ledger_database)
-    with Ledger.open(place, signer=world.signer()) as ledger:
-        terminate(ledger._store)
-        with pytest.raises(Unavailable), ledger.writing(now=world.clock) as writer:
-            writer.append(world.document("lost"))
-        with ledger.writing(now=world.clock) as writer:
-            writer.append(world.document("kept"))
-    assert [entry["body"].get("title") for entry in outside(place)[5:]] == ["kept"]
-
-
 def test_an_older_database_put_in_its_place_is_not_written_to(server, ledger_database, world, outside, terminate):
     """What a failover to a standby that was behind, or a backup, leaves a writer with that goes on."""
     with server.database(template=ledger_database) as older:
@@ -751,10 +740,9 @@ def test_an_older_database_put_in_its_place_is_not_written_to(server, ledger_dat
                 writer.append(world.document("acknowledged"))
             terminate(ledger._store)
             _exchange(server, ledger_database, older)
-            with pytest.raises(Unavailable), ledger.writing(now=world.clock) as writer:
-                writer.append(world.document("connection lost"))
-            with pytest.raises(Tampered, match="went back"), ledger.writing(now=world.clock) as writer:
-                writer.append(world.document("a second history"))
+            for _ in range(2):
+                with pytest.raises(Tampered, match="went back"), ledger.writing(now=world.clock) as writer:
+                    writer.append(world.document("a second history"))
         assert len(outside(place)) == 5
         _exchange(server, ledger_database, older)
 

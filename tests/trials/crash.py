@@ -46,7 +46,8 @@ class Life:
         time.sleep(max(0.0, self._end - time.monotonic()))
         self._process.send_signal(signal.SIGKILL)
         said, complained = self._process.communicate(timeout=60)
-        assert self._process.returncode == -signal.SIGKILL, f"whoever lives sees no error: {complained.decode()}"
+        complaint = complained.decode().strip().rpartition("\n")[2]
+        assert self._process.returncode == -signal.SIGKILL, f"whoever lives sees no error: {complaint}"
         return [json.loads(line) for line in said.decode().splitlines(keepends=True) if line.endswith("\n")]
 
 

@@ -205,7 +205,7 @@ class Ledger(Reader):
         finally:
             self._writing = False
         self._head = writer.head
-        writer.release()
+        writer.release(self._store)
 
     def append_many(
         self, drafts: Iterable[Draft], *, now: Callable[[], str], batch: int = BATCH
@@ -221,22 +221,54 @@ class Ledger(Reader):
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
-        if self._store.failed:
-            self._renew()
-        with self._store.turn():
+        """The writers' turn. A connection that ended before it is replaced: nothing was asked of it yet."""
+        with contextlib.ExitStack() as turn:
+            if not self._begun(turn):
+                self._renew()
+                turn.enter_context(self._store.turn())
             yield
 
+    def _begun(self, turn: contextlib.ExitStack) -> bool:
+        """Whether it came to a turn; else the connection has ended."""
+        ended = self._store.failed
+        if not ended:
+            try:
+                turn.enter_context(self._store.turn())
+            except Unavailable:
+                ended = self._store.failed
+                if not ended:
+                    raise
+        return not ended
+
     def _renew(self) -> None:
-        """A new connection in place of one that failed."""
-        successor = self._store.successor()
-        if successor is None:
+        """A new connection in place of one that failed.
+
+        Raises:
+            Unavailable: there is none to be had; nothing was recorded.
+        """
+        try:
+            replaced = self._replaced()
+        except CommitUnknown as error:  # of what :meth:`Store.successor` does; no entry was in it
+            raise Unavailable(
+                "connection was lost and could not be renewed",
+                where=self.where,
+                got=error.got,
+                remedy="Nothing was recorded; try again.",
+            ) from error
+        if not replaced:
             raise Unavailable(
                 "ledger is not written to after an error of the disk",
                 where=self.where,
                 remedy="See to the disk, then open the ledger again.",
             )
+
+    def _replaced(self) -> bool:
+        successor = self._store.successor()
+        if successor is None:
+            return False
         self._store.close()
         self._store = successor
+        return True
 
     def _look_for(self, before: _Head, after: _Head, unknown: CommitUnknown) -> None:
         """After a commit whose answer was lost: fine if the checkpoint that it added is there.
@@ -255,16 +287,13 @@ class Ledger(Reader):
 
     def _finds(self, head: _Head, unknown: CommitUnknown) -> bool:
         try:
-            successor = self._store.successor()
-            if successor is None:
-                raise unknown
-            self._store.close()
-            self._store = successor
-            with self._store.turn():
-                found = self._one("SELECT note FROM checkpoints WHERE size = ?", head.frontier.size)
+            asked = self._replaced()
+            found = self._one("SELECT note FROM checkpoints WHERE size = ?", head.frontier.size) if asked else None
         except Unavailable as error:  # "nothing was recorded" would be of this asking, not of what is asked
             raise unknown from error
-        return found is not None and found[0] == head.note
+        if not asked:
+            raise unknown
+        return found is not None and bool(found[0] == head.note)
 
     def scrub(self) -> None:
         """Rewrite the file, so that nothing of erased values remains in its free space. Nothing else changes.
@@ -597,8 +626,9 @@ class Writer(Reader):
         """No more appends."""
         self._open = False
 
-    def release(self) -> None:
-        """The commit is durable: receipts may be shown."""
+    def release(self, store: Store) -> None:
+        """The commit is durable: receipts may be shown, with what this connection reads."""
+        self._store = store
         self._released = True
 
 
