@@ -1,8 +1,8 @@
-"""Trial: single bits of a closed ledger file, of a checkpoint and of receipts are flipped, one at a time.
+"""Trial: single bits of a closed ledger file, of checkpoints, receipts and bare proofs are flipped, one at a time.
 
 After each flip of the file, fsck with the trusted key says that it is not sound, or an error of the one tree is raised;
 or else everything that can be read from it (the bytes of the entries in their order, every checkpoint, attachments and
-erasable values) is exactly what was written. A checkpoint or a receipt proves exactly what it proved, or nothing.
+erasable values) is exactly what was written. A checkpoint, receipt or proof proves what it proved, or nothing.
 
 What it shows: no flip is accepted that changes anything; none crashes, and none takes longer than five seconds.
 
@@ -20,11 +20,12 @@ import _program as program
 import _trial_ledger as trial_ledger
 from _spread import JOBS, spread
 
+from tallystick.canonical import leaf_hash
 from tallystick.errors import NotVerified, TallystickError
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger
 from tallystick.proof.note import open_checkpoint
-from tallystick.proof.receipt import Receipt
+from tallystick.proof.receipt import Proof, Receipt
 from tallystick.records import Attachment, Personal
 
 HANG = 5
@@ -32,7 +33,7 @@ HANG = 5
 
 
 def make(path):
-    """A closed ledger of some twenty entries, with all that can stand in one; receipts and checkpoints of it."""
+    """A closed ledger of some twenty entries, with all that can stand in one; some receipts, and its checkpoints."""
     with trial_ledger.create(path, entries=6) as ledger:
         for number in range(12):
             with ledger.writing(now=trial_ledger.clock) as writer:
@@ -46,8 +47,7 @@ def make(path):
             erased = writer.entry(ledger.size - 1)
             assert writer.erase(erased, "by")
             assert writer.append(trial_ledger.document("last"))
-        receipts = [ledger.receipt(ledger.entry(seq)) for seq in (0, 9, ledger.size - 1)]
-        return [receipt.to_bytes() for receipt in receipts], list(ledger.checkpoints())
+        return [ledger.receipt(ledger.entry(seq)) for seq in (0, 9, ledger.size - 1)], list(ledger.checkpoints())
 
 
 def export(path):
@@ -69,7 +69,18 @@ class World:
     def __init__(self, folder):
         self._folder = folder
         made = folder / "made.db"
-        self._receipts, self._notes = make(made)
+        receipts, notes = make(made)
+        bare = [Proof(item.index, item.hashes, item.checkpoint) for item in receipts]
+        self._proofs = {
+            "checkpoint": [(note, open_checkpoint(note, trial_ledger.key())) for note in notes[-2:]],
+            "receipt": [(item.to_bytes(), item.verify(trial_ledger.key())) for item in receipts],
+            "bare proof": [
+                (proof.to_bytes(), (proof.index, proof.verify(leaf_hash(item.entry), trial_ledger.key())))
+                for proof, item in zip(bare, receipts, strict=True)
+            ],
+        }
+        """By kind: the bytes, and what they prove."""
+        self._leaves = [leaf_hash(item.entry) for item in receipts]
         self._file = made.read_bytes()
         self._key = trial_ledger.key()
         self._export = export(made)
@@ -79,16 +90,17 @@ class World:
         """(which, number, offset, bit): ``bits`` of each byte of the file, every one of the proofs."""
         for offset in range(len(self._file)):
             yield from (("ledger", 0, offset, bit) for bit in chance.sample(range(8), bits))
-        for which, proofs in (("checkpoint", self._notes[-2:]), ("receipt", self._receipts)):
-            for number, proof in enumerate(proofs):
+        for which, proofs in self._proofs.items():
+            for number, (proof, _) in enumerate(proofs):
                 yield from ((which, number, offset, bit) for offset in range(len(proof)) for bit in range(8))
 
     def check(self, case):
         """What became of one flip."""
         which, number, offset, bit = case
-        return f"{which}: {getattr(self, f'_{which}')(number, offset, bit)}"
+        said = self._ledger(offset, bit) if which == "ledger" else self._proof(which, number, offset, bit)
+        return f"{which}: {said}"
 
-    def _ledger(self, _, offset, bit):
+    def _ledger(self, offset, bit):
         path = self._lay_out(_flipped(self._file, offset, bit))
         try:
             if not fsck(path, key=self._key).ok:
@@ -107,23 +119,22 @@ class World:
         path.write_bytes(content)
         return path
 
-    def _checkpoint(self, number, offset, bit):
-        note = self._notes[-2:][number]
+    def _proof(self, which, number, offset, bit):
+        proof, proven = self._proofs[which][number]
         try:
-            found = open_checkpoint(_flipped(note, offset, bit), self._key)
+            found = self._proven(which, number, _flipped(proof, offset, bit))
         except NotVerified:
             return "found"
-        assert found == open_checkpoint(note, self._key), "what is accepted is what was signed"
+        assert found == proven, "what is accepted proves the same"
         return "the same"
 
-    def _receipt(self, number, offset, bit):
-        receipt = self._receipts[number]
-        try:
-            found = Receipt.parse(_flipped(receipt, offset, bit)).verify(self._key)
-        except NotVerified:
-            return "found"
-        assert found == Receipt.parse(receipt).verify(self._key), "what is accepted is what was proven"
-        return "the same"
+    def _proven(self, which, number, proof):
+        if which == "checkpoint":
+            return open_checkpoint(proof, self._key)
+        if which == "receipt":
+            return Receipt.parse(proof).verify(self._key)
+        bare = Proof.parse(proof)
+        return bare.index, bare.verify(self._leaves[number], self._key)
 
 
 def _flipped(data, offset, bit):
