@@ -1,19 +1,18 @@
 """What a command costs on a large ledger beside the same command on a small one: CPU seconds of the whole process.
 
-The small ledger is that of the golden set, made anew. The large one goes on from it: 100,000 documents that have
-nothing to do with anything, and 2,000 models for other use cases, each evaluated and decided about, every other one
-approved. A question costs what it touches, so both should cost the same.
+The small ledger is that of the golden set, made anew. The large one goes on from it: documents that have nothing to do
+with anything, and models for other use cases, each evaluated and decided about, every other one approved. A question
+costs what it touches, so both should cost about the same.
 """
 
 import hashlib
 import os
 import shutil
-import statistics
 import sys
-import tempfile
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "golden"))
+import _harness as harness
+
+sys.path.insert(0, str(harness.ROOT / "tests" / "golden"))
 
 import make as golden
 
@@ -21,13 +20,9 @@ from tallystick.people import rules
 from tallystick.records import Attachment, Draft
 from tallystick.workflow.desk import Desk
 
-RUNS = 5
-DOCUMENTS = 100_000
-MODELS = 2_000
 USECASES = 20
 BATCH = 100
-AIM = 0.3
-"""Seconds that the large ledger may cost more."""
+AIM = "<=2"
 TALLYSTICK = ["-c", "import sys; from tallystick.cli.main import main; sys.argv[0] = 'tallystick'; sys.exit(main())"]
 COMMANDS = {
     "record-document": "record document usecase.yaml --title t --as engineer",
@@ -43,20 +38,23 @@ COMMANDS = {
 }
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        small, large = Path(folder, "small"), Path(folder, "large")
-        small.mkdir()
-        os.chdir(small)
-        silently(golden.make, small)
-        shutil.copytree(small, large)
-        crowd(large / ".tallystick" / "ledger.db")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("TALLYSTICK_")}
-        for name, line in COMMANDS.items():
-            ours, other = (cost(place, line.split(), environment) for place in (large, small))
-            verdict = "met" if ours - other <= AIM else "short"
-            figures = f"ours={ours:.3f}s other={other:.3f}s ratio={ours / other:.1f}"
-            print(f"bench reading-{name} {figures} aim=<=+{AIM}s {verdict}")
+def measure(run):
+    small, large = run.folder / "small", run.folder / "large"
+    small.mkdir()
+    os.chdir(small)
+    silently(golden.make, small)
+    shutil.copytree(small, large)
+    crowd(large / ".tallystick" / "ledger.db", run)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TALLYSTICK_")}
+    for name, line in COMMANDS.items():
+        ours, other = _costs(run, (large, small), line.split(), environment)
+        yield harness.compare(f"reading-{name}", ours, other, unit="s", what="a small ledger", aim=AIM)
+
+
+def _costs(run, places, words, environment):
+    for place in places:
+        cpu_seconds(place, words, environment)  # compiles, and fills the caches
+    return run.interleaved(*(lambda it=place: cpu_seconds(it, words, environment) for place in places))
 
 
 def silently(work, *values):
@@ -72,7 +70,7 @@ def silently(work, *values):
             os.dup2(handle, number)
 
 
-def crowd(path):
+def crowd(path, run):
     """Models for other use cases with what was decided about them, and documents between them."""
     with Desk.open(path, keys=path.parent / "keys", writing=True) as desk:
         book = desk.book()
@@ -82,9 +80,10 @@ def crowd(path):
         officer = desk.signer("officer")
         with desk.writing() as writer:
             usecases = [writer.append(again(usecase, desk, name=f"other {number}")).entry for number in range(USECASES)]
-        for start in range(0, MODELS, BATCH):
+        for start in range(0, run.models, BATCH):
+            run.say(f"model {start} of {run.models}")
             with desk.writing() as writer:
-                for number in range(start, start + BATCH):
+                for number in range(start, min(start + BATCH, run.models)):
                     about = usecases[number % USECASES]
                     sha256 = hashlib.sha256(b"%d" % number).hexdigest()
                     made = writer.append(
@@ -98,7 +97,7 @@ def crowd(path):
                         seen = rules.seen(made, found, policy)
                         said = again(approval, desk, decision=decided.ref.value(), seen=seen)
                         writer.append(desk.sign(said, by=[officer], speaks_of=decided, stage="production"))
-                    for one in range(DOCUMENTS // MODELS):
+                    for one in range(run.documents // run.models):
                         body = {"title": f"minutes {number}.{one}", "type": "note", "digest": sha256}
                         writer.append(Draft("document", model.actor, desk.clock(), body))
 
@@ -127,14 +126,9 @@ def again(entry, desk, **changes):
     return Draft(entry.kind, entry.actor, desk.clock(), {**entry.body, **changes}, entry.basis, subject)
 
 
-def cost(folder, words, environment):
-    """Median CPU seconds of a command; a refusal is an answer, anything worse ends the measurement."""
+def cpu_seconds(folder, words, environment):
+    """Of one command; a refusal is an answer, anything worse ends the measurement."""
     os.chdir(folder)
-    cpu_seconds(words, environment)  # compiles, and fills the caches
-    return statistics.median(cpu_seconds(words, environment) for _ in range(RUNS))
-
-
-def cpu_seconds(words, environment):
     quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
     process = os.posix_spawn(sys.executable, [sys.executable, *TALLYSTICK, *words], environment, file_actions=quiet)
     _, status, usage = os.wait4(process, 0)
@@ -144,4 +138,4 @@ def cpu_seconds(words, environment):
 
 
 if __name__ == "__main__":
-    main()
+    harness.main(measure, rounds=(7, 1), documents=(100_000, 100), models=(2_000, 4))
