@@ -140,9 +140,7 @@ class Reader(Rows):
             where += " AND actor = ?"
             wanted.append(actor)
         query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608 - no value stands in it
-        last = (
-            self.size if stop is None else min(stop, self.size)
-        ) - 1  # a stray row can have the last number
+        last = (self.size if stop is None else min(stop, self.size)) - 1  # a stray row can have the last number
         while start <= last and (page := self._all(query, start, last, *wanted, _PAGE)):
             yield from page
             start = page[-1][0] + 1
