@@ -16,6 +16,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import _outside as outside
 import click
 import pytest
 
@@ -145,6 +146,17 @@ def test_every_python_snippet_runs_on_a_small_ledger(prepared, snippet):
     prepared.program(sys.executable, "-W", "error", "-W", "ignore:this run is recorded without a commit", "-c", snippet)
     for promised in re.findall(r"^print\(.*\)  # (.*)$", snippet, re.M):
         assert promised in prepared.said.splitlines()
+
+
+def test_what_a_service_appends_is_there_once_however_often_it_runs(prepared):
+    page = ROOT / "docs" / "how-to" / "append-from-a-service.md"
+    before = len(outside.check(prepared.folder / ".tallystick" / "ledger.db"))
+    for again in (False, True):
+        prepared.follow(page)
+        assert again or prepared.said == "[1000, 1000, 500]\n"
+        entries = outside.check(prepared.folder / ".tallystick" / "ledger.db", every_checkpoint=False)
+        assert len(entries) == before + 40 + 2500
+    assert prepared.tallystick(["ledger", "fsck", "--key", ".tallystick/ledger.vkey"]) == 0, prepared.said
 
 
 CALL = re.compile(r"^[ -]*(?:run: *)?(?P<call>tallystick .*?)(?: *#.*)?$", re.M)

@@ -8,10 +8,14 @@ import shutil
 from pathlib import Path
 from urllib.parse import quote
 
+import _outside as outside
+import _trial_ledger as world
 import psycopg
 import pytest
 
 from tallystick.cli.main import run
+from tallystick.ledger.fsck import fsck
+from tallystick.ledger.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "how-to" / "postgresql.md").read_text(encoding="utf-8")
@@ -60,3 +64,20 @@ def test_the_page_can_be_followed_from_the_file_to_the_database_and_back(server,
     assert run(["ledger", "fsck", "--ledger", "back.db", "--key", "ledger.vkey"]) == 0
     appends = "SELECT has_table_privilege('ledger_writer', 'tallystick.entries', 'INSERT')"
     assert server.execute(appends, database="ledger") == [(False,)]
+
+
+def test_a_dump_goes_back_into_an_empty_database_with_its_guards_and_rights(server, ledger_database):
+    dump = server.folder / "ledger.dump"
+    before = outside.check(server.url("auditor", ledger_database))
+    with server.database() as restored:
+        there, back = server.url("owner", ledger_database), server.url("owner", restored)
+        server.run("pg_dump", "--format=custom", "--schema=tallystick", f"--file={dump}", there)
+        server.run("pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={back}", dump)
+        assert outside.check(server.url("auditor", restored)) == before
+        assert fsck(server.url("auditor", restored), key=world.key()).ok
+        with Ledger.open(server.url("writer", restored), signer=world.signer()) as ledger:
+            assert ledger.condition().facts["triggers"] == "in place"
+            assert ledger.condition().facts["role"] == "writer, may SELECT, INSERT"
+            with ledger.writing(now=world.clock) as writer:
+                writer.append(world.document("after the restoring"))
+        assert len(outside.check(server.url("auditor", restored))) == len(before) + 1

@@ -266,3 +266,13 @@ def test_the_page_of_the_house_has_every_room():
 def test_every_file_of_the_checkout_that_a_page_names_is_there(shown):
     named = re.findall(r"`((?:src|tests|docs|policies|templates)/[\w./-]+)`", shown.read_text(encoding="utf-8"))
     assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
+def test_help_shows_what_each_command_does_without_cutting_it_short(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("record", "policy", "key", "gate", "ledger"):
+        group = cli.get_command(click.Context(cli), name)
+        text = group.get_help(click.Context(group, info_name=name, max_content_width=80))
+        listed = " ".join(text.partition("Commands:")[2].split())
+        for command in group.commands.values():
+            assert command.help.split(".")[0].replace("\n", " ") in listed

@@ -19,7 +19,8 @@ In a training script, three lines put a run on the books::
 The code's commit and the environment are recorded by themselves. A body that raises is recorded as a failed run. The
 ledger is the one that ``tallystick init`` made, found upward from the working folder.
 
-Everything else is a command: ``tallystick --help``. The floors of the house, from the top: ``cli``, ``workflow`` (the
+Everything else is a command: ``tallystick --help``; a service with many threads appends through
+:class:`tallystick.ledger.sequencer.Sequencer`. The floors of the house, from the top: ``cli``, ``workflow`` (the
 verbs), ``signing``, ``report``, ``ledger | policy | capture``, ``people`` (who may do what), ``proof`` (what anyone
 can verify), ``records``, ``canonical``, ``errors``.
 """

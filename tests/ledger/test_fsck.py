@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - statements are put together from constants of this file
 
 import contextlib
+import os
 import random
 import re
 import sqlite3
@@ -428,6 +429,13 @@ def test_doctor_tells_how_the_file_is_kept(single):
     for said in (f"SQLite {sqlite3.sqlite_version}", f"{single.stat().st_size} bytes", "wal, synchronous FULL", "0600"):
         assert said in facts
     assert condition.warnings == ()
+
+
+@SQLITE
+def test_the_journal_of_a_file_that_this_user_may_only_read_is_not_guessed(single, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda _, right: right == os.R_OK)
+    with Ledger.open(single) as ledger:
+        assert ledger.condition().facts["journal"].startswith("none in use")
 
 
 @SQLITE

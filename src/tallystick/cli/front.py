@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Front",
+    "Group",
     "acting",
     "bar",
     "check_output",
@@ -134,6 +135,16 @@ _OPTIONS = (
         help="A file whose first line unlocks the keys, or only that of LABEL; repeatable.",
     ),
 )
+
+
+class Group(click.Group):
+    """Commands of one noun, whose help shows the first sentence of each whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(limit=200)) for name, one in sorted(self.commands.items())]
+            )
 
 
 def front(body: Callable[..., R]) -> Callable[..., R]:

@@ -10,6 +10,7 @@ import click
 
 from tallystick.cli.front import (
     Front,
+    Group,
     acting,
     check_output,
     columns,
@@ -29,7 +30,7 @@ EXIT: Final = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 4, "error": 3}
 """Exit code of each verdict, whatever the flags."""
 
 
-@click.group()
+@click.group(cls=Group)
 def gate() -> None:
     """Run the gates of a policy over a model's predictions."""
 

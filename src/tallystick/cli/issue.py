@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.front import Front, check_output, front, model_version, pairs, progress, write_output
+from tallystick.cli.front import Front, check_output, front, model_version, pairs, progress, wrapped, write_output
 
 __all__ = ["pack", "report"]
 
@@ -67,4 +67,4 @@ def pack(front: Front, model: str, output: Path, everything: bool, force: bool) 
         "withheld": ", ".join(done.withheld) or "nothing",
     }
     value = {"pack": str(output), "entries": done.entries, "of": done.of, "withheld": list(done.withheld)}
-    front.print(value, pairs(facts))
+    front.print(value, [line for row in pairs(facts) for line in wrapped(row, "", hang=10)])

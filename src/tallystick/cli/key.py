@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.front import Front, columns, front, pairs
+from tallystick.cli.front import Front, Group, columns, front, pairs
 from tallystick.people.keys import ROLES
 
 __all__ = ["key"]
 
 
-@click.group()
+@click.group(cls=Group)
 def key() -> None:
     """Make and list people's keys (new, list)."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.front import Front, bar, check_output, front, pairs, progress, write_output
+from tallystick.cli.front import Front, Group, bar, check_output, front, pairs, progress, write_output
 from tallystick.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ledger"]
 
 
-@click.group()
+@click.group(cls=Group)
 def ledger() -> None:
     """Checkpoint, prove and examine the ledger."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.front import Front, acting, columns, front, pairs, when, wrapped
+from tallystick.cli.front import Front, Group, acting, columns, front, pairs, when, wrapped
 
 if TYPE_CHECKING:
     from tallystick.people.book import Book
@@ -19,7 +19,7 @@ __all__ = ["policy"]
 _FILE = click.Path(path_type=Path)
 
 
-@click.group()
+@click.group(cls=Group)
 def policy() -> None:
     """Check, explain, publish and list policies."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.front import Front, acting, bar, front
+from tallystick.cli.front import Front, Group, acting, bar, front
 
 if TYPE_CHECKING:
     from tallystick.canonical import Value
@@ -54,7 +54,7 @@ def usecase(front: Front, file: Path, idempotency: str | None) -> None:
         _said(front, done, f"use case {done.entry.body['name']}")
 
 
-@click.group()
+@click.group(cls=Group)
 def record() -> None:
     """Record what a model is made from."""
 

@@ -209,7 +209,7 @@ class SqliteStore:
         level = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}.get(synchronous, str(synchronous))
         facts = {
             "engine": f"SQLite {sqlite3.sqlite_version}, {self.path.stat().st_size} bytes",
-            "journal": f"{journal}, synchronous {level}: {_reason(journal)}",
+            "journal": _AS_IT_IS if _UNCHANGING in _access(self.path) else _kept(journal, level),
             "permissions": f"file {file_mode:04o}, folder {folder_mode:04o}",
             "triggers": "in place" if intact else "missing or altered",
         }
@@ -243,13 +243,19 @@ class SqliteStore:
         return _translation(error, self.path, self._patience)
 
 
-def _reason(journal: str) -> str:
+_UNCHANGING: Final = "immutable=1"
+_AS_IT_IS: Final = "none in use: this user may not write here, so the file is read as one that nobody changes"
+
+
+def _kept(journal: str, level: str) -> str:
     version = sqlite3.sqlite_version
     if journal != "wal":
-        return "a rollback journal, from an earlier version; the next writer changes to WAL"
-    if wal_is_safe():
-        return f"SQLite {version} is free of the WAL-reset bug"
-    return f"SQLite {version} has the WAL-reset bug (3.7.0 to 3.51.2): all writes and checkpoints are under one lock"
+        reason = "a rollback journal, from an earlier version; the next writer changes to WAL"
+    elif wal_is_safe():
+        reason = f"SQLite {version} is free of the WAL-reset bug"
+    else:
+        reason = f"SQLite {version} has the WAL-reset bug (3.7.0 to 3.51.2), so all writes are under one lock"
+    return f"{journal}, synchronous {level}: {reason}"
 
 
 def _squeezed(sql: str) -> str:
@@ -293,7 +299,7 @@ def connect(path: Path, *, writing: bool, patience: float = PATIENCE) -> SqliteS
 def _check_file(path: Path, *, writing: bool) -> None:
     if not path.exists():
         raise NotFound(
-            "there is no ledger here", where=str(path), remedy="Make one with `tallystick init`, or give --ledger."
+            "there is no ledger here", where=str(path), remedy="Make one with `tallystick init`, or name another place."
         )
     if not path.is_file():
         raise InvalidInput("not a tallystick ledger", where=str(path), expected="a file")
@@ -387,7 +393,7 @@ def _access(path: Path) -> str:
     """
     if os.access(path, os.W_OK):
         return "mode=rw"
-    return "mode=ro" if _wal(path).exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+    return "mode=ro" if _wal(path).exists() or os.access(path.parent, os.W_OK) else f"mode=ro&{_UNCHANGING}"
 
 
 def _text(raw: bytes) -> str | bytes:
@@ -635,4 +641,13 @@ def _translation(error: Exception, path: Path, patience: float) -> TallystickErr
             return InvalidInput("value is too large for the ledger", where=where, got=got)
     if isinstance(error, sqlite3.DataError):
         return InvalidInput("value is too large for the ledger", where=where, got=got)
+    if _is_full(path):  # SQLite says "disk I/O error" where it lays out what stands beside the file
+        got += ", the disk is full"
     return Unavailable("ledger cannot be used", where=where, got=got, remedy="Nothing was recorded.")
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return os.statvfs(path.parent).f_bavail == 0
+    except OSError:
+        return False

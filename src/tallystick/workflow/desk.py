@@ -125,7 +125,7 @@ class Desk:
         return Book.over(self.ledger if source is None else source)
 
     def actor(self, label: str | None) -> str:
-        """The pseudonymous id of whoever holds a key of this label, or the id itself if that is what was given.
+        """The pseudonymous id of whoever holds the key of this label; its public half is enough.
 
         Raises:
             UsageError: nobody was named.
