@@ -74,6 +74,7 @@ GATE = "gate run credit@2 --dataset german --as engineer --predictions"
         ("init --name bank.example/test", 1, ["there is a ledger here"]),
         ("init --name UPPER", 2, ["name of a ledger"]),
         ("ledger fsck --anchor nowhere", 3, ["nowhere"]),
+        ("ledger fsck --anchor policy.yaml", 3, ["policy.yaml: not a checkpoint"]),
         ("nonsense", 2, ["No such command"]),
         ("verify nowhere.zip --key ledger", 3, ["nowhere.zip"]),
     ],

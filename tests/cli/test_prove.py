@@ -474,3 +474,33 @@ def test_pipes_keep_no_verifier_waiting(auditor):
     for words in (["pipe"], ["newest", "--anchor", "pipe"], ["newest", "--anchor", "kept", "--consistency", "pipe"]):
         code, _, err = auditor("verify", *words, *KEY)
         assert (code, len(err.splitlines()), "regular file" in err) == (3, 1, True)
+
+
+# ------------------------------------------------------------------ what a verdict looks like
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_verdict_is_as_wide_as_the_terminal_with_its_columns_aligned(auditor, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = auditor.ok("verify", "part.zip", *KEY, "--anchor", "kept").splitlines()
+    assert max(map(len, lines)) <= columns
+    checks = lines[3 : lines.index("", 3)]
+    start = checks[0].index("every byte")
+    assert all(line[start - 1] == " " and line[start] != " " for line in checks)
+
+
+def test_values_that_are_not_named_are_counted(auditor):
+    for label in ("one", "two", "three", "four"):
+        person = ["--name", label, "--email", f"{label}@example.org"]
+        auditor.ok("key", "new", label, "--role", "auditor", "--by", "officer", *person)
+    auditor.ok("pack", "credit@2", "--all", "-o", "more.zip")
+    (line,) = [line for line in auditor.ok("verify", "more.zip", *KEY).split("  - ") if "values are erased" in line]
+    count, listed = int(line.split()[0]), said(line).partition("missing: ")[2]
+    assert count > 5
+    assert listed.count(" of entry ") == 5
+    assert f" and {count - 5} more." in listed
+
+
+def test_who_verifies_a_ledger_file_is_told_what_examines_one(auditor):
+    code, out, err = auditor("verify", ".tallystick/ledger.db", *KEY)
+    assert (code, err, "examined with `tallystick ledger fsck`" in said(out)) == (1, "", True)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.canonical import leaf_hash
-from tallystick.errors import InvalidInput, NotFound, TallystickError, Tampered
+from tallystick.errors import InvalidInput, Malformed, NotFound, TallystickError, Tampered
 from tallystick.ledger.fsck import examined, fsck
 from tallystick.ledger.guards import TRIGGERS
 from tallystick.ledger.ledger import Ledger, extends
@@ -182,6 +182,20 @@ def test_a_ruined_ledger_is_bad_from_the_first_entry(single, change, statement):
     assert fsck(single).first_bad == 0
 
 
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63 - 2, 2**62])
+def test_a_row_with_a_number_as_large_as_can_be_is_found(single, change, world, number):
+    stray = (b"\x01" * 32, b"\x02" * 32, b"\x00")
+    change(single, (f"INSERT INTO entries VALUES ({number}, ?, ?, 'document', 'x', 'x', NULL, ?)", *stray))
+    examined = fsck(single)
+    assert examined.first_bad == ENTRIES + 1
+    assert number in [problem.seq for problem in examined.problems]
+    with Ledger.open(single, signer=world.signer()) as ledger:
+        with pytest.raises(Malformed):
+            list(ledger.entries())
+        with pytest.raises(Tampered, match="fsck"), ledger.writing(now=world.clock):
+            pass
+
+
 @pytest.mark.parametrize(
     ("statement", "what"),
     [
@@ -335,6 +349,15 @@ def test_a_value_of_another_type_than_its_columns_is_found(parts, table, name, v
     assert not fsck(parts).ok
     with contextlib.suppress(TallystickError):
         _said(parts)
+
+
+def test_text_that_is_not_utf8_equals_no_text(path, change, world):
+    """Not even the one that it was once read as: the next request with the same key would be recorded anew."""
+    with world.create(path) as ledger, ledger.writing(now=world.clock) as writer:
+        writer.append(world.document("once", idempotency_key=r"\xff"))
+    change(path, "UPDATE entries SET idempotency_key = CAST(x'ff' AS TEXT) WHERE seq = 1")
+    problem = fsck(path).problems[0]
+    assert (problem.seq, problem.what) == (1, "column idempotency_key differs from the bytes")
 
 
 def _lay_out(database, table, sql):

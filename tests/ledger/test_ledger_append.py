@@ -13,7 +13,7 @@ from _behind import is_url
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tallystick.errors import InvalidInput, InvalidRecord, LedgerBusy, NotVerified, Tampered, UsageError
+from tallystick.errors import InvalidInput, InvalidRecord, LedgerBusy, Tampered, UsageError
 from tallystick.ledger import sqlite
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.guards import TABLES
@@ -290,6 +290,7 @@ def test_nothing_of_erased_values_remains_on_the_disk(path, world, outside):
         ("UPDATE entries SET leaf = ? WHERE seq = 4", ZEROS),
         ("UPDATE nodes SET hash = ? WHERE level = 2", ZEROS),
         ("UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size = 4) WHERE size = 5",),
+        ("UPDATE checkpoints SET note = ? WHERE size = 5", b"\x00"),
         ("DELETE FROM checkpoints WHERE size = 5",),
         ("DELETE FROM entries WHERE seq = 4",),
         ("DELETE FROM nodes",),
@@ -301,8 +302,9 @@ def test_a_tree_that_does_not_extend_the_last_checkpoint_is_never_signed(copied,
     place = copied(entries=4)
     change(place, statement)
     with Ledger.open(place, signer=world.signer()) as ledger:
-        with pytest.raises(Tampered), ledger.writing(now=world.clock) as writer:
+        with pytest.raises(Tampered) as error, ledger.writing(now=world.clock) as writer:
             writer.append(world.document("one more"))
+        assert error.value.where == ledger.where
         assert len(list(ledger.checkpoints())) <= 5
 
 
@@ -313,10 +315,33 @@ def test_a_last_checkpoint_with_another_word_in_it_is_not_built_upon(copied, cha
     change(place, ("UPDATE checkpoints SET note = ? WHERE size = 5", note))
     with (
         Ledger.open(place, signer=world.signer()) as ledger,
-        pytest.raises(NotVerified),
+        pytest.raises(Tampered, match="checkpoint that it signed"),
         ledger.writing(now=world.clock) as writer,
     ):
         writer.append(world.document("one more"))
+
+
+def test_a_ledger_that_went_back_under_a_writer_is_not_written_to(copied, change, world, outside):
+    """Each state is one that the ledger signed; another entry 3 would be a second history with the same key."""
+    place = copied(entries=2)
+    with Ledger.open(place, signer=world.signer()) as ledger:
+        with ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("acknowledged"))
+        change(
+            place,
+            "DELETE FROM checkpoints WHERE size = 4",
+            "DELETE FROM entries WHERE seq = 3",
+            "DELETE FROM nodes WHERE (position + 1) << level > 3",
+        )
+        outside(place)
+        for _ in range(2):
+            with pytest.raises(Tampered, match="went back"), ledger.writing(now=world.clock) as writer:
+                writer.append(world.document("another"))
+        with Ledger.open(place, signer=world.signer()) as other, other.writing(now=world.clock) as writer:
+            writer.append(world.document("by one who does not know"))
+        with pytest.raises(Tampered, match="went back"), ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("another"))
+    assert [entry["body"].get("title") for entry in outside(place)[3:]] == ["by one who does not know"]
 
 
 def test_a_writer_that_waits_too_long_says_for_how_long(ledger, place, world):

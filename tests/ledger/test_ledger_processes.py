@@ -1,30 +1,15 @@
-"""Several processes, killed processes, both journals, and what has to be loaded. The trials run the same, longer."""
+"""Both journals, several processes, and what has to be loaded. The trials kill processes, and have many of them."""
 
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 
-import crash
 import pytest
-import rows
-import writers
 
 from tallystick.ledger import sqlite
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger
-
-
-def test_four_processes_append_without_fork_gap_or_loss(tmp_path):
-    assert "0 anomalies" in writers.trial(tmp_path, seed=1, writers=4, appends=50)
-
-
-def test_what_a_killed_process_acknowledged_is_there_once(tmp_path):
-    assert "0 lost" in crash.trial(tmp_path, seed=1, kills=15)
-
-
-def test_the_trial_of_rows_runs(tmp_path):
-    assert "all found" in rows.trial(tmp_path, seed=1, entries=6, cases=10, jobs=2)
 
 
 @pytest.mark.parametrize("safe", [True, False])

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +116,25 @@ def test_a_ledger_that_does_not_hold_is_not_moved(full, url, tmp_path, engine):
     assert not full.with_name("ledger.db.moved").exists()
     with pytest.raises(NotFound):
         Ledger.open(target)
+
+
+def test_a_copy_is_not_put_beside_the_log_that_a_lost_ledger_left(full, tmp_path, world, outside):
+    copy, log, broken = tmp_path / "copy.db", Path(f"{full}-wal"), tmp_path / "broken"
+    move(full, copy, keep=True)
+    with Ledger.open(full, signer=world.signer()) as ledger:
+        with ledger.writing(now=world.clock) as writer:
+            writer.append(world.document("after the copy"))
+        left = log.read_bytes()  # what a crash here would leave
+    full.rename(broken)
+    log.write_bytes(left)
+    with pytest.raises(Refused, match="log of a ledger that was here"):
+        move(copy, full, keep=True)
+    assert not full.exists()
+    log.rename(f"{broken}-wal")
+    move(copy, full, keep=True)
+    assert fsck(full, key=world.key()).ok
+    assert len(outside(full)) == 25
+    assert len(outside(broken)) == 26
 
 
 def test_nothing_is_overwritten(full, copied, url, tmp_path, world):

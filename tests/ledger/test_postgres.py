@@ -697,6 +697,14 @@ def test_a_role_that_may_not_make_a_schema_makes_no_ledger(server, database):
         pass
 
 
+def test_a_role_that_may_only_connect_is_told_so(server, database):
+    """As on the page about PostgreSQL, where PUBLIC has no right: the layout's own tool closes the connection then."""
+    server.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
+    server.execute(f"GRANT CONNECT ON DATABASE {database} TO stranger")
+    with pytest.raises(Unavailable, match="role stranger may not"), postgres.lay_out(server.url("stranger", database)):
+        pass
+
+
 def test_a_database_that_cannot_hold_every_text_is_refused(server, database):
     server.execute(f"CREATE DATABASE {database}_1 OWNER owner TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
     try:
@@ -732,6 +740,29 @@ def test_an_append_goes_on_after_its_connection_was_cut(server, ledger_database,
         with ledger.writing(now=world.clock) as writer:
             writer.append(world.document("kept"))
     assert [entry["body"].get("title") for entry in outside(place)[5:]] == ["kept"]
+
+
+def test_an_older_database_put_in_its_place_is_not_written_to(server, ledger_database, world, outside, terminate):
+    """What a failover to a standby that was behind, or a backup, leaves a writer with that goes on."""
+    with server.database(template=ledger_database) as older:
+        place = server.url("writer", ledger_database)
+        with Ledger.open(place, signer=world.signer()) as ledger:
+            with ledger.writing(now=world.clock) as writer:
+                writer.append(world.document("acknowledged"))
+            terminate(ledger._store)
+            _exchange(server, ledger_database, older)
+            with pytest.raises(Unavailable), ledger.writing(now=world.clock) as writer:
+                writer.append(world.document("connection lost"))
+            with pytest.raises(Tampered, match="went back"), ledger.writing(now=world.clock) as writer:
+                writer.append(world.document("a second history"))
+        assert len(outside(place)) == 5
+        _exchange(server, ledger_database, older)
+
+
+def _exchange(server, one, other):
+    for name, called in ((one, "aside"), (other, one), ("aside", other)):
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        server.execute(f"ALTER DATABASE {name} RENAME TO {called}")
 
 
 # --- imports --------------------------------------------------------------------------------------------------------

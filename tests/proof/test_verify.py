@@ -422,6 +422,14 @@ def test_an_entry_that_records_something_else_fails(world, body, signed_pdf, vke
     assert match in verdict.checks[-1].detail
 
 
+def test_an_entry_that_records_another_size_of_the_file_fails(world, body, signed_pdf, vkey):
+    file = {**body["file"], "size": len(signed_pdf) + 1}
+    receipt = world.add("report", body | {"file": file}, sign=True).receipt(6).to_bytes()
+    verdict = verify.verify_report(signed_pdf, receipt, vkey)
+    assert verdict.exit_code == 1
+    assert f"another size of the file; expected {file['size']}; got {len(signed_pdf)}" in verdict.checks[-1].detail
+
+
 def test_a_report_entry_whose_statement_is_about_something_else_fails(world, issued, signed_pdf, vkey):
     """A statement about other content speaks for nothing."""
     raw = issued.raws[6].replace(b'"anchor":"none"', b'"anchor":"some"')

@@ -5,6 +5,8 @@ to each entry. Every change is made on a copy by a plain connection, triggers dr
 the file but has not the key. The triggers are put back, so that only the rows can give it away. Half of the entries
 have a checkpoint each, half came in batches of ten.
 
+What it shows: every change is found with the ledger's key from a trusted source, and the right entry is named first.
+
 What it does not show: changes by somebody who has the key, or a cut at the end with the checkpoints that knew of it;
 the trial rewrite is about those.
 """

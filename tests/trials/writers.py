@@ -127,7 +127,7 @@ def among_writers(place, folder, *, seed, writers, appends):
         f"seed {seed}, {writers} processes, {appends} appends, {appends / took:.0f}/s,"
         f" slowest at {min(rates) * len(rates) / sum(rates):.2f} of the mean,"
         f" longest wait {max(item[1] for writer, item in done.items() if not writer.hasty):.2f} s,"
-        f" {sum(item[2] for item in done.values())} refused as busy and repeated, {late:.3f} s late at most;"
+        f" {sum(item[2] for item in done.values())} refused as busy and repeated, {late:.2f} s late at most;"
         " 0 anomalies"
     )
 

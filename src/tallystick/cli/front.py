@@ -241,13 +241,23 @@ def pairs(facts: Mapping[str, str]) -> list[str]:
     return columns([(name, value) for name, value in facts.items()])
 
 
-def wrapped(text: str, indent: str) -> list[str]:
-    """A sentence as lines that the terminal holds, up to 108 characters; those after the first are indented further."""
+def wrapped(text: str, indent: str, *, hang: int = 2) -> list[str]:
+    """A sentence as lines that the terminal holds, up to 108 characters; those after the first are indented further.
+
+    Names and digests stay whole: somebody may want to copy them.
+    """
     import shutil
     import textwrap
 
     width = max(60, min(108, shutil.get_terminal_size((110, 24)).columns - 2))
-    return textwrap.wrap(text, width=width, initial_indent=indent, subsequent_indent=indent + "  ")
+    return textwrap.wrap(
+        text,
+        width=width,
+        initial_indent=indent,
+        subsequent_indent=indent + " " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def when(recorded_at: str) -> str:

@@ -150,16 +150,18 @@ def fsck(front: Front, anchor: Path | None, key: str | None, since: Path | None,
 
 def _summary(found: Examined) -> list[str]:
     if found.problems:
-        many = "1 problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
-        return [f"NOT SOUND: {many} in {found.entries} entries; the first is named first"]
-    since = "" if not found.start else f" after the first {found.start}, which the checkpoint given covers"
-    sound = f"sound: {found.entries - found.start} entries{since}, every byte as it was signed"
+        many = len(found.problems)
+        return [f"NOT SOUND: {many:,} problems, the first is named first" if many > 1 else "NOT SOUND: 1 problem"]
+    sound = f"sound: {found.entries - found.start:,} entries, every byte as it was signed"
+    if found.start:
+        sound += f", after {found.start:,} that the checkpoint given covers"
     if found.anchored is None:
-        tail = "compared with no checkpoint from elsewhere: a rewrite with the real key would not be seen (--anchor)"
+        anchor = "anchor: none from elsewhere, so a rewrite with the real key would not be seen (--anchor)"
     else:
-        tail = f"the first {found.anchored} entries are those of the checkpoint given"
+        anchor = f"anchor: the first {found.anchored:,} entries are those of the checkpoint given"
     unanchored = found.entries - (found.anchored or 0)
-    return [f"{sound}; {tail}", f"un-anchored: {unanchored} of {found.entries} entries rest on the ledger's key alone"]
+    left = f"un-anchored: {unanchored:,} of {found.entries:,} entries rest on the ledger's key alone"
+    return [sound, anchor, left]
 
 
 @ledger.command()

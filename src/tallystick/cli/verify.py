@@ -81,11 +81,12 @@ def verify(
 def _lines(verdict: Verdict) -> list[str]:
     marks = {"ok": "ok", "failed": "FAILED", "unknown": "unknown"}
     rows = [(marks.get(check.outcome, check.outcome), check.name, check.detail) for check in verdict.checks]
+    hang = sum(max(len(row[i]) for row in rows) + 2 for i in (0, 1))
     return [
         f"key           {verdict.key.name}",
         f"fingerprint   {verdict.key.public.fingerprint}",
         "",
-        *[line for row in columns(rows) for line in wrapped(row, "")],
+        *[line for row in columns(rows) for line in wrapped(row, "", hang=hang)],
         "",
         f"integrity     {verdict.integrity}",
         f"completeness  {verdict.completeness}",

@@ -377,13 +377,15 @@ class _Examination(Rows):
             self._say(0, "entry 0 names another checkpoint key", str(named))
 
     def _rows(self) -> Iterator[_Row]:
-        start = -(2**63)
-        while page := self._all(
-            "SELECT seq, leaf, prev, kind, actor, recorded_at, idempotency_key, bytes FROM entries"
-            " WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
-            start,
-            self._stop,
-            _PAGE,
+        start, end = -(2**63), self._stop - 1
+        while start <= end and (
+            page := self._all(
+                "SELECT seq, leaf, prev, kind, actor, recorded_at, idempotency_key, bytes FROM entries"
+                " WHERE seq >= ? AND seq <= ? ORDER BY seq LIMIT ?",
+                start,
+                end,
+                _PAGE,
+            )
         ):
             last = page[-1][0]
             links = defaultdict(set)

@@ -289,14 +289,31 @@ class Ledger(Reader):
         return self._signer
 
     def _checked_head(self) -> _Head:
-        """The last checkpoint, of all the entries, and of the tree as it is stored: by memory, or by its signature."""
-        row = self._one("SELECT note, (SELECT max(seq) FROM entries) FROM checkpoints ORDER BY size DESC LIMIT 1")
+        """The last checkpoint, of all the entries, and of the tree as it is stored: by memory, or by its signature.
+
+        A ledger that went back behind what this object has appended or seen, as after the restoring of a copy or the
+        failover to a standby, is not written to: that would sign another history of the same entries.
+        """
+        known = self._head
+        row = self._one(
+            "SELECT note, (SELECT max(seq) FROM entries), (SELECT leaf FROM entries WHERE seq = ?)"
+            " FROM checkpoints ORDER BY size DESC LIMIT 1",
+            known.frontier.size - 1 if known else 0,
+        )
         if row is None or row[1] is None:
             raise Tampered("ledger has no checkpoint", where=self.where)
-        note, size = row[0], row[1] + 1
-        if self._head is not None and (note, size) == (self._head.note, self._head.frontier.size):
-            return self._head
-        signed = open_checkpoint(note, self.key)
+        note, size, there = row[0], row[1] + 1, row[2]
+        if known is not None and (note, size) == (known.note, known.frontier.size):
+            return known
+        if known is not None and there != bytes.fromhex(known.prev):
+            raise Tampered(
+                "ledger went back behind what was recorded through this connection",
+                where=self.where,
+                expected=f"entry {known.frontier.size - 1} with leaf {known.prev[:16]}",
+                got=f"{size} entries, and not that one",
+                remedy="An older copy was put in its place: acknowledged entries are missing. Compare the receipts.",
+            )
+        signed = self._opened(note)
         if signed.size != size:
             raise self._not_as_signed("end where its last checkpoint does", f"{signed.size} entries", f"{size}")
         frontier = self._frontier(size)
@@ -313,6 +330,12 @@ class Ledger(Reader):
         frontier = self._head.frontier.copy()
         frontier.extend([leaf for (leaf,) in self._all(_LEAVES, frontier.size)])
         return frontier
+
+    def _opened(self, note: bytes) -> Checkpoint:
+        try:
+            return open_checkpoint(note, self.key)
+        except NotVerified as error:
+            raise self._not_as_signed("end with a checkpoint that it signed", str(self.key), str(error)) from error
 
     def _not_as_signed(self, what: str, expected: str, got: str) -> Tampered:
         return Tampered(

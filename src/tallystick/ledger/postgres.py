@@ -93,6 +93,8 @@ class PostgresStore:
         import psycopg
 
         self.where = shown(params)
+        self._role = connection.info.user
+        """Kept: a connection that was closed does not tell it."""
         self._writable = writable
         self._connection = connection
         self._params = params
@@ -271,8 +273,9 @@ class PostgresStore:
         """
         (owner,) = self.one("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'side_values'::regclass")
         if not owner:  # the server would only warn
-            role = self._connection.info.user
-            raise Unavailable(f"role {role} does not own the ledger", where=self.where, remedy="Scrub it as its owner.")
+            raise Unavailable(
+                f"role {self._role} does not own the ledger", where=self.where, remedy="Scrub it as its owner."
+            )
         left: list[str] = []
 
         def listen(notice: psycopg.errors.Diagnostic) -> None:
@@ -375,7 +378,7 @@ class PostgresStore:
             raise self._ours(error) from error
 
     def _ours(self, error: psycopg.Error) -> TallystickError:
-        return _translation(error, self.where, role=self._connection.info.user, patience=self._patience)
+        return _translation(error, self.where, role=self._role, patience=self._patience)
 
 
 # --------------------------------------------------------------------------- opening
@@ -446,7 +449,8 @@ def _session(params: Mapping[str, str], *, writing: bool, patience: float) -> Po
     try:
         connection = psycopg.connect("", autocommit=True, **{**defaults, **params, "client_encoding": "utf8"})
     except psycopg.Error as error:
-        raise Unavailable("database does not let us in", where=shown(params), got=_reason(error)) from error
+        got = _reason(error).removeprefix("connection failed: ")
+        raise Unavailable("no connection to the database", where=shown(params), got=got) from error
     # Whatever its size, a number is sent as one type: each query is then prepared once.
     connection.adapters.register_dumper(int, Int8BinaryDumper)
     store = PostgresStore(connection, params, writable=writing, patience=patience)

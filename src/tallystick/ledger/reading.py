@@ -128,7 +128,7 @@ class Reader(Rows):
         actor: str | None = None,
     ) -> Iterator[tuple[int, bytes]]:
         """As :meth:`entries`: their numbers and their bytes, as they are stored."""
-        where = "seq >= ? AND seq < ?"
+        where = "seq >= ? AND seq <= ?"
         wanted: list[str] = []
         if kind is not None:
             kinds = (kind,) if isinstance(kind, str) else kind
@@ -140,8 +140,10 @@ class Reader(Rows):
             where += " AND actor = ?"
             wanted.append(actor)
         query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608 - no value stands in it
-        stop = self.size if stop is None else min(stop, self.size)
-        while page := self._all(query, start, stop, *wanted, _PAGE):
+        last = (
+            self.size if stop is None else min(stop, self.size)
+        ) - 1  # a stray row can have the last number
+        while start <= last and (page := self._all(query, start, last, *wanted, _PAGE)):
             yield from page
             start = page[-1][0] + 1
 

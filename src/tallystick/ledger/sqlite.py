@@ -324,9 +324,12 @@ def _access(path: Path) -> str:
     return "mode=ro" if beside.exists() or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
 
 
-def _text(raw: bytes) -> str:
-    """Text of a column; bytes that are not UTF-8 differ from everything instead of stopping the reading."""
-    return raw.decode("utf-8", "backslashreplace")
+def _text(raw: bytes) -> str | bytes:
+    """Text of a column; what is not UTF-8 stays bytes, which no text equals, instead of stopping the reading."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _check_kind(connection: sqlite3.Connection, path: Path, *, older: bool = False) -> None:
@@ -384,7 +387,7 @@ def laid_out(path: Path) -> Iterator[SqliteStore]:
     made for it too.
 
     Raises:
-        Refused: something of that name is there, before or when the block ends.
+        Refused: something of that name is there, before or when the block ends, or the log of a ledger that was.
     """
     with translated(path), _files(path):
         _refuse_existing(path)
@@ -407,8 +410,16 @@ def laid_out(path: Path) -> Iterator[SqliteStore]:
 
 
 def _refuse_existing(path: Path) -> None:
+    """Of a ledger that was here, its log too: SQLite would play it into the new file, and so destroy that."""
     if path.exists() or path.is_symlink():
         raise Refused("a file of that name is there already", where=str(path), remedy="A ledger is never overwritten.")
+    for left in (Path(f"{path}-wal"), Path(f"{path}-journal")):
+        if left.exists():
+            raise Refused(
+                "the log of a ledger that was here is there still",
+                where=str(left),
+                remedy="It belongs to that ledger's file: move it to where that file is.",
+            )
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:

@@ -22,6 +22,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Final, Protocol, runtime_checkable
 
 from tallystick.canonical import Value, decode, encode
@@ -108,6 +109,7 @@ class Book:
         self._read: dict[int, Entry] = {}
         self._kinds: dict[str, list[Entry]] = {}
         self._hashes: dict[str, Mapping[bytes, list[int]]] = {}
+        self._held: dict[tuple[str, bytes], list[int]] = {}
 
     def until(self, time: str, *, size: int) -> Book:
         """The book as it stood at a time: below ``size``, up to the last entry that was recorded by then.
@@ -212,8 +214,14 @@ class Book:
         return [entry for entry in found if entry is not None and entry.kind == kind]
 
     def _holding(self, kind: str, texts: Sequence[bytes]) -> Iterator[int]:
-        if texts:
-            yield from (seq for seq, raw in self._bytes(kind) if any(text in raw for text in texts))
+        """Where the entries of a kind stand that hold one of these texts; each is looked for once."""
+        new: dict[bytes, list[int]] = {text: [] for text in texts if (kind, text) not in self._held}
+        for seq, raw in self._bytes(kind) if new else ():
+            for text, places in new.items():
+                if text in raw:
+                    places.append(seq)
+        self._held |= {(kind, text): places for text, places in new.items()}  # only now: all was gone through
+        return chain.from_iterable(self._held[kind, text] for text in texts)
 
     def _by_hash(self, kind: str) -> Mapping[bytes, list[int]]:
         """Where each SHA-256 stands that an entry of the kind holds; made from the bytes, once."""

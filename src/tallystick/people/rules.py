@@ -62,8 +62,6 @@ SEVERITY: Final = ("pass", "not_applicable", "waived", "warn", "not_evaluable", 
 """Verdicts of checks, mildest first."""
 MEASURED: Final = frozenset({"pass", "warn", "waived", "fail", "inconclusive"})
 """Verdicts that rest on numbers; the others say why there are none."""
-_NEVER: Final = "9999"
-"""After every time that the ledger can write."""
 GREEN: Final = frozenset({"pass", "warn"})
 _EXPLAINING: Final = (("evaluation", "earlier_explained"), ("promotion", "explained"))
 """Kinds that can explain earlier failures, and the field in which."""
@@ -464,7 +462,7 @@ def _approval_flaws(
     found: Standing,
     stage: str,
     at: str,
-    before: int | None,
+    before: int | None = None,
 ) -> list[str]:
     where = f"approval in entry {entry.seq}"
     try:

@@ -325,7 +325,8 @@ def _check_issue(entry: Entry, pdf: bytes, key: VerifierKey) -> None:
         raise Tampered("receipt is for another kind of entry", expected="report", got=entry.kind)
     check_statement(entry, ledger=key.name, keys=[key.public])
     file = _map(entry, "file")
-    _same("file", (file.get("sha256"), file.get("size")), (digest(pdf), len(pdf)))
+    _same("file", file.get("sha256"), digest(pdf))
+    _same("size of the file", file.get("size"), len(pdf))
 
 
 def _check_facts(entry: Entry, facts: Any) -> None:
@@ -454,7 +455,8 @@ def _open_questions(pack: Pack, anchor: Checkpoint | None) -> Iterator[str]:
     yield PEOPLE
     if pack.withheld:
         names = ", ".join(f"{name} of entry {seq}" for seq, name in pack.withheld[:5])
-        yield f"{len(pack.withheld)} values are erased, withheld or missing: {names}."
+        more = f" and {len(pack.withheld) - 5} more" if len(pack.withheld) > 5 else ""
+        yield f"{len(pack.withheld)} values are erased, withheld or missing: {names}{more}."
     if "audit.pdf" in pack.report:
         yield SEAL
         yield APPEARANCE

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick import signing
-from tallystick.errors import NotFound, NotVerified, TallystickError
+from tallystick.errors import InvalidInput, Malformed, NotFound, NotVerified, TallystickError
 from tallystick.ledger import fsck as checks
 from tallystick.ledger.ledger import Ledger, extends
 from tallystick.ledger.places import Place, exists
 from tallystick.people import audit
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
-from tallystick.proof.note import VerifierKey
+from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.records import Entry, Ref
 from tallystick.settings import Settings
 from tallystick.workflow.verify import read_small, trusted_keys
@@ -67,23 +67,28 @@ def examine(
         since: a checkpoint that is trusted: what it covers is not looked at again. It anchors as ``anchor`` does.
         jobs: processes to share the work.
         progress: told (entries done, entries in all).
+
+    Raises:
+        NotFound: no ledger there, or a file that cannot be read.
+        InvalidInput: what was given as a checkpoint or a key is none.
     """
     if not exists(place):
-        raise NotFound("no ledger here", where=str(place))
+        raise NotFound("no ledger here", where=str(place), remedy="Name it with --ledger.")
     trusted = None
     if key is not None:
         trusted, other = _trusted(place, key)
         if other is not None:
             return Examined(0, (other,), (), None)
     known = None if since is None else read_small(since)
+    kept = None if anchor is None else read_small(anchor)
     found = checks.fsck(place, key=trusted, since=known, jobs=jobs, progress=progress)
     problems = list(found.problems)
     size = found.start or None
     if found.ok:
         with Ledger.open(place, read_only=True) as ledger:
             problems += _people(ledger, found.start)
-            if anchor is not None:
-                size = max(_anchored(ledger, anchor, problems) or 0, found.start) or None
+            if kept is not None:
+                size = max(_anchored(ledger, kept, str(anchor), problems) or 0, found.start) or None
     return Examined(found.size, tuple(problems), found.notes, size, found.start)
 
 
@@ -129,16 +134,17 @@ def _ref(entry: Entry, leaf: str) -> Ref:
     return named or Ref(entry.seq, leaf)
 
 
-def _anchored(ledger: Ledger, anchor: Path, problems: list[checks.Problem]) -> int | None:
-    from tallystick.proof.note import open_checkpoint
-
-    note = read_small(anchor)
+def _anchored(ledger: Ledger, kept: bytes, where: str, problems: list[checks.Problem]) -> int | None:
+    """The size of the checkpoint, if the ledger extends it. A file that is none says nothing about the ledger."""
     try:
-        extends(ledger, note)
-        return open_checkpoint(note, ledger.key).size
+        size = open_checkpoint(kept, ledger.key).size
+        extends(ledger, kept)
+    except Malformed as error:
+        raise InvalidInput("not a checkpoint", where=where, got=str(error)) from error
     except NotVerified as error:
         problems.append(checks.Problem(None, "this is not the ledger of the checkpoint that was kept", str(error)))
         return None
+    return size
 
 
 def look(settings: Settings) -> list[Line]:

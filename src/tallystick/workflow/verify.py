@@ -42,6 +42,8 @@ _CONSISTENCY: Final = b"old "
 """No checkpoint begins so: its origin is the name of its key, which has no space."""
 _SIGNATURE: Final = b"\n\n\xe2\x80\x94 "
 """What every signed note holds: an empty line and the em dash of its first signature."""
+_DATABASE: Final = b"SQLite format 3\x00"
+"""How a ledger file begins: the signed notes in it are not the file's own."""
 _DUTIES: Final = (
     "Duties are judged among recorded authorship and registered keys: who stood behind a key, and who worked on the "
     "model without being recorded, is not shown."
@@ -90,8 +92,11 @@ def verify(
         named = keys if proof is None else _named(proof, keys)
         verdicts = [verify_report(data, proof, one, kept.under(one)) for one in named]
         return _best(verdicts) if proof is None else _of_another(_best(verdicts), proof, keys)
+    if data.startswith(_DATABASE):
+        return _no_evidence(f"{file.name} is a database: a ledger is examined with `tallystick ledger fsck`", keys[0])
     if not data.startswith((_TLOG_PROOF, _CONSISTENCY)) and _SIGNATURE not in data:
-        return _unknown(file, keys[0])
+        kinds = "pack, report (PDF), receipt, checkpoint or consistency proof"
+        return _no_evidence(f"{file.name} is no {kinds}: there is nothing in it to verify", keys[0])
     judge = _judge(data)
     return _of_another(_best([judge(data, one, kept.under(one)) for one in _named(data, keys)]), data, keys)
 
@@ -137,11 +142,7 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _unknown(file: Path, key: VerifierKey) -> Verdict:
-    what = (
-        f"{file.name} is no pack, report (PDF), receipt, checkpoint or consistency proof: "
-        "there is nothing in it to verify"
-    )
+def _no_evidence(what: str, key: VerifierKey) -> Verdict:
     return Verdict("checkpoint", "failed", "not asked", (Check("file", "failed", what),), (TRUTH,), key)
 
 
