@@ -1,5 +1,7 @@
 """The page of figures says what was recorded, of every program, and why a line is short of its aim."""
 
+import re
+
 import pytest
 
 import _figures as figures
@@ -91,14 +93,17 @@ def test_what_is_recorded_stands_on_the_page_with_the_command_the_day_and_the_ma
     assert "| short: look-ups cost more here |" in page
     assert "| `peer` | 212/s | unavailable: not installed | - | >=2 | unknown |" in page
     assert f"| 1 | {item.machine} |" in page
-    assert "| `./run bench proof --entries 5` | Proofs in a ledger" in page
+    assert "| `./run bench proof --entries 5` | Proofs " in page
 
 
 def test_the_line_of_a_trial_stands_on_the_page_with_what_it_shows(elsewhere):
     figures.record(figures.programs("trials")["crash"], ["crash: 5 kills, 0 lost"], arguments=["--kills", "5"])
-    page = figures.PAGE.read_text()
-    assert "| `./run trial crash --kills 5` | A process that appends is killed (SIGKILL)" in page
-    assert "| crash: 5 kills, 0 lost |" in page
+    found = re.search(
+        r"\| `\./run trial crash --kills 5` \| (.+?) \| crash: 5 kills, 0 lost \|", figures.PAGE.read_text()
+    )
+    assert found
+    assert "killed" in found[1]
+    assert not found[1].startswith("Trial")
 
 
 def test_a_short_line_without_a_reason_says_so_on_the_page(elsewhere):
