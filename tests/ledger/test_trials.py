@@ -1,4 +1,4 @@
-"""Every trial of a ledger file, as it is run by hand but short: what holds in hours has to hold in a second.
+"""Every trial of a ledger, as it is run by hand but short: what holds in hours has to hold in a second.
 
 Trials that strace is needed for say so where it cannot be used, after they have done what goes without it. Both ends
 are held here, so that no machine passes over them in silence.
@@ -15,12 +15,16 @@ import _figures as figures
 
 SHORT = {
     "clock": ["--times", "1", "--commands", "0"],
-    "crash": ["--kills", "8"],
+    "crash": ["--kills", "8", "--engine", "sqlite"],
     "powerloss": ["--cases", "64", "--jobs", "1"],
     "rows": ["--entries", "20", "--cases", "28", "--jobs", "1"],
     "syscalls": ["--cases", "15"],
     "tamper": ["--cases", "100", "--jobs", "1"],
-    "writers": ["--writers", "4", "--appends", "80"],
+    "writers": ["--writers", "4", "--appends", "80", "--engine", "sqlite"],
+}
+ON_A_SERVER = {
+    "crash": ["--kills", "4", "--server-kills", "2", "--engine", "postgresql"],
+    "writers": ["--writers", "4", "--appends", "80", "--engine", "postgresql"],
 }
 WITH_STRACE = ("powerloss", "syscalls")
 
@@ -37,6 +41,14 @@ def test_a_short_trial_holds(name):
     assert done.stdout.count("\n") == 1, "one line of figures"
     assert done.returncode == (1 if missing else 0), done.stdout + done.stderr
     assert missing in done.stdout
+
+
+@pytest.mark.parametrize("name", ON_A_SERVER)
+def test_a_short_trial_holds_on_a_server(name):
+    done = run(name, *ON_A_SERVER[name])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"{name}: PostgreSQL ")
+    assert done.stdout.count("\n") == 1, "one line of figures"
 
 
 @pytest.mark.parametrize("name", WITH_STRACE)

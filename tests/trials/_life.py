@@ -3,6 +3,7 @@
 It says in lines of JSON what it was told, as soon as it was told, and loads no more than it needs.
 """
 
+import contextlib
 import json
 import random
 import sys
@@ -10,6 +11,7 @@ import time
 
 import _trial_ledger as trial_ledger
 
+from tallystick.errors import Unavailable
 from tallystick.ledger.ledger import Ledger
 
 
@@ -18,11 +20,28 @@ def write(place, name, first, chance):
     count = chance.randrange(4)
     with Ledger.open(place, signer=trial_ledger.signer()) as ledger:
         for number in range(first, first + count):
-            draft = trial_ledger.document(f"{name} {number}", actor=name, idempotency_key=f"key {number}")
-            with ledger.writing(now=trial_ledger.clock) as writer:
-                appended = writer.append(draft)
-            print(json.dumps([appended.seq, appended.leaf.hex(), appended.repeated]), flush=True)
+            append(ledger, name, number)
     return first + count
+
+
+def append(ledger, name, number):
+    draft = trial_ledger.document(f"{name} {number}", actor=name, idempotency_key=f"key {number}")
+    with ledger.writing(now=trial_ledger.clock) as writer:
+        appended = writer.append(draft)
+    print(json.dumps([appended.seq, appended.leaf.hex(), appended.repeated]), flush=True)
+
+
+def insist(place, name, first, chance):
+    """Append from document ``first`` on, some with each ledger that is opened; what fails since the server is not to be
+    reached is asked for again, by the same ledger.
+    """
+    last = first + chance.randrange(1, 300)
+    with contextlib.suppress(Unavailable), Ledger.open(place, signer=trial_ledger.signer()) as ledger:
+        while first < last:
+            with contextlib.suppress(Unavailable):
+                append(ledger, name, first)
+                first += 1
+    return first
 
 
 def read(place, name, at_least, chance):
@@ -45,4 +64,4 @@ def live(role, place, name, first, seed):
 
 if __name__ == "__main__":
     role, place, name, first, seed = sys.argv[1:]
-    live({"read": read, "write": write}[role], place, name, int(first), seed)
+    live({"read": read, "write": write, "insist": insist}[role], place, name, int(first), seed)

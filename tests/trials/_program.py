@@ -1,6 +1,6 @@
 """The command line that every trial has: ``--seed`` and its numbers, one line of figures, exit code 0 or 1.
 
-With ``--record`` the line is kept for docs/figures.md.
+A trial of several databases has one line for each. With ``--record`` what was printed is kept for docs/figures.md.
 """
 
 import argparse
@@ -20,29 +20,38 @@ def run(trial, *, doc, **numbers):
 
     Args:
         doc: the program's own docstring, which begins with ``Trial:``.
-        numbers: name to (default, what it is), for each number beside the seed.
+        numbers: name to (default, what it is), for each number beside the seed; or to (choices, what it is), of which
+            the first is the default.
     """
     name = Path(sys.argv[0]).stem
     parser = argparse.ArgumentParser(prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1, help="replays the same choices (default 1)")
     for option, (default, meaning) in numbers.items():
-        parser.add_argument(f"--{option}", type=int, default=default, help=f"{meaning} (default {default})")
+        words = {"type": int, "default": default}
+        if isinstance(default, tuple):
+            words = {"choices": default, "default": default[0]}
+        parser.add_argument(_flag(option), **words, help=f"{meaning} (default {words['default']})")
     parser.add_argument("--record", action="store_true", help="keep the figures for docs/figures.md")
     options = vars(parser.parse_args())
     keep = options.pop("record")
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
         try:
-            line = trial(Path(folder), **options)
-            print(line)
+            said = trial(Path(folder), **options)
+            lines = [said] if isinstance(said, str) else said
+            print(*lines, sep="\n")
             if keep:
-                _figures.record(sys.argv[0], [line], folder=folder)
+                _figures.record(sys.argv[0], lines, folder=folder)
         except Exception as error:
             if not isinstance(error, AssertionError):
                 traceback.print_exc()
-            replay = " ".join(f"--{option} {value}" for option, value in options.items())
+            replay = " ".join(f"{_flag(option)} {value}" for option, value in options.items())
             print(f"{name}: FAILED: {error}; replay with {replay}")
             return 1
     return 0
+
+
+def _flag(option):
+    return f"--{option.replace('_', '-')}"
 
 
 def memory(folder):

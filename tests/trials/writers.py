@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+import _engines as engines
 import _outside as outside
 import _program as program
 import _trial_ledger as trial_ledger
@@ -98,11 +99,15 @@ def _append(ledger, draft):
 # --------------------------------------------------------------------------- all of them
 
 
-def trial(folder, *, seed, writers, appends):
-    """One line of figures; AssertionError if anything does not hold."""
-    place = folder / "ledger.db"
-    trial_ledger.create(place).close()
-    return f"writers: {among_writers(place, folder, seed=seed, writers=writers, appends=appends)}"
+def trial(folder, *, seed, writers, appends, engine):
+    """A line of figures for each engine; AssertionError if anything does not hold."""
+    lines = []
+    for opened in engines.chosen(engine):
+        with opened(folder) as kept:
+            trial_ledger.create(kept.place).close()
+            found = among_writers(kept.place, folder, seed=seed, writers=writers, appends=appends)
+            lines.append(f"writers: {kept.version}, {found}")
+    return lines
 
 
 def among_writers(place, folder, *, seed, writers, appends):
@@ -167,5 +172,9 @@ if __name__ == "__main__":
         place, name, count, seed, notes = sys.argv[2:]
         write(place, name, int(count), seed, notes)
         sys.exit()
-    numbers = {"writers": (16, "processes"), "appends": (20_000, "entries, by all of them together")}
+    numbers = {
+        "writers": (16, "processes"),
+        "appends": (20_000, "entries, by all of them together"),
+        "engine": engines.ENGINES,
+    }
     sys.exit(program.run(trial, doc=__doc__, **numbers))
