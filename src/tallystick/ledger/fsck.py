@@ -177,9 +177,7 @@ class _Quick(Rows):
     def run(self, since: bytes | None) -> Examined:
         start, root = (0, None) if since is None else self._beginning(since)
         stop = self._stop(start)
-        if since is None and any(self._store.faults()):
-            raise Irregular
-        met = self._swept(start, stop, root)
+        met = self._swept(start, stop, root, files=since is None)
         there = attachments(self._store, None if since is None else met.attachments)
         if there != met.attachments or (since is None and self._stored() != _counts(stop, met)):
             raise Irregular
@@ -208,25 +206,35 @@ class _Quick(Rows):
         tables = ("entries", "nodes", "checkpoints", "links", "side_values")
         return [self._one(f"SELECT count(*) FROM {table}")[0] for table in tables]  # noqa: S608 - constants
 
-    def _swept(self, start: int, stop: int, root: bytes | None) -> Swept:
-        """All stretches, in order; the first one knows the root that it begins with."""
+    def _swept(self, start: int, stop: int, root: bytes | None, *, files: bool) -> Swept:
+        """All stretches, in order; the first one knows the root that it begins with. And perhaps the files."""
         marks = [start, *range((start // _STRETCH + 1) * _STRETCH, stop, _STRETCH), stop]
         stretches = [(here, there, None if here > start else root) for here, there in itertools.pairwise(marks)]
         met = Swept()
-        for done, one in zip(stretches, self._each(stretches), strict=True):
+        for done, one in zip(stretches, self._each(stretches, files=files), strict=True):
             met.add(one)
             self._progress(done[1] - start, stop - start)
         return met
 
-    def _each(self, stretches: list[_Stretch]) -> Iterator[Swept]:
+    def _each(self, stretches: list[_Stretch], *, files: bool) -> Iterator[Swept]:
         if min(self._jobs, len(stretches)) < 2:
+            if files and any(self._store.faults()):
+                raise Irregular
             yield from (sweep(self._store, self._key, *ends, root=root) for *ends, root in stretches)
             return
         # Processes of their own, not forks: a database connection does not survive a fork.
         context = multiprocessing.get_context("spawn")
-        task = functools.partial(_alone, self._store.place, str(self._key))
         with ProcessPoolExecutor(min(self._jobs, len(stretches)), mp_context=context) as pool:
-            yield from pool.map(task, stretches)
+            faults = pool.submit(_faults, self._store.place) if files else None  # first, for it takes longest
+            yield from pool.map(functools.partial(_alone, self._store.place, str(self._key)), stretches)
+            if faults is not None and faults.result():
+                raise Irregular
+
+
+def _faults(place: Place) -> bool:
+    """Whether the database finds its files damaged, in a process of its own."""
+    with contextlib.closing(connect(place, writing=False)) as store:
+        return any(store.faults())
 
 
 def _silent(_done: int, _total: int) -> None:

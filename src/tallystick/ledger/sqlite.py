@@ -382,6 +382,7 @@ def _open(path: Path, *, patience: float) -> sqlite3.Connection:
         "cell_size_check = ON",
         "mmap_size = 0",
         "temp_store = MEMORY",
+        "cache_size = -16384",  # KiB: holds the inner pages of a million entries
     ):
         connection.execute(f"PRAGMA {setting}")
     return connection
