@@ -37,6 +37,7 @@ __all__ = [
     "Passphrase",
     "PrivateKey",
     "complete_key",
+    "discard_key",
     "for_documents",
     "is_locked",
     "labels",
@@ -96,6 +97,12 @@ def complete_key(path: Path, private: PrivateKey) -> None:
             _write_public(path.with_suffix(".pub"), private)
     except OSError as error:
         raise KeyUnavailable("key cannot be written", where=str(path.parent), got=error.strerror) from error
+
+
+def discard_key(folder: Path, label: str) -> None:
+    """Remove a key that signed nothing which is kept."""
+    for ending in ("pem", "pub"):
+        (folder / f"{label}.{ending}").unlink(missing_ok=True)
 
 
 def _write_public(path: Path, private: PrivateKey) -> None:

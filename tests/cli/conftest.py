@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -52,14 +53,20 @@ gates:
 class Bank:
     """A folder with a ledger, and the command line in it."""
 
+    SECRET: ClassVar = "mellon"
+    """The word in the password of who owns databases here."""
+
     folder: Path
     capsys: pytest.CaptureFixture[str]
+    database: str = ""
+    """Its name, where the ledger is not in the folder."""
 
     def __call__(self, *words: str) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr of one command."""
+        """Exit code, stdout, stderr of one command. Nothing that is ever said has the password of a database in it."""
         self.capsys.readouterr()
         code = run([str(word) for word in words])
         out = self.capsys.readouterr()
+        assert self.SECRET not in out.out + out.err, words
         return code, out.out, out.err
 
     def ok(self, *words: str) -> str:
@@ -131,12 +138,56 @@ def prepared(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def bank(prepared, tmp_path, monkeypatch, capsys) -> Bank:
+def bank(bank_here) -> Bank:
+    """With the ledger in its folder; a module may say otherwise."""
+    return bank_here
+
+
+@pytest.fixture
+def bank_here(prepared, tmp_path, monkeypatch, capsys) -> Bank:
     """A copy of the prepared folder, entered; no setting of the machine reaches it."""
+    return Bank(_entered(prepared, tmp_path, monkeypatch), capsys)
+
+
+def _entered(prepared: Path, tmp_path: Path, monkeypatch) -> Path:
     folder = tmp_path / "bank"
     shutil.copytree(prepared, folder)
     monkeypatch.chdir(folder)
     for name in list(os.environ):
-        if name.startswith("TALLYSTICK_"):
+        if name.startswith(("TALLYSTICK_", "PG")):
             monkeypatch.delenv(name)
-    return Bank(folder, capsys)
+    return folder
+
+
+# --- the same with the ledger in a database -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def vault(server):
+    """``vault(database)``: the URL of a database for its owner, with the password that this role needs."""
+    right = f"speak/{Bank.SECRET}@enter"
+    server.execute(f"CREATE ROLE vault LOGIN PASSWORD '{right}' IN ROLE with_password")
+    return lambda database, password=right: server.url("vault", database, password=password)
+
+
+@pytest.fixture(scope="session")
+def prepared_there(server, vault, tmp_path_factory):
+    """The prepared folder, and the name of the database with its ledger."""
+    folder = tmp_path_factory.mktemp("bank")
+    with server.database(owner="vault") as name:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(Path.cwd())
+            patch.setenv("TALLYSTICK_LEDGER", vault(name))
+            _prepare(folder)
+        assert not (folder / ".tallystick" / "ledger.db").exists()
+        yield folder, name
+
+
+@pytest.fixture
+def bank_there(prepared_there, server, vault, tmp_path, monkeypatch, capsys):
+    """A copy of that folder and that database, entered."""
+    folder, template = prepared_there
+    with server.database(owner="vault", template=template) as name:
+        entered = _entered(folder, tmp_path, monkeypatch)
+        monkeypatch.setenv("TALLYSTICK_LEDGER", vault(name))
+        yield Bank(entered, capsys, name)

@@ -1,4 +1,4 @@
-"""The path by the real command line, and what it leaves on the books."""
+"""The path by the real command line, and what it leaves on the books: in a file, and in a database."""
 
 import json
 import subprocess
@@ -6,6 +6,11 @@ import sys
 import zipfile
 
 import pytest
+
+
+@pytest.fixture(params=["bank_here", "bank_there"], ids=["sqlite", "postgresql"])
+def bank(request):
+    return request.getfixturevalue(request.param)
 
 
 def entries(bank, kind=None):
@@ -135,7 +140,7 @@ def test_doctor_is_content_with_a_sound_ledger(bank):
     code, out, _ = bank("doctor")
     assert code in (0, 3)
     assert "origin" in out
-    assert "journal" in out
+    assert ("durability" if bank.database else "journal") in out
 
 
 def test_a_new_version_of_a_use_case_hides_no_earlier_evaluation(bank):

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from _proxy import Proxy
 
 from _postgres import ROLES, Server
+from _proxy import Proxy
 from tallystick.errors import CommitUnknown, KeyUnavailable, LedgerBusy, NotFound, Refused, Unavailable
 from tallystick.ledger import postgres
 from tallystick.ledger.fsck import fsck
@@ -291,15 +291,25 @@ def test_a_ledger_whose_making_was_cut_off_is_there_whole_or_not_at_all(
         world.create(url).close()
 
 
-@pytest.mark.parametrize("cut", ["answer", "before"])
-def test_a_move_that_was_cut_off_leaves_the_old_place_in_use(server, database, line, path, world, outside, cut, added):
+@pytest.mark.parametrize(("cut", "there"), [("answer", True), ("before", False)])
+def test_a_move_that_was_cut_off_never_leaves_two_places_to_write_to(
+    server, database, line, path, world, outside, cut, there
+):
     world.create(path, entries=3).close()
+    url = server.url("owner", database)
     line.cut = cut
     with pytest.raises(CommitUnknown):
-        move(path, line.url(server.url("owner", database)))
-    with Ledger.open(path, signer=world.signer()) as ledger:
+        move(path, line.url(url))
+    with pytest.raises(Refused, match="is only read here"):
+        Ledger.open(path, signer=world.signer())
+    if there:
+        assert outside(url) == outside(path)
+    else:
+        path.with_name("ledger.db.moved").unlink()
+        move(path, url)
+    with Ledger.open(url, signer=world.signer()) as ledger:
         write(ledger, world, "goes on")
-    assert len(outside(path)) == 5
+    assert len(outside(url)) == 5
 
 
 # --- many at once, while connections end ----------------------------------------------------------------------------

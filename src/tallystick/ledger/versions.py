@@ -68,14 +68,15 @@ def migrating(connection: sqlite3.Connection | psycopg.Connection[Any]) -> Itera
         engine = create_engine(
             "postgresql+psycopg://", creator=lambda: connection, poolclass=StaticPool, use_native_hstore=False
         )
-    bound = engine.connect()
     try:
-        yield bound
+        bound = engine.connect()
+        try:
+            yield bound
+        finally:
+            with contextlib.suppress(DBAPIError):  # it rolls back, and whoever began has ended it: in whatever way
+                bound.close()
     except DBAPIError as error:
         raise error.orig or error from error
-    finally:
-        with contextlib.suppress(DBAPIError):  # it rolls back, and whoever began has ended it: in whatever way
-            bound.close()
 
 
 def upgrade(bound: sqlalchemy.Connection, *, folder: Path = MIGRATIONS) -> int:

@@ -6,13 +6,15 @@ import base64
 import os
 import re
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 from tallystick import signing
 from tallystick.canonical import b64
-from tallystick.errors import NotFound, Refused, Unavailable, UsageError
+from tallystick.errors import CommitUnknown, NotFound, Refused, TallystickError, Unavailable, UsageError
 from tallystick.ledger.ledger import Appended, Ledger
 from tallystick.ledger.places import Place
 from tallystick.people.keys import ROLES, STATEMENT, KeyRing, actor_id, entitled
@@ -49,13 +51,37 @@ def init(place: Place, *, name: str, keys: Path, clock: Clock = now, passphrase:
         _make_room(place)
     identity = str(uuid.uuid4())
     origin = f"{name}/{identity}"
-    ledger_key = Signer(signing.make_key(keys, signing.LEDGER_KEY, "ed25519", passphrase=passphrase))
-    seal_key = signing.make_key(keys, signing.SEAL_KEY, "ecdsa-p256", passphrase=passphrase)
-    first = [
-        _genesis(origin, identity, ledger_key, clock()),
-        _seal_registration(origin, ledger_key, seal_key, clock()),
-    ]
-    return Ledger.create(place, origin=origin, signer=ledger_key, first=first, now=clock())
+    with _taken_back(keys) as make_key:
+        ledger_key = Signer(make_key(signing.LEDGER_KEY, "ed25519", passphrase))
+        seal_key = make_key(signing.SEAL_KEY, "ecdsa-p256", passphrase)
+        first = [
+            _genesis(origin, identity, ledger_key, clock()),
+            _seal_registration(origin, ledger_key, seal_key, clock()),
+        ]
+        return Ledger.create(place, origin=origin, signer=ledger_key, first=first, now=clock())
+
+
+@contextmanager
+def _taken_back(keys: Path) -> Iterator[Callable[[str, str, bytes | None], signing.PrivateKey]]:
+    """Make keys, and remove them again if their ledger was not made: they would stand in the way of the next attempt.
+
+    If it is not known whether it was made they stay: it would have no others.
+    """
+    made: list[str] = []
+
+    def make_key(label: str, algorithm: str, passphrase: bytes | None) -> signing.PrivateKey:
+        key = signing.make_key(keys, label, algorithm, passphrase=passphrase)
+        made.append(label)
+        return key
+
+    try:
+        yield make_key
+    except CommitUnknown:
+        raise
+    except TallystickError:
+        for label in made:
+            signing.discard_key(keys, label)
+        raise
 
 
 def _make_room(path: Path) -> None:
