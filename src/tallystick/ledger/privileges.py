@@ -38,7 +38,7 @@ def grant(store: PostgresStore, *, writers: Sequence[str], auditors: Sequence[st
         store.administer(f"GRANT USAGE ON SCHEMA {_SCHEMA} TO {role}")
         store.administer(f"GRANT SELECT ON ALL TABLES IN SCHEMA {_SCHEMA} TO {role}")
     for role in map(_quoted, writers):
-        store.administer(f"GRANT INSERT ON {', '.join(TABLES)} TO {role}")
+        store.administer(f"GRANT INSERT ON {', '.join(map(_full, TABLES))} TO {role}")
     for role in roles:
         _check_no_more(store, role, {"SELECT", "INSERT"} if role in writers else {"SELECT"})
 
@@ -69,7 +69,7 @@ def _check_role(store: PostgresStore, role: str) -> None:
 def _check_no_more(store: PostgresStore, role: str, due: set[str]) -> None:
     """Rights come also from other grantors, from groups, and from predefined roles: what holds in the end counts."""
     for table in TABLES:
-        held = {verb for verb in _ALL if store.one("SELECT has_table_privilege(?, ?, ?)", role, table, verb)[0]}
+        held = {verb for verb in _ALL if store.one("SELECT has_table_privilege(?, ?, ?)", role, _full(table), verb)[0]}
         if held - due:
             more = ", ".join(sorted(held - due))
             raise Refused(
@@ -78,6 +78,10 @@ def _check_no_more(store: PostgresStore, role: str, due: set[str]) -> None:
                 got=more,
                 remedy="Take it out of the groups that have them.",
             )
+
+
+def _full(table: str) -> str:
+    return f"{_SCHEMA}.{table}"
 
 
 def _quoted(role: str) -> str:
@@ -91,7 +95,7 @@ def _quoted(role: str) -> str:
 
 def may(store: PostgresStore) -> tuple[str, ...]:
     """What the role of this connection may do to entries, by its rights: triggers stop the owner nevertheless."""
-    return tuple(verb for verb in _ALL if store.one("SELECT has_table_privilege('entries', ?)", verb)[0])
+    return tuple(verb for verb in _ALL if store.one("SELECT has_table_privilege(?, ?)", _full("entries"), verb)[0])
 
 
 def owners(store: PostgresStore) -> tuple[str, ...]:
