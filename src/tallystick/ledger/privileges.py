@@ -80,7 +80,7 @@ def _check_no_more(store: PostgresStore, role: str, due: set[str]) -> None:
 def _holds(store: PostgresStore, role: str, table: str, verb: str) -> bool:
     """Whether a role may do that to a table, or to a column of it."""
     how = "any_column" if verb in _BY_COLUMN else "table"
-    return bool(store.one(f"SELECT has_{how}_privilege(?, ?, ?)", role, _full(table), verb)[0])  # noqa: S608 - constants
+    return bool(store.one(f"SELECT has_{how}_privilege(?, ?, ?)", role, _full(table), verb)[0])
 
 
 def _too_much(role: str, where: str, got: str) -> Refused:
