@@ -57,7 +57,7 @@ def test_a_new_ledger_has_the_layout_that_is_expected(server, database):
 
 
 def test_rows_and_rights_are_no_part_of_the_layout(altered):
-    both = "INSERT INTO links VALUES (2, 1); GRANT ALL ON ALL TABLES IN SCHEMA tallystick TO stranger"
+    both = "INSERT INTO tallystick.links VALUES (2, 1); GRANT ALL ON ALL TABLES IN SCHEMA tallystick TO stranger"
     assert different(altered(both)) == set()
 
 
@@ -68,6 +68,7 @@ def test_the_models_say_the_same_as_the_migration(server, database):
         connection.execute("SET search_path = tallystick, pg_temp")
         for statement in tables.layout("postgresql").values():
             connection.execute(statement)
+        connection.execute("SET search_path = pg_catalog, pg_temp")
         found = dict(connection.execute(CATALOGUE).fetchall())
     not_tables = ("alembic_version", "function")
     expected = {
@@ -104,15 +105,15 @@ CHANGES = {
     ),
     "function altered": (
         f"{EMPTY} SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NEW; END'",
-        {"function refuse_change()"},
+        {"function tallystick.refuse_change()"},
     ),
     "function of another path": (
         "ALTER FUNCTION tallystick.refuse_change() SET search_path = public",
-        {"function refuse_change()"},
+        {"function tallystick.refuse_change()"},
     ),
     "function with its owner's rights": (
         "ALTER FUNCTION tallystick.refuse_change() SECURITY DEFINER",
-        {"function refuse_change()"},
+        {"function tallystick.refuse_change()"},
     ),
     "function added": (
         "CREATE FUNCTION tallystick.length(bytea) RETURNS integer LANGUAGE sql AS 'SELECT 32'",
@@ -183,6 +184,21 @@ CHANGES = {
         "CREATE TABLE public.more () INHERITS (tallystick.nodes)",
         {"nodes child public.more"},
     ),
+    "table that is a child": (
+        "CREATE TABLE public.whole (LIKE tallystick.side_values);"
+        "ALTER TABLE tallystick.side_values INHERIT public.whole",
+        {"side_values parent public.whole"},
+    ),
+    "trigger that passes for the server's own": (
+        "CREATE TRIGGER more BEFORE INSERT ON tallystick.side_values EXECUTE FUNCTION tallystick.refuse_change();"
+        "UPDATE pg_trigger SET tgisinternal = true WHERE tgname = 'more'",
+        {"side_values trigger more"},
+    ),
+    "collation that passes for the server's own": (
+        'CREATE COLLATION tallystick."C" FROM pg_catalog."POSIX";'
+        'ALTER TABLE tallystick.side_values ALTER COLUMN name TYPE TEXT COLLATE tallystick."C"',
+        {"collation C", "side_values"},
+    ),
     "rows hidden": ("ALTER TABLE tallystick.entries ENABLE ROW LEVEL SECURITY", {"entries"}),
     "policy added": (
         "CREATE POLICY few ON tallystick.entries USING (seq < 3)",
@@ -215,6 +231,44 @@ CHANGES = {
 def test_every_change_of_the_layout_is_named(altered, change):
     statements, changed = CHANGES[change]
     assert different(altered(statements)) == changed
+
+
+TRAP = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'caught %', session_user; END $$"
+TRAPS = f"""
+CREATE FUNCTION tallystick.trap(name, name) RETURNS text {TRAP};
+CREATE FUNCTION tallystick.trap(text, name) RETURNS text {TRAP};
+CREATE OPERATOR tallystick.|| (LEFTARG = name, RIGHTARG = name, FUNCTION = tallystick.trap);
+CREATE OPERATOR tallystick.|| (LEFTARG = text, RIGHTARG = name, FUNCTION = tallystick.trap);
+CREATE FUNCTION tallystick.pg_advisory_xact_lock(integer) RETURNS void {TRAP};
+CREATE FUNCTION tallystick.concerns(bigint) RETURNS boolean {TRAP};
+"""
+
+
+@pytest.mark.parametrize("role", ["postgres", "auditor", "writer"])
+def test_who_asks_runs_no_code_of_the_ledgers_owner(server, ledger_database, world, role):
+    """What fits better than the catalogue's own, and can be found by a bare name, would run as whoever asks."""
+    server.execute(TRAPS, role="owner", database=ledger_database)
+    writing = role != "auditor"
+    with contextlib.closing(postgres.connect(server.url(role, ledger_database), writing=writing)) as store:
+        assert "operator tallystick.||(name,name)" in different(store)
+        assert store.condition().facts["role"].startswith(role)
+        with store.turn() if writing else store.snapshot():
+            assert store.one("SELECT max(seq) FROM entries") == (4,)
+        assert not fsck(server.url(role, ledger_database), key=world.key()).ok
+
+
+def test_a_view_in_place_of_a_table_is_found_and_not_read(server, ledger_database, world):
+    """Its functions would run as whoever reads, or for ever."""
+    swap = (
+        "ALTER TABLE tallystick.entries RENAME TO kept;"
+        "CREATE VIEW tallystick.entries AS SELECT * FROM tallystick.kept WHERE tallystick.concerns(seq)"
+    )
+    server.execute(TRAPS, role="owner", database=ledger_database)
+    server.execute(swap, role="owner", database=ledger_database)
+    found = fsck(server.url("postgres", ledger_database), key=world.key())
+    assert ("entries is laid out differently", "relation of kind v") in [
+        (problem.what, problem.detail.partition(":")[0]) for problem in found.problems
+    ]
 
 
 def test_fsck_reports_what_is_laid_out_differently(server, ledger_database, world):
@@ -258,7 +312,7 @@ def test_an_index_that_lacks_a_row_is_found_inside_a_snapshot_too(store, server,
     with store.snapshot():
         (fault,) = store.faults()
         assert store.one("SELECT count(*) FROM entries") == (5,)
-    assert fault.startswith("nodes_pkey: heap tuple")
+    assert fault.startswith("tallystick.nodes_pkey: heap tuple")
 
 
 def test_a_page_that_was_damaged_on_disk_is_found(server, ledger_template, world):

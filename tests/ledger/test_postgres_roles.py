@@ -113,6 +113,23 @@ def test_what_cannot_be_granted_changes_nothing(execute, url, roles, error):
 
 
 @pytest.mark.parametrize(
+    ("right", "told"),
+    [
+        ("CREATE ON SCHEMA tallystick", "schema tallystick.*got CREATE"),
+        ("UPDATE (kind) ON tallystick.entries", "table entries.*got UPDATE"),
+        ("REFERENCES (seq, name) ON tallystick.side_values", "table side_values.*got REFERENCES"),
+        ("TRUNCATE ON tallystick.links", "table links.*got TRUNCATE"),
+    ],
+)
+@pytest.mark.parametrize("given", ["writers", "auditors"])
+def test_a_right_that_a_group_lends_is_one_too_many(execute, url, role, right, told, given):
+    role("lends")
+    execute(f"GRANT {right} TO lends", role="owner")
+    with pytest.raises(Refused, match=told):
+        postgres.grant(url, **{given: [role("member", "IN ROLE lends")]})
+
+
+@pytest.mark.parametrize(
     ("group", "refused"),
     [
         ("owner", "the ledger's owner, or could become it"),

@@ -196,7 +196,7 @@ def _attacked(server, name, role, statements):
     warned = _warnings(server, name)
     with contextlib.closing(postgres.connect(server.url(role, name), writing=True)) as store:
         with contextlib.suppress(TallystickError):
-            for statement in statements:
+            for statement in ("SET search_path = tallystick, pg_temp", *statements):
                 store.administer(statement)
         fooled = _rows(store) != before[0]
     with (

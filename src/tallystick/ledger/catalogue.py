@@ -4,7 +4,7 @@ Everything that decides what a row means, or that could change or hide one, is a
 indexes, triggers and whether they fire, functions and their source, rules, row security, child tables. Privileges are
 not: they differ from team to team, and `doctor` shows them.
 
-Read with the search path ``tallystick, pg_temp``, since the catalogue leaves out the schema of what is in the path. Its
+Read with nothing but ``pg_catalog`` in the search path: what is not of the database's own is named with its schema. Its
 words are the same from PostgreSQL 15 to 18.
 """
 
@@ -28,8 +28,8 @@ SELECT t.relname::text,
         SELECT string_agg(
             a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
             || coalesce(' COLLATE ' || (
-                SELECT quote_ident(l.collname) FROM pg_collation l JOIN pg_type y ON y.oid = a.atttypid
-                WHERE l.oid = a.attcollation AND l.oid <> y.typcollation), '')
+                SELECT a.attcollation::regcollation::text FROM pg_type y
+                WHERE y.oid = a.atttypid AND y.typcollation <> a.attcollation AND a.attcollation <> 0), '')
             || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
             || a.attidentity::text || a.attgenerated::text
             || coalesce(' ' || pg_get_expr(d.adbin, d.adrelid), ''),
@@ -53,7 +53,7 @@ FROM pg_index i JOIN tables t ON t.oid = i.indrelid JOIN pg_class r ON r.oid = i
 WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x'))
 UNION ALL
 SELECT t.relname || ' trigger ' || g.tgname, pg_get_triggerdef(g.oid) || ' ' || g.tgenabled::text
-FROM pg_trigger g JOIN tables t ON t.oid = g.tgrelid WHERE NOT g.tgisinternal
+FROM pg_trigger g JOIN tables t ON t.oid = g.tgrelid WHERE NOT g.tgisinternal OR g.tgconstraint = 0
 UNION ALL
 SELECT t.relname || ' rule ' || r.rulename, pg_get_ruledef(r.oid)
 FROM pg_rewrite r JOIN tables t ON t.oid = r.ev_class
@@ -63,6 +63,12 @@ FROM pg_policy p JOIN tables t ON t.oid = p.polrelid
 UNION ALL
 SELECT t.relname || ' child ' || i.inhrelid::regclass::text, ''
 FROM pg_inherits i JOIN tables t ON t.oid = i.inhparent
+UNION ALL
+SELECT t.relname || ' parent ' || i.inhparent::regclass::text, ''
+FROM pg_inherits i JOIN tables t ON t.oid = i.inhrelid
+UNION ALL
+SELECT 'collation ' || l.collname, ''
+FROM pg_collation l JOIN here ON l.collnamespace = here.oid
 UNION ALL
 SELECT 'function ' || p.oid::regprocedure::text,
     p.prokind::text || ' ' || p.prorettype::regtype::text || ' ' || l.lanname || ' ' || p.provolatile::text
@@ -89,12 +95,12 @@ _KEPT: Final = {
 }
 
 GUARDS: Final = {
-    "function refuse_change()": (
+    "function tallystick.refuse_change()": (
         "f trigger plpgsql v search_path=pg_catalog, pg_temp BEGIN RAISE EXCEPTION USING MESSAGE = TG_ARGV[0]; END"
     ),
     **{
         f"{table} trigger {table}_no_{name}": (
-            _GUARD.format(table=table, name=name, event=event, each=each) + f" refuse_change('{why}') A"
+            _GUARD.format(table=table, name=name, event=event, each=each) + f" tallystick.refuse_change('{why}') A"
         )
         for table, (change, why) in _KEPT.items()
         for name, event, each in (("change", change, "ROW"), ("truncate", "TRUNCATE", "STATEMENT"))
@@ -134,8 +140,8 @@ LAYOUT: Final = {
     "links": "table: seq bigint NOT NULL, target_seq bigint NOT NULL",
     "links constraint links_check": "CHECK ((target_seq < seq))",
     "links constraint links_pkey": "PRIMARY KEY (seq, target_seq)",
-    "links constraint links_seq_fkey": "FOREIGN KEY (seq) REFERENCES entries(seq) OOOO",
-    "links constraint links_target_seq_fkey": "FOREIGN KEY (target_seq) REFERENCES entries(seq) OOOO",
+    "links constraint links_seq_fkey": "FOREIGN KEY (seq) REFERENCES tallystick.entries(seq) OOOO",
+    "links constraint links_target_seq_fkey": "FOREIGN KEY (target_seq) REFERENCES tallystick.entries(seq) OOOO",
     "links index links_target": "CREATE INDEX links_target ON tallystick.links USING btree (target_seq)",
     "nodes": "table: level integer NOT NULL, position bigint NOT NULL, hash bytea NOT NULL",
     "nodes constraint nodes_hash_check": "CHECK ((length(hash) = 32))",
@@ -147,7 +153,7 @@ LAYOUT: Final = {
     ),
     "side_values constraint side_values_pkey": "PRIMARY KEY (seq, name)",
     "side_values constraint side_values_salt_check": "CHECK ((length(salt) = 32))",
-    "side_values constraint side_values_seq_fkey": "FOREIGN KEY (seq) REFERENCES entries(seq) OOOO",
+    "side_values constraint side_values_seq_fkey": "FOREIGN KEY (seq) REFERENCES tallystick.entries(seq) OOOO",
     **GUARDS,
 }
 """What a ledger of layout 1 has."""

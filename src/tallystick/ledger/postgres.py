@@ -11,6 +11,8 @@ Rules:
   least ``on``, whatever the role or the database says. ``fsync`` is the server's own affair; `doctor` shows it.
 * A password is never shown: ``where`` and every message name role, host and database only.
 * Errors of the driver leave this room as ours.
+* Whoever reads runs no code of the ledger's owner: only ``pg_catalog`` is in the search path, tables are named with
+  their schema, and where the server knows how to, it refuses views in their place. (Whoever writes runs the triggers.)
 
 The session is set up once, when it begins: a pool of connections between us and the server has to keep sessions whole
 (PgBouncer: ``pool_mode = session``).
@@ -43,6 +45,7 @@ from tallystick.errors import (
 )
 from tallystick.ledger import privileges, server
 from tallystick.ledger.catalogue import CATALOGUE, LAYOUT
+from tallystick.ledger.guards import TABLES
 from tallystick.ledger.store import PATIENCE, Condition, Opener
 from tallystick.ledger.versions import MIGRATIONS, check_layout, migrating, upgrade
 
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["LOCK", "SCHEMA", "PostgresStore", "bring_up", "connect", "grant", "lay_out"]
 
 SCHEMA: Final = "tallystick"
+_SIDE_VALUES: Final = f"{SCHEMA}.side_values"
 LOCK: Final = 0x54414C59
 """The advisory lock of those who write, ``TALY``: ``SELECT * FROM pg_locks WHERE objid = 1413565529`` shows them."""
 
@@ -72,11 +76,15 @@ _ALIVE: Final = {
 
 _READING: Final = "reading"
 """The savepoint at the beginning of a snapshot."""
+_PATH: Final = "pg_catalog, pg_temp"
+_WITHIN: Final = f"SET LOCAL search_path = {SCHEMA}, pg_temp"
+"""For alembic, which lays tables out by bare names; until the transaction ends."""
 _READS: Final = re.compile(r"\s*(?:SELECT|WITH)\b")
 _WRITES: Final = re.compile(
     r"\s*(?:SELECT|WITH|INSERT INTO (?:entries|nodes|checkpoints|attachments|links|side_values)"
     r"|DELETE FROM side_values)\b"
 )
+_TABLE: Final = re.compile(rf"\b(FROM|JOIN|INTO) (?=(?:{'|'.join(TABLES)}|alembic_version)\b)")
 _PLAIN: Final = re.compile(r"INSERT INTO (\w+) VALUES \(\?(?:, \?)*\)")
 
 
@@ -145,7 +153,7 @@ class PostgresStore:
             if not plain:
                 self._cursor.executemany(spoken, several)
                 return
-            with self._cursor.copy(f"COPY {plain[1]} FROM STDIN") as copy:
+            with self._cursor.copy(f"COPY {SCHEMA}.{plain[1]} FROM STDIN") as copy:
                 for row in several:
                     copy.write_row(row)
 
@@ -278,7 +286,7 @@ class PostgresStore:
             LedgerBusy: somebody still reads the ledger as it was before the erasing.
             Unavailable: this role does not own the ledger.
         """
-        (owner,) = self.one("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'side_values'::regclass")
+        (owner,) = self.one("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ?::regclass", _SIDE_VALUES)
         if not owner:  # the server would only warn
             raise Unavailable(
                 f"role {self._role} does not own the ledger", where=self.where, remedy="Scrub it as its owner."
@@ -290,7 +298,7 @@ class PostgresStore:
 
         self._connection.add_notice_handler(listen)
         try:
-            self.administer("VACUUM (FULL, VERBOSE) side_values")
+            self.administer(f"VACUUM (FULL, VERBOSE) {_SIDE_VALUES}")
         finally:
             self._connection.remove_notice_handler(listen)
         if any(map(int, left)):
@@ -434,6 +442,7 @@ def bring_up(url: str, *, folder: Path = MIGRATIONS, patience: float = PATIENCE)
     with contextlib.closing(_session(_parsed(url), writing=True, patience=patience)) as store:
         _check_layout(store, older=True)
         with store.translated(), migrating(store._connection) as bound, store.turn():
+            store.administer(_WITHIN)
             return upgrade(bound, folder=folder)
 
 
@@ -478,19 +487,25 @@ def _session(params: Mapping[str, str], *, writing: bool, patience: float) -> Po
 def _settings(*, writing: bool, patience: float) -> str:
     """What holds for a session, whatever the role or the database has as its own.
 
+    Nothing of the ledger's schema is called by its bare name: a function or an operator there, which fits better than
+    the catalogue's, would run with the rights of whoever asks.
+
     No statement has a time limit of its own: what waits is bounded by the lock's, and cutting short what works, above
     all a commit, would only make its end unknown.
     """
     return f"""
-        SET search_path = {SCHEMA}, pg_temp;
+        SET search_path = {_PATH};
         SET row_security = off;
+        SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings
+        WHERE name = 'restrict_nonsystem_relation_kind';
+        SET quote_all_identifiers = off;
         SET client_min_messages = warning;
         SET statement_timeout = 0;
         SET lock_timeout = {_milliseconds(patience)};
         SET {f"idle_in_transaction_session_timeout = '{_IDLE}'" if writing else "default_transaction_read_only = on"};
         SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
-    """
+    """  # noqa: S608 - constants and numbers
 
 
 def _check_layout(store: PostgresStore, *, older: bool = False) -> None:
@@ -553,7 +568,7 @@ def _spoken(query: str, allowed: re.Pattern[str]) -> bytes:
     """The driver's form of a query of the ledger: no ``?`` stands in it but for a value."""
     if not allowed.match(query) or "set_config" in query:
         raise UsageError("not a statement that the ledger makes", got=query[:60])
-    return query.replace("%", "%%").replace("?", "%s").encode()
+    return _TABLE.sub(rf"\1 {SCHEMA}.", query).replace("%", "%%").replace("?", "%s").encode()
 
 
 def _milliseconds(seconds: float) -> int:
@@ -588,8 +603,9 @@ def lay_out(url: str, *, patience: float = PATIENCE) -> Iterator[PostgresStore]:
                     where=f"{store.where}, schema {SCHEMA}",
                     remedy="A ledger is never overwritten.",
                 )
-            store.administer(f"CREATE SCHEMA {SCHEMA}")
+            store.administer(f"CREATE SCHEMA {SCHEMA}; {_WITHIN}")
             upgrade(bound)
+            store.administer(f"SET LOCAL search_path = {_PATH}")
             yield store
 
 

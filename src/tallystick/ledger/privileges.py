@@ -20,6 +20,7 @@ __all__ = ["grant", "may", "owners", "who_else"]
 
 _SCHEMA: Final = "tallystick"
 _ALL: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+_BY_COLUMN: Final = frozenset({"SELECT", "INSERT", "UPDATE", "REFERENCES"})
 _CHANGES: Final = "UPDATE, DELETE, TRUNCATE, TRIGGER"
 
 
@@ -38,7 +39,7 @@ def grant(store: PostgresStore, *, writers: Sequence[str], auditors: Sequence[st
         store.administer(f"GRANT USAGE ON SCHEMA {_SCHEMA} TO {role}")
         store.administer(f"GRANT SELECT ON ALL TABLES IN SCHEMA {_SCHEMA} TO {role}")
     for role in map(_quoted, writers):
-        store.administer(f"GRANT INSERT ON {', '.join(TABLES)} TO {role}")
+        store.administer(f"GRANT INSERT ON {', '.join(map(_full, TABLES))} TO {role}")
     for role in roles:
         _check_no_more(store, role, {"SELECT", "INSERT"} if role in writers else {"SELECT"})
 
@@ -68,16 +69,31 @@ def _check_role(store: PostgresStore, role: str) -> None:
 
 def _check_no_more(store: PostgresStore, role: str, due: set[str]) -> None:
     """Rights come also from other grantors, from groups, and from predefined roles: what holds in the end counts."""
+    if store.one("SELECT has_schema_privilege(?, ?, 'CREATE')", role, _SCHEMA)[0]:
+        raise _too_much(role, f"{store.where}, schema {_SCHEMA}", "CREATE")
     for table in TABLES:
-        held = {verb for verb in _ALL if store.one("SELECT has_table_privilege(?, ?, ?)", role, table, verb)[0]}
+        held = {verb for verb in _ALL if _holds(store, role, table, verb)}
         if held - due:
-            more = ", ".join(sorted(held - due))
-            raise Refused(
-                f"role {role} would have more rights than it should",
-                where=f"{store.where}, table {table}",
-                got=more,
-                remedy="Take it out of the groups that have them.",
-            )
+            raise _too_much(role, f"{store.where}, table {table}", ", ".join(sorted(held - due)))
+
+
+def _holds(store: PostgresStore, role: str, table: str, verb: str) -> bool:
+    """Whether a role may do that to a table, or to a column of it."""
+    how = "any_column" if verb in _BY_COLUMN else "table"
+    return bool(store.one(f"SELECT has_{how}_privilege(?, ?, ?)", role, _full(table), verb)[0])
+
+
+def _too_much(role: str, where: str, got: str) -> Refused:
+    return Refused(
+        f"role {role} would have more rights than it should",
+        where=where,
+        got=got,
+        remedy="Take it out of the groups that have them.",
+    )
+
+
+def _full(table: str) -> str:
+    return f"{_SCHEMA}.{table}"
 
 
 def _quoted(role: str) -> str:
@@ -91,7 +107,7 @@ def _quoted(role: str) -> str:
 
 def may(store: PostgresStore) -> tuple[str, ...]:
     """What the role of this connection may do to entries, by its rights: triggers stop the owner nevertheless."""
-    return tuple(verb for verb in _ALL if store.one("SELECT has_table_privilege('entries', ?)", verb)[0])
+    return tuple(verb for verb in _ALL if store.one("SELECT has_table_privilege(?, ?)", _full("entries"), verb)[0])
 
 
 def owners(store: PostgresStore) -> tuple[str, ...]:
