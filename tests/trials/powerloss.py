@@ -4,10 +4,11 @@ Three kinds of what a disk may hold, each laid out as files and opened:
 
 * *WAL cut*: the WAL of three appends ends at one offset after the other, as a file does that was growing.
 * *Writes lost*: strace records every write, truncation, sync, creation and removal of a file while a ledger is
-  created, appended to, closed, checkpointed and written around a restart of its WAL, and while one of the first release
-  is appended to in its rollback journal and changed to WAL. After each of these calls: whatever the last sync of a file
-  covered is there; of the rest nothing, everything, any choice of the writes, or any choice of their sectors of 512
-  bytes. A name in the folder is as good as lost until the folder is synced.
+  created, appended to, closed, checkpointed and written around a restart of its WAL, while one of the first release is
+  appended to in its rollback journal and changed to WAL, and around a sync that fails. After each of these calls:
+  whatever the last sync of a file covered is there; of the rest, and of what a failed sync covered, nothing,
+  everything, any choice of the writes, or any choice of their sectors of 512 bytes. A name in the folder is as good as
+  lost until the folder is synced.
 * *Journal cut*: the rollback journal ends at one offset after the other, beside the ledger as it was.
 
 What it shows: each is a whole ledger, clean for fsck and seen from outside, whose entries are the first ones of
@@ -16,10 +17,12 @@ the true history, with every entry that was acknowledged before; and it takes th
 Also *a disk that lies*: the journal cut beside a ledger that is half written, which no disk leaves that keeps what it
 said was synced. Then the promise is less: found to be damaged, or such a prefix; never accepted and something else.
 
-What it does not show: what a disk does that writes elsewhere than it was told, or a sync that failed (the trial
-syscalls fails each once; what the kernel then drops is not modelled).
+What it does not show: what a disk does that writes elsewhere than it was told; nor three misfortunes at once, when a
+sync fails, its process is killed before it closes the ledger, and the power goes before the next one has closed it.
 """
 
+import contextlib
+import functools
 import itertools
 import os
 import random
@@ -38,7 +41,7 @@ import _strace as strace
 import _trial_ledger as trial_ledger
 from _spread import JOBS, spread
 
-from tallystick.errors import TallystickError
+from tallystick.errors import CommitUnknown, TallystickError
 from tallystick.ledger.fsck import fsck
 from tallystick.ledger.ledger import Ledger
 from tallystick.records import Attachment, Personal
@@ -97,7 +100,30 @@ def _change(path, say):
         say("acknowledged", append(ledger, "one"))
 
 
-SCENES = {"create": _create, "append": _append, "restart": _restart, "journal": _journal, "change": _change}
+def _unknown(path, say):
+    """An append whose sync fails."""
+    with contextlib.suppress(CommitUnknown), Ledger.open(path, signer=trial_ledger.signer()) as ledger:
+        append(ledger, "one")
+        raise AssertionError("the sync failed")
+
+
+def _again(path, say):
+    """Another asks again, and goes on."""
+    with Ledger.open(path, signer=trial_ledger.signer()) as ledger:
+        say("acknowledged", append(ledger, "one"))
+        say("acknowledged", append(ledger, "two"))
+
+
+FAILING = ("-e", "inject=fdatasync:error=EIO:when=3")
+SCENES = {
+    "create": [(_create,)],
+    "append": [(_append,)],
+    "restart": [(_restart,)],
+    "journal": [(_journal,)],
+    "change": [(_change,)],
+    "failed sync": [(_unknown, *FAILING), (_again,)],
+}
+"""Name to the processes that act, one after the other, each with what strace puts in the place of its calls."""
 
 
 def _lay_out(scene, path):
@@ -124,8 +150,8 @@ class Recording:
     images: list[bytes]
     """By file: what it held at the beginning."""
     events: list[tuple] = field(default_factory=list)
-    """(write, file, offset, data), (truncate, file, size), (sync, file), (name, name, file), (unname, name),
-    (sync, None) of the folder, (acknowledged, number of entries)."""
+    """(write, file, offset, data), (truncate, file, size), (sync, file), (failed sync, file), (name, name, file),
+    (unname, name), (sync, None) of the folder, (acknowledged, number of entries)."""
     history: list[dict] = field(default_factory=list)
     """All entries at the end."""
     begin_size: int = 0
@@ -134,14 +160,20 @@ class Recording:
     def on_disk(self, moment, keep):
         """Name to contents after the first ``moment`` events, where ``keep(event)`` says what of an event that was not
         synced is on the disk: nothing, or a list of events.
+
+        The first sync after a write settles it: if that failed, the system may count what it dropped as clean, and
+        no later sync brings it back.
         """
-        synced = {event[1]: number for number, event in enumerate(self.events[:moment]) if event[0] == "sync"}
+        synced, settled = {}, []
+        for event in reversed(self.events[:moment]):
+            if event[0] in ("sync", "failed sync"):
+                synced[event[1]] = event[0] == "sync"
+            elif event[0] != "acknowledged":
+                owner = None if event[0] in ("name", "unname") else event[1]
+                settled.append((event, synced.get(owner, False)))
         names, files = dict(self.begin), [bytearray(image) for image in self.images]
-        for number, event in enumerate(self.events[:moment]):
-            if event[0] in ("sync", "acknowledged"):
-                continue
-            owner = None if event[0] in ("name", "unname") else event[1]
-            for kept in [event] if number < synced.get(owner, -1) else keep(event):
+        for event, durable in reversed(settled):
+            for kept in [event] if durable else keep(event):
                 _happen(kept, names, files)
         return {name: bytes(files[file]) for name, file in names.items()}
 
@@ -168,7 +200,7 @@ def _happen(event, names, files):
 
 SYNCS = ("fsync", "fdatasync")
 CALLS = ("openat", "pwrite64", "write", "ftruncate", *SYNCS, "link", "linkat", "unlink", "unlinkat", "sendto")
-_CALL = re.compile(r"\d+ +(\w+)\((.*)\) += (\d+)")
+_CALL = re.compile(r"\d+ +(\w+)\((.*)\) += (-?\d+)")
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 _OPENED = re.compile(r"\d+<((?:\\x[0-9a-f]{2})*)>")
 
@@ -196,7 +228,7 @@ class _Listener:
 
     def hear(self, line):
         match = _CALL.match(line)
-        if match is None:
+        if match is None or (match[3].startswith("-") and match[1] not in SYNCS):
             return
         call, arguments, result = match[1], match[2], match[3]
         texts = [_text(text) for text in _TEXT.findall(arguments)]
@@ -233,13 +265,14 @@ class _Listener:
         self._say("name", name, file)
 
     def _hear_file(self, call, path, texts, arguments, result):
+        sync = "sync" if result == 0 else "failed sync"
         if path == str(self._folder) and call in SYNCS:
-            self._say("sync", None)
+            self._say(sync, None)
         file = self._names.get(self._name_of(path))
         if file is None:
             return
         if call in SYNCS:
-            self._say("sync", file)
+            self._say(sync, file)
         elif call == "ftruncate":
             self._say("truncate", file, int(arguments.rsplit(", ", 1)[1]))
         elif call == "pwrite64":
@@ -248,21 +281,24 @@ class _Listener:
             raise AssertionError(f"{call} is not expected on a file of the ledger")
 
 
+def _live(act, path, link):
+    link.ready()
+    act(path, link.say)
+    return 0
+
+
 def recorded(scene, folder):
     path = folder / scene / NAME
     size = _lay_out(scene, path)
     listener = _Listener(path.parent)
 
-    def live(link):
-        link.ready()
-        SCENES[scene](path, link.say)
-        return 0
-
-    process = strace.Process(live)
-    said, code, log = strace.traced(process, path.with_name("strace.log"), CALLS, "-xx", "-s", "10000000")
-    assert code == 0, f"{scene}: {said}"
-    for line in log.splitlines():
-        listener.hear(line)
+    for act, *injected in SCENES[scene]:
+        process = strace.Process(functools.partial(_live, act, path))
+        whole = ("-xx", "-s", "10000000", *injected)
+        said, code, log = strace.traced(process, path.with_name("strace.log"), CALLS, *whole)
+        assert code == 0, f"{scene}: {said}"
+        for line in log.splitlines():
+            listener.hear(line)
     recording = listener.recording
     everything = recording.on_disk(len(recording.events), lambda event: [event])
     assert everything == listener.files(), f"{scene}: the recording ends with the files that are there"
