@@ -1,5 +1,6 @@
 """Stands between the driver and a server, as a network does, and loses what it is told to lose."""
 
+import contextlib
 import select
 import socket
 import tempfile
@@ -54,7 +55,8 @@ class Proxy:
                 client.close()
 
     def _carry(self, client):
-        with client, socket.socket(socket.AF_UNIX) as server:
+        """Until one end hangs up, or the line is cut."""
+        with contextlib.suppress(OSError), client, socket.socket(socket.AF_UNIX) as server:
             server.connect(str(self._server))
             while True:
                 for source in select.select([client, server], [], [])[0]:

@@ -118,6 +118,7 @@ def test_a_forked_process_is_told_that_nobody_would_answer(copied, outside):
 def test_a_draft_that_spoils_a_transaction_fails_alone(copied, world, place, outside, monkeypatch, unstorable, parts):
     """What has parts is inserted at once, so that it fails by itself; else all that wait are inserted together."""
     held, release, fields = threading.Event(), threading.Event(), {}
+    copied()  # before anything is limited, which a template would keep
 
     def now():
         held.set()
@@ -134,7 +135,7 @@ def test_a_draft_that_spoils_a_transaction_fails_alone(copied, world, place, out
         return ledger
 
     monkeypatch.setattr(Ledger, "open", opened)
-    with Sequencer(copied(), signer=world.signer(), now=now) as sequencer:
+    with Sequencer(place, signer=world.signer(), now=now) as sequencer:
         answers = [sequencer.submit(world.document("first"))]
         assert held.wait(10)
         answers += [sequencer.submit(world.document("one"))]
