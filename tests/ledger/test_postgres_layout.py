@@ -199,6 +199,10 @@ CHANGES = {
         'ALTER TABLE tallystick.side_values ALTER COLUMN name TYPE TEXT COLLATE tallystick."C"',
         {"collation C", "side_values"},
     ),
+    "table that is called like a trigger": (
+        'CREATE TABLE tallystick."entries trigger entries_no_change" ()',
+        {"entries trigger entries_no_change", "entries trigger entries_no_change (once more)"},
+    ),
     "rows hidden": ("ALTER TABLE tallystick.entries ENABLE ROW LEVEL SECURITY", {"entries"}),
     "policy added": (
         "CREATE POLICY few ON tallystick.entries USING (seq < 3)",
@@ -277,6 +281,20 @@ def test_fsck_reports_what_is_laid_out_differently(server, ledger_database, worl
     server.execute("ALTER TABLE tallystick.entries DISABLE TRIGGER entries_no_change", database=ledger_database)
     (problem,) = fsck(url, key=world.key()).problems
     assert "entries trigger entries_no_change is laid out differently" in str(problem)
+
+
+def test_a_row_under_a_digest_that_is_none_is_found(server, ledger_database, world):
+    """Nobody asks for it, and the constraint that forbade it is back in its place."""
+    for statement in (
+        "ALTER TABLE tallystick.attachments DROP CONSTRAINT attachments_sha256_check",
+        "INSERT INTO tallystick.attachments VALUES ('', 1, 'x')",
+        "ALTER TABLE tallystick.attachments"
+        " ADD CONSTRAINT attachments_sha256_check CHECK (length(sha256) = 32) NOT VALID",
+        "UPDATE pg_constraint SET convalidated = true WHERE conname = 'attachments_sha256_check'",
+    ):
+        server.execute(statement, database=ledger_database)
+    found = fsck(server.url("auditor", ledger_database), key=world.key())
+    assert [problem.what for problem in found.problems] == ["attachments that no entry names"]
 
 
 # --- what the database's own check finds ----------------------------------------------------------------------------

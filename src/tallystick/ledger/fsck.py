@@ -203,7 +203,7 @@ class _Quick(Rows):
 
     def _stored(self) -> list[int]:
         """Rows of each table."""
-        tables = ("entries", "nodes", "checkpoints", "links", "side_values")
+        tables = ("entries", "nodes", "checkpoints", "links", "side_values", "attachments")
         return [self._one(f"SELECT count(*) FROM {table}")[0] for table in tables]  # noqa: S608 - constants
 
     def _swept(self, start: int, stop: int, root: bytes | None, *, files: bool) -> Swept:
@@ -251,7 +251,7 @@ def _alone(place: Place, key: str, stretch: _Stretch) -> Swept:
 def _counts(size: int, met: Swept) -> list[int]:
     """Rows that each table has to hold, as :meth:`_Quick._stored` counts them."""
     nodes = sum(size >> level for level in range(1, size.bit_length()))
-    return [size, nodes, met.checkpoints, met.links, met.side_values]
+    return [size, nodes, met.checkpoints, met.links, met.side_values, len(met.attachments)]
 
 
 @dataclass(frozen=True)

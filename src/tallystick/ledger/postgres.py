@@ -46,7 +46,7 @@ from tallystick.errors import (
 from tallystick.ledger import privileges, server
 from tallystick.ledger.catalogue import CATALOGUE, LAYOUT
 from tallystick.ledger.guards import TABLES
-from tallystick.ledger.store import PATIENCE, Condition, Opener
+from tallystick.ledger.store import PATIENCE, Condition, Opener, by_name
 from tallystick.ledger.versions import MIGRATIONS, check_layout, migrating, upgrade
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class PostgresStore:
 
     def layout(self) -> tuple[dict[str, str], dict[str, str]]:
         """Name to definition of all that is laid out: (as it should be, as it is)."""
-        return dict(LAYOUT), dict(self.all(CATALOGUE))
+        return dict(LAYOUT), by_name(self.all(CATALOGUE))
 
     def faults(self) -> Iterator[str]:
         """What the extension amcheck finds in tables and indexes; nothing where it is not there, or not for us."""

@@ -41,7 +41,7 @@ from tallystick.errors import (
     Unavailable,
 )
 from tallystick.ledger.guards import TRIGGERS, authorizer
-from tallystick.ledger.store import PATIENCE, Condition, Opener
+from tallystick.ledger.store import PATIENCE, Condition, Opener, by_name
 from tallystick.ledger.versions import HEAD, MIGRATIONS, check_layout, migrating, upgrade
 
 __all__ = ["APPLICATION_ID", "SqliteStore", "bring_up", "connect", "laid_out", "locked", "retire", "wal_is_safe"]
@@ -182,15 +182,10 @@ class SqliteStore:
 
     def _laid_out(self) -> dict[str, str]:
         """All that has a text: indexes that SQLite made for itself have none. By text, not by name: a trigger can be
-        called ``sqlite_...`` in a file that was written to by hand, and can share its name with a table or an index.
+        called ``sqlite_...`` in a file that was written to by hand.
         """
-        found: dict[str, str] = {}
-        for name, sql in self.all("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"):
-            called = str(name)  # in a damaged file, not text for certain
-            while called in found:
-                called += " (once more)"
-            found[called] = _squeezed(str(sql))
-        return found
+        rows = self.all("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+        return by_name((str(name), _squeezed(str(sql))) for name, sql in rows)  # if damaged, not text for certain
 
     def faults(self) -> Iterator[str]:
         return (str(line) for (line,) in self.all("PRAGMA integrity_check") if line != "ok")

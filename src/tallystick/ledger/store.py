@@ -24,7 +24,7 @@ from typing import Any, Final, Protocol
 
 from tallystick.errors import UsageError
 
-__all__ = ["PATIENCE", "Condition", "Opener", "Store"]
+__all__ = ["PATIENCE", "Condition", "Opener", "Store", "by_name"]
 
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers, unless the caller says otherwise."""
@@ -58,6 +58,17 @@ class Opener:
         """
         if os.getpid() != self._process:
             raise UsageError("ledger was opened before this process was forked", where=where, remedy="Open it anew.")
+
+
+def by_name(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Name to definition. What has the name of something else, as a trigger may that of an index, hides neither."""
+    found: dict[str, str] = {}
+    for name, definition in rows:
+        called = name
+        while called in found:
+            called += " (once more)"
+        found[called] = definition
+    return found
 
 
 class Store(Protocol):
