@@ -21,9 +21,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from tallystick.errors import InvalidInput, Unavailable
+from tallystick.errors import InvalidInput, Unavailable, UsageError
 
-__all__ = ["FILE", "FOLDER", "Format", "Origin", "Settings", "load"]
+__all__ = ["FILE", "FOLDER", "Format", "Origin", "Settings", "is_url", "load"]
 
 FILE: Final = "tallystick.toml"
 FOLDER: Final = ".tallystick"
@@ -34,6 +34,7 @@ Source = Literal["flag", "environment", "file", "default"]
 _NAMES: Final = ("ledger", "keys", "as", "format")
 _FORMATS: Final[tuple[Format, ...]] = ("table", "json")
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_MISSPELT: Final = re.compile(r"(?i)\s*postgres(?:ql)?(?:\+\w+)?:|.*\bpassword\s*=", re.DOTALL)
 _PASSWORD: Final = re.compile(r"(?i)(://[^:@/]*:).*(?=@)|([?&][^=&]*password=)[^&]*")
 
 
@@ -131,7 +132,7 @@ def _ledger(given: _Given | None, *, start: Path, environ: Mapping[str, str]) ->
         if found:
             return found, Origin("default", "nearest upward")
         return start / FOLDER / "ledger.db", Origin("default", "none found upward")
-    if "://" in given.text:
+    if is_url(given.text):
         return given.text, given.origin
     return _path(given, environ), given.origin
 
@@ -210,6 +211,17 @@ def _nearest(start: Path, name: str) -> Path | None:
         except OSError as error:
             raise Unavailable(f"cannot look for {name}", where=str(folder), got=error.strerror) from error
     return None
+
+
+def is_url(text: str) -> bool:
+    """Whether a place is meant as a URL, not as a path.
+
+    Raises:
+        UsageError: one that is misspelt. It is not shown, as a path would be: it may hold a password.
+    """
+    if "://" not in text and _MISSPELT.match(text):
+        raise UsageError("not the URL of a PostgreSQL database", expected="postgresql://[ROLE@]HOST[:PORT]/DATABASE")
+    return "://" in text
 
 
 def _without_password(text: str) -> str:

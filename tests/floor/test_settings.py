@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tallystick import settings
-from tallystick.errors import InvalidInput, Unavailable
+from tallystick.errors import InvalidInput, Unavailable, UsageError
+from tallystick.workflow import places
 
 
 @pytest.fixture
@@ -89,6 +90,25 @@ def test_a_password_in_the_url_is_never_shown(load, url, shown):
     assert found.shown()[0] == ("ledger", shown, "flag (--ledger)")
     assert "secret" not in repr(found)
     assert found.ledger == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql:/ada:secret@host/db",
+        "postgres:ada:secret@host/db",
+        " Postgresql+psycopg:/ada:secret@host/db",
+        "host=host user=ada password=secret",
+    ],
+)
+def test_a_url_that_is_misspelt_is_no_path_to_show(load, tmp_path, text):
+    with pytest.raises(UsageError, match="not the URL of a PostgreSQL database") as caught:
+        load(ledger=text)
+    assert "secret" not in str(caught.value)
+    for source, target in ((text, "x.db"), (str(tmp_path / "x.db"), text)):
+        with pytest.raises(UsageError, match="not the URL"):
+            places.move(source, target, keep=False)
+    assert load(ledger="postgres.db").ledger.name == "postgres.db"
 
 
 def test_a_misspelt_key_is_refused_and_the_near_one_named(load, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -180,12 +181,16 @@ acting = click.option(
 """The option of commands that somebody does; :func:`front` takes it in."""
 
 
+NUMBER: Final = re.compile(r"[0-9]{1,40}", re.ASCII)
+"""A whole number; not what else Unicode calls a digit, nor as long as makes Python refuse it."""
+
+
 def model_version(text: str) -> tuple[str, int | None]:
     """``NAME`` or ``NAME@VERSION``."""
     name, at, version = text.rpartition("@")
     if not at:
         return text, None
-    if not version.isdigit() or not name:
+    if not NUMBER.fullmatch(version) or not name:
         raise UsageError("model version is not usable", got=text, expected="NAME or NAME@VERSION, such as credit@2")
     return name, int(version)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.front import Front, columns, front, model_version, pairs, when
+from tallystick.cli.front import NUMBER, Front, columns, front, model_version, pairs, when
 from tallystick.errors import UsageError
 from tallystick.records import KINDS, Entry
 
@@ -110,7 +110,7 @@ def show(front: Front, what: str, attachment: str | None, raw: bool) -> None:
     """Show an entry: WHAT is its index, or MODEL[@VERSION]."""
     with front.desk(writing=False) as desk:
         book = desk.book()
-        entry = desk.ledger.entry(int(what)) if what.isdigit() else book.model(*model_version(what))
+        entry = desk.ledger.entry(int(what)) if NUMBER.fullmatch(what) else book.model(*model_version(what))
         if attachment is not None:
             click.echo(_attachment(book, entry, attachment), nl=False)
         elif raw:

@@ -14,7 +14,7 @@ from tallystick.canonical import commitment, decode, digest
 from tallystick.errors import Malformed, NotFound, Tampered
 from tallystick.ledger.store import Condition, Store
 from tallystick.proof.merkle import consistency_proof, inclusion_proof, verify_consistency
-from tallystick.proof.note import VerifierKey, open_checkpoint
+from tallystick.proof.note import MAX_SIZE, VerifierKey, open_checkpoint
 from tallystick.proof.receipt import Receipt
 from tallystick.records import Entry, Ref
 
@@ -97,7 +97,7 @@ class Reader(Rows):
             NotFound: there is none of that number.
             Malformed, Tampered: its bytes are not an entry, or not this one.
         """
-        row = self._one("SELECT bytes FROM entries WHERE seq = ?", seq)
+        row = self._one("SELECT bytes FROM entries WHERE seq = ?", seq) if seq <= MAX_SIZE else None
         if row is None:
             raise NotFound(f"there is no entry {seq}", where=self.where)
         return _parsed(seq, row[0])

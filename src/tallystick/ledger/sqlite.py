@@ -629,7 +629,7 @@ def _translation(error: Exception, path: Path, patience: float) -> TallystickErr
             return _busy(path, patience)
         case sqlite3.SQLITE_NOTADB:
             return InvalidInput("not a tallystick ledger", where=where, got="a file that is not SQLite")
-        case sqlite3.SQLITE_CORRUPT:
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_AUTH:  # ours are allowed, unless a table is none
             return _damaged(path, got)
         case sqlite3.SQLITE_CONSTRAINT:
             return Tampered("ledger holds a row that stands in the way", where=where, got=got)

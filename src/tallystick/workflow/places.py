@@ -9,6 +9,7 @@ from tallystick.errors import UsageError
 from tallystick.ledger.moving import Moved, Progress
 from tallystick.ledger.moving import move as moved
 from tallystick.ledger.places import Place, bring_up
+from tallystick.settings import is_url
 
 __all__ = ["bring_up", "grant", "move"]
 
@@ -19,7 +20,7 @@ def move(source: str, target: str, *, keep: bool, progress: Progress | None = No
 
 
 def _place(text: str) -> Place:
-    return text if "://" in text else Path(text)
+    return text if is_url(text) else Path(text)
 
 
 def grant(place: Place, *, writers: Sequence[str], auditors: Sequence[str]) -> None:
