@@ -71,7 +71,7 @@ class SqliteStore:
         *,
         writable: bool,
         patience: float,
-        held: dict[Path, _Identity | None] | None = None,
+        held: dict[str, _Identity | None] | None = None,
     ) -> None:
         self.path = path
         self.place = path
@@ -132,16 +132,17 @@ class SqliteStore:
         that it holds also where somebody removed the lock file.
         """
         _refuse_if_moved(self.path)
-        _refuse_other_names(self.path)
         for file, known in self._held.items():
-            there = _identity(file)
-            if known not in (None, there):
+            there = _status(file)
+            if known not in (None, _identity(there)):
                 raise Unavailable(
                     "the ledger's file was replaced while it was open",
-                    where=str(file),
+                    where=file,
                     remedy="Nothing was recorded; open the ledger again, if it is the right one.",
                 )
-            self._held[file] = there
+            if file == self.where:
+                _refuse_other_names(file, there)
+            self._held[file] = _identity(there)
 
     def _commit(self) -> None:
         self._opener.check(self.where)
@@ -274,12 +275,12 @@ def connect(path: Path, *, writing: bool, patience: float = PATIENCE) -> SqliteS
     """
     with _files(path):
         _check_file(path, writing=writing)
-        held = {path: _identity(path)}
+        held = {str(path): _identity(_status(str(path)))}
     with translated(path, patience=patience):
         connection = _open(path, patience=patience)
         try:
             _check_kind(connection, path)
-            held[_wal(path)] = _identity(_wal(path))
+            held[str(_wal(path))] = _identity(_status(str(_wal(path))))
             if writing:
                 _change_to_wal(connection, path, patience=patience)
             else:
@@ -304,33 +305,35 @@ def _check_file(path: Path, *, writing: bool) -> None:
         raise Unavailable("ledger cannot be written by this user", where=str(path))
     if writing:
         _refuse_if_moved(path)
-        _refuse_other_names(path)
+        _refuse_other_names(str(path), path.stat())
 
 
 _Identity = tuple[int, int]
 
 
-def _identity(path: Path) -> _Identity | None:
-    """Which file it is, whatever it is called; None if there is none."""
+def _status(file: str) -> os.stat_result | None:
     try:
-        there = path.stat()
+        return os.stat(file)  # noqa: PTH116 - on the path of every append
     except FileNotFoundError:
         return None
-    return there.st_dev, there.st_ino
+
+
+def _identity(status: os.stat_result | None) -> _Identity | None:
+    """Which file it is, whatever it is called; None if there is none."""
+    return None if status is None else (status.st_dev, status.st_ino)
 
 
 def _wal(path: Path) -> Path:
     return Path(f"{path}-wal")
 
 
-def _refuse_other_names(path: Path) -> None:
+def _refuse_other_names(file: str, status: os.stat_result | None) -> None:
     """Lock and WAL go by the name: who came by another would not see what is written here, and fork it."""
-    names = path.stat().st_nlink
-    if names > 1:
+    if status is not None and status.st_nlink > 1:
         raise Refused(
             "the ledger's file has another name, by a hard link, and is only read",
-            where=str(path),
-            got=f"{names} names",
+            where=file,
+            got=f"{status.st_nlink} names",
             remedy="Remove the others; `find -samefile` shows them.",
         )
 
