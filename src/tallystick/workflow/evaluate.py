@@ -275,7 +275,7 @@ def _evaluation_draft(
         "engine": outcome.engine,
         "seed": outcome.seed,
     }
-    counts = Attachment.erasable("counts.json", "application/json", encode(outcome.counts))
+    counts = Attachment.erasable("counts.json", "application/json", encode(outcome.evidence))
     subject = ({"name": str(model.body["name"]), "digest": {"sha256": model.body["digest"]}},)
     draft = Draft("evaluation", actor, at, body, subject=subject, attachments=(counts,))
     if explain:
