@@ -205,19 +205,23 @@ def _after_move(retired: str | None, *, keep: bool) -> list[str]:
 @ledger.command()
 @click.option("--writer", "writers", multiple=True, metavar="ROLE", help="May append and read; repeatable.")
 @click.option("--auditor", "auditors", multiple=True, metavar="ROLE", help="May read; repeatable.")
+@click.option(
+    "--builder", "builders", multiple=True, metavar="ROLE", help="May read, and hand in evaluations; repeatable."
+)
 @front
-def grant(front: Front, writers: tuple[str, ...], auditors: tuple[str, ...]) -> None:
-    """Say which roles of the PostgreSQL server may append to the ledger, and which may read it.
+def grant(front: Front, writers: tuple[str, ...], auditors: tuple[str, ...], builders: tuple[str, ...]) -> None:
+    """Say which roles of the PostgreSQL server may append to the ledger, which may read it, and which may hand in.
 
     The roles have to be there. Whatever else they, or everybody, had been granted on the ledger is taken away.
     """
     from tallystick.workflow import places
 
-    if not writers and not auditors:
-        raise UsageError("no role is named", remedy="Name one with --writer or --auditor.")
-    places.grant(front.ledger, writers=writers, auditors=auditors)
-    value = {"writers": list(writers), "auditors": list(auditors)}
-    front.print(value, pairs({"may append": ", ".join(writers) or "-", "may read": ", ".join(auditors) or "-"}))
+    roles = {"may append": writers, "may read": auditors, "may hand in": builders}
+    if not any(roles.values()):
+        raise UsageError("no role is named", remedy="Name one with --writer, --auditor or --builder.")
+    places.grant(front.ledger, writers=writers, auditors=auditors, builders=builders)
+    value = {"writers": list(writers), "auditors": list(auditors), "builders": list(builders)}
+    front.print(value, pairs({what: ", ".join(named) or "-" for what, named in roles.items()}))
 
 
 @ledger.command()
