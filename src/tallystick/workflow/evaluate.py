@@ -258,7 +258,8 @@ def _evaluation_draft(
     usecase = model.body["usecase"]  # a reference, or that there is none and why: a string stands in it either way
     earlier = book.naming("evaluation", *(part for part in usecase.values() if isinstance(part, str)), data.sha256)
     same_use = [entry for entry in earlier if entry.body.get("usecase") == usecase]
-    same_data = [entry for entry in earlier if data.sha256 in _looked_at(entry)]
+    same_data = [entry for entry in earlier if data.sha256 in rules.data_digests(entry)]
+    scored = rules.scored_before_policy(book, policy, data.sha256)
     body: dict[str, Value] = {
         "model": model.ref.value(),
         "model_digest": model.body["digest"],
@@ -275,6 +276,8 @@ def _evaluation_draft(
         "engine": outcome.engine,
         "seed": outcome.seed,
     }
+    if scored is not None:
+        body["scored_before_policy"] = {"evaluation": scored.ref.value()}
     counts = Attachment.erasable("counts.json", "application/json", encode(outcome.counts))
     subject = ({"name": str(model.body["name"]), "digest": {"sha256": model.body["digest"]}},)
     draft = Draft("evaluation", actor, at, body, subject=subject, attachments=(counts,))
@@ -282,12 +285,6 @@ def _evaluation_draft(
         told = explanations(rules.unexplained(book, _as_if(draft, book)), explain)
         draft = replace(draft, body={**body, "earlier_explained": told})
     return draft
-
-
-def _looked_at(evaluation: Entry) -> list[Value]:
-    """Digests of the data that an evaluation names; whoever wrote it by hand may have named anything."""
-    data = evaluation.body.get("data")
-    return [item.get("sha256") for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
 
 
 def _as_if(draft: Draft, book: Book) -> Entry:
