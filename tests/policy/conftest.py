@@ -14,7 +14,7 @@ import pytest
 
 import tallystick
 from tallystick.policy import judge
-from tallystick.policy.counts import Counts, Table
+from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import Policy, parse
 
 HEAD = """\
@@ -76,12 +76,12 @@ def counted() -> Callable[..., Counts]:
     def make(groups: dict[str | None, Sequence[int]], column: str = "sex") -> Counts:
         outcomes = (("1", "1"), ("0", "1"), ("1", "0"), ("0", "0"))
         by_group = [
-            ((group,), *outcome, n)
+            ((group, *outcome), n)
             for group, cells in groups.items()
             for outcome, n in zip(outcomes, cells, strict=True)
         ]
-        everyone = [((), true, said, n) for _, true, said, n in by_group]
-        tables = (Table.of((), everyone), Table.of((column,), by_group))
+        table = Table.of(by_outcome([column], true="y_true", predicted="y_pred"), by_group)
+        tables = (table.along(*table.axes[1:]), table)
         return Counts(tables[0].rows, tables)
 
     return make

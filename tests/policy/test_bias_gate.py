@@ -4,6 +4,7 @@ import csv
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.errors import InvalidData
-from tallystick.policy.counts import Counts, Table
+from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import Policy
 from tallystick.policy.gates import bias
 from tallystick.policy.metrics import GROUP_METRICS, RATES, compare
@@ -69,10 +70,13 @@ def by_fairlearn(name: str, y_true: object, y_pred: object, who: object) -> floa
 def compas(data: Path, races: tuple[str, ...] = ("African-American", "Caucasian")) -> Counts:
     with (data / "compas_counts.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if not races or row["race"] in races]
-    cells = [((row["race"],), row["two_year_recid"], row["high"], int(row["count"])) for row in rows]
-    everyone = [((), true, said, n) for _, true, said, n in cells]
-    tables = (Table.of((), everyone), Table.of(("race",), cells))
-    return Counts(tables[0].rows, tables)
+    return by("race", [((row["race"], row["two_year_recid"], row["high"]), int(row["count"])) for row in rows])
+
+
+def by(column: str, cells: list[Any]) -> Counts:
+    """The counts by one column and over everyone."""
+    table = Table.of(by_outcome([column], true="t", predicted="p"), cells)
+    return Counts(table.rows, (table.along(*table.axes[1:]), table))
 
 
 @pytest.mark.parametrize(
@@ -129,9 +133,8 @@ def test_adult_and_german_credit_agree_with_fairlearn(policy: Make, data: Path) 
     ]
     for y_true, y_pred, who in cases:
         frame = pd.DataFrame({"g": who, "t": y_true.astype(str), "p": y_pred.astype(str)})
-        cells = [((g,), t, p, int(n)) for (g, t, p), n in frame.groupby(["g", "t", "p"]).size().items()]
-        tables = (Table.of((), [((), t, p, n) for _, t, p, n in cells]), Table.of(("sex",), cells))
-        checks = judge(policy(ALL), Counts(len(frame), tables))
+        cells = [(marks, int(n)) for marks, n in frame.groupby(["g", "t", "p"]).size().items()]
+        checks = judge(policy(ALL), by("sex", cells))
         for check in checks:
             name = check.id.rsplit("/", 1)[1]
             if name in FAIRLEARN:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tallystick.canonical import decode, digest
 from tallystick.errors import InvalidPolicy, NotFound
 from tallystick.policy import strict_yaml
-from tallystick.policy.document import explain, json_schema, load, parse
+from tallystick.policy.document import json_schema, load, parse
 
 GOOD = """\
 # a comment
@@ -286,8 +286,8 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 def test_explain_has_a_sentence_for_every_check_in_order() -> None:
     policy = parse(GOOD.encode(), name="p.yaml")
-    sentences = explain(policy)
-    assert [one.check for one in sentences] == list(PLAN)
+    sentences = policy.planned
+    assert [one.id for one in sentences] == list(PLAN)
     assert any("wants at least 0.80" in one.demand and "We chose parity." in one.because for one in sentences)
     assert any("Watched." in one.because for one in sentences)
 

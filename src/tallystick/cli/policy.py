@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from tallystick.cli.front import Front, Group, acting, columns, front, pairs, wh
 
 if TYPE_CHECKING:
     from tallystick.people.book import Book
-    from tallystick.policy.document import Explained
+    from tallystick.policy.language import Planned
     from tallystick.records import Entry
 
 __all__ = ["policy"]
@@ -29,27 +30,26 @@ def policy() -> None:
 @front
 def check(front: Front, file: Path) -> None:
     """Check a policy file and say in plain words what it demands. The ledger is not needed."""
-    from tallystick.policy import document
     from tallystick.workflow import evaluate
 
     found = evaluate.checked(file)
     facts = {"policy": f"{found.id} {found.version}", "stage": found.stage, "digest": found.digest}
-    sentences = _told(document.explain(found))
+    sentences = _told(found.planned)
     front.print(
         {"id": found.id, "version": found.version, "digest": found.digest, "plan": list(found.plan)},
         [*pairs(facts), "", *sentences],
     )
 
 
-def _told(explained: list[Explained]) -> list[str]:
+def _told(planned: Sequence[Planned]) -> list[str]:
     """Checks under their gates; a reason that several share stands once, after them."""
     lines: list[str] = []
-    for number, one in enumerate(explained):
-        gate, _, check = one.check.partition("/")
-        if number == 0 or explained[number - 1].check.partition("/")[0] != gate:
+    for number, one in enumerate(planned):
+        gate, _, check = one.id.partition("/")
+        if number == 0 or planned[number - 1].id.partition("/")[0] != gate:
             lines += ["", gate]
         lines += wrapped(f"{check}: {one.demand}", "  ")
-        last = number + 1 == len(explained) or explained[number + 1].because != one.because
+        last = number + 1 == len(planned) or planned[number + 1].because != one.because
         lines += wrapped(f"because: {one.because}", "      ") if one.because and last else []
     return lines[1:]
 

@@ -1,8 +1,9 @@
-"""Count tables: how many people of each group had each true and predicted outcome.
+"""Count tables: how many rows show each combination of values along some axes.
 
-Everything that a bias gate or a count-based benchmark says follows from these integers, so whoever holds them can
-recompute every such check without the rows. Counts are exact: the same file gives the same table on any machine and
-with any number of threads. Small cells can single people out, so the tables belong into an erasable attachment.
+Everything that a bias gate, a count-based benchmark or a drift gate says follows from these integers, so whoever holds
+them can recompute every such check without the rows. Counts are exact and can be added: the same rows give the same
+table on any machine, with any number of threads, and in any number of parts. Small cells can single people out, so the
+tables belong into an erasable attachment.
 
 Pure values; the scan that makes them stands in ``engines``.
 """
@@ -15,22 +16,41 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final, Literal
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
 
-__all__ = ["MISSING", "SCHEMA", "Cell", "Cells", "Counts", "Group", "Scores", "Table", "group_words", "label"]
+__all__ = [
+    "MISSING",
+    "SCHEMA",
+    "Axis",
+    "Cell",
+    "Cells",
+    "Counts",
+    "Group",
+    "Mark",
+    "Scores",
+    "Table",
+    "by_outcome",
+    "group_words",
+    "label",
+]
 
-SCHEMA = "tallystick/counts/v1"
-MISSING = "(missing)"
+SCHEMA: Final = "tallystick/counts/v2"
+_FIRST: Final = "tallystick/counts/v1"
+MISSING: Final = "(missing)"
 """How a missing group value is shown. In the table it is None, which no text can be mistaken for."""
 
+Mark = str | int | None
+"""What a row shows along an axis: a text, the number of a band, or None where the value is missing."""
+Cell = tuple[tuple[Mark, ...], int]
+"""A mark along each axis, and the number of rows that show them."""
 Group = tuple[str | None, ...]
-Cell = tuple[Group, str, str, int]
-"""Group values, true outcome, predicted outcome, number of rows."""
 Cells = tuple[int, int, int, int]
 """(tp, fp, fn, tn) relative to a favourable outcome."""
+Form = Literal["group", "outcome", "band"]
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -68,43 +88,83 @@ def group_words(columns: Sequence[str], group: Group) -> str:
     return ", ".join(f"{c}={MISSING if v is None else v}" for c, v in zip(columns, group, strict=True))
 
 
-def _order(group: Group) -> tuple[tuple[bool, str], ...]:
-    return tuple((value is None, value or "") for value in group)
+@dataclass(frozen=True)
+class Axis:
+    """A column, and how its values are told apart.
+
+    * ``group``: by spelling; rows without a value form a group of their own, None;
+    * ``outcome``: by :func:`label`; every row has one, or there are no counts;
+    * ``band``: by the number of ``edges`` that the value reaches, so that band i holds
+      ``edges[i - 1] <= value < edges[i]``; None where the value is missing or NaN.
+    """
+
+    column: str
+    form: Form = "group"
+    edges: tuple[float, ...] = ()
+    """Ascending and finite; for bands only."""
+
+    def __post_init__(self) -> None:
+        ascending = all(low < high for low, high in pairwise(self.edges)) and all(map(math.isfinite, self.edges))
+        if (self.form == "band") != bool(self.edges) or not ascending:
+            raise ValueError("bands, and only they, have finite edges in ascending order")
+
+    def as_json(self) -> dict[str, Value]:
+        found: dict[str, Value] = {"column": self.column, "form": self.form}
+        return found | {"edges": list(self.edges)} if self.edges else found
+
+
+def by_outcome(columns: Iterable[str], *, true: str, predicted: str) -> tuple[Axis, ...]:
+    """The axes of a table by the values of some columns (none: everyone), and by true and predicted outcome."""
+    return (*map(Axis, columns), Axis(true, "outcome"), Axis(predicted, "outcome"))
+
+
+def _order(marks: tuple[Mark, ...]) -> tuple[tuple[bool, int, str], ...]:
+    return tuple((mark is None, mark if isinstance(mark, int) else 0, str(mark or "")) for mark in marks)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The counts by the values of some columns (none: everyone), and by true and predicted outcome."""
+    """How many rows there are for each combination of marks."""
 
-    columns: tuple[str, ...]
+    axes: tuple[Axis, ...]
     cells: tuple[Cell, ...]
     """Sorted, each combination once, no cell of 0."""
 
     @classmethod
-    def of(cls, columns: Sequence[str], cells: Iterable[Cell]) -> Table:
+    def of(cls, axes: Sequence[Axis], cells: Iterable[Cell]) -> Table:
         """A table from cells in any order; equal combinations are added up."""
-        total: Counter[tuple[Group, str, str]] = Counter()
-        for group, true, predicted, n in cells:
-            total[(group, true, predicted)] += n
-        ordered = sorted(total.items(), key=lambda item: (_order(item[0][0]), item[0][1:]))
-        return cls(tuple(columns), tuple((*key, n) for key, n in ordered if n))
+        total: Counter[tuple[Mark, ...]] = Counter()
+        for marks, n in cells:
+            total[marks] += n
+        ordered = sorted(total.items(), key=lambda item: _order(item[0]))
+        return cls(tuple(axes), tuple((marks, n) for marks, n in ordered if n))
 
     def __add__(self, other: Table) -> Table:
         """The table of both parts of a data set together."""
-        if self.columns != other.columns:
-            raise ValueError("tables over other columns cannot be added")
-        return Table.of(self.columns, (*self.cells, *other.cells))
+        if self.axes != other.axes:
+            raise ValueError("tables over other axes cannot be added")
+        return Table.of(self.axes, (*self.cells, *other.cells))
 
     @property
     def rows(self) -> int:
-        return sum(cell[3] for cell in self.cells)
+        return sum(n for _, n in self.cells)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its groups."""
+        return tuple(axis.column for axis in self.axes if axis.form == "group")
+
+    def along(self, *axes: Axis) -> Table:
+        """The table over some of the axes, in the order asked for: the others are summed over."""
+        places = [self.axes.index(axis) for axis in axes]
+        return Table.of(axes, ((tuple(marks[place] for place in places), n) for marks, n in self.cells))
 
     def groups(self, favourable: str) -> dict[Group, Cells]:
-        """(tp, fp, fn, tn) of every group, in the order of the table."""
+        """(tp, fp, fn, tn) of every group, in the order of the table; its last two axes are true and predicted."""
         found: dict[Group, list[int]] = {}
-        for group, true, predicted, n in self.cells:
+        for (*group, true, predicted), n in self.cells:
             position = 2 * (predicted != favourable) + (true != favourable)
-            found.setdefault(group, [0, 0, 0, 0])[position] += n
+            found.setdefault(tuple(None if mark is None else str(mark) for mark in group), [0] * 4)[position] += n
         return {group: (c[0], c[1], c[2], c[3]) for group, c in found.items()}
 
 
@@ -115,21 +175,37 @@ class Counts:
     rows: int
     tables: tuple[Table, ...]
 
-    def table(self, columns: Sequence[str]) -> Table:
-        """The table over exactly these columns.
+    def over(self, *axes: Axis) -> Table:
+        """The table over exactly these axes.
 
         Raises:
             InvalidData: it was not counted.
         """
         for table in self.tables:
-            if table.columns == tuple(columns):
+            if table.axes == axes:
                 return table
-        raise InvalidData("the counts hold no such table", got=", ".join(columns) or "(everyone)")
+        raise InvalidData("the counts hold no such table", got=", ".join(axis.column for axis in axes)[:200])
+
+    def table(self, columns: Sequence[str]) -> Table:
+        """The table by exactly these groups, and by true and predicted outcome.
+
+        Raises:
+            InvalidData: it was not counted.
+        """
+        for table in self.tables:
+            groups, outcomes = table.axes[:-2], table.axes[-2:]
+            if [axis.form for axis in outcomes] == ["outcome", "outcome"] and groups == tuple(map(Axis, columns)):
+                return table
+        raise InvalidData("the counts hold no such table", got=", ".join(columns)[:200] or "(everyone)")
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """The labels that occur as true or as predicted outcome."""
-        return tuple(sorted({name for table in self.tables for cell in table.cells for name in cell[1:3]}))
+        """The labels that occur as an outcome."""
+        found: set[str] = set()
+        for table in self.tables:
+            places = [place for place, axis in enumerate(table.axes) if axis.form == "outcome"]
+            found |= {str(marks[place]) for marks, _ in table.cells for place in places}
+        return tuple(sorted(found))
 
     def check_favourable(self, favourable: str) -> None:
         """Raise unless the outcomes are two at most and the favourable one is among them.
@@ -153,15 +229,15 @@ class Counts:
 
     def as_json(self) -> dict[str, Value]:
         """The tables as a JSON value with a canonical form."""
-        tables = [
-            {"columns": list(t.columns), "cells": [[list(g), true, said, n] for g, true, said, n in t.cells]}
+        tables: list[Value] = [
+            {"axes": [axis.as_json() for axis in t.axes], "cells": [[*marks, n] for marks, n in t.cells]}
             for t in self.tables
         ]
         return {"schema": SCHEMA, "rows": self.rows, "tables": tables}
 
     @classmethod
     def from_json(cls, value: Value) -> Counts:
-        """Read what :meth:`as_json` made; hostile input is refused.
+        """Read what :meth:`as_json` made, in this version or an earlier one; hostile input is refused.
 
         Raises:
             InvalidData: another shape, negative or fractional counts, or tables that do not agree on the rows.
@@ -170,8 +246,7 @@ class Counts:
             counts = _read(value)
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidData("the count tables are not of the known form", got=str(error)[:80]) from error
-        wrong = [table for table in counts.tables if table.rows != counts.rows]
-        if wrong or not counts.tables:
+        if any(table.rows != counts.rows for table in counts.tables):
             raise InvalidData("the count tables do not add up to the number of rows", expected=f"{counts.rows} rows")
         return counts
 
@@ -186,21 +261,56 @@ class Scores:
     """Finite numbers."""
 
 
+# --------------------------------------------------------------------------- reading what was recorded
+
+
 def _read(value: Mapping[str, Value]) -> Counts:
-    if set(value) != {"schema", "rows", "tables"} or value["schema"] != SCHEMA:
+    if set(value) != {"schema", "rows", "tables"}:
+        raise ValueError("keys are not schema, rows and tables")
+    readers = {SCHEMA: _read_table, _FIRST: _read_first}
+    if value["schema"] not in readers:
         raise ValueError(f"schema is not {SCHEMA}")
-    return Counts(_count(value["rows"]), tuple(_read_table(table) for table in value["tables"]))
+    return Counts(_count(value["rows"]), tuple(map(readers[value["schema"]], value["tables"])))
 
 
 def _read_table(value: Mapping[str, Value]) -> Table:
-    columns = tuple(_text(name) for name in value["columns"])
+    axes = tuple(map(_read_axis, value["axes"]))
     cells = []
-    for group, true, said, n in value["cells"]:
-        if len(group) != len(columns):
-            raise ValueError("a cell has another number of group values than its table has columns")
-        names = tuple(None if item is None else _text(item) for item in group)
-        cells.append((names, _text(true), _text(said), _count(n)))
-    return Table.of(columns, cells)
+    for cell in value["cells"]:
+        *marks, n = cell
+        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), _count(n)))
+    return Table.of(axes, cells)
+
+
+def _read_axis(value: Mapping[str, Value]) -> Axis:
+    if value["form"] not in ("group", "outcome", "band"):
+        raise ValueError("an axis is neither of groups nor of outcomes nor of bands")
+    edges = value.get("edges", [])
+    if any(isinstance(edge, bool) or not isinstance(edge, int | float) for edge in edges):
+        raise TypeError("an edge is no number")
+    return Axis(_text(value["column"]), value["form"], tuple(map(float, edges)))
+
+
+def _mark(mark: Value, axis: Axis) -> Mark:
+    if axis.form == "outcome":
+        return _text(mark)
+    if mark is None:
+        return None
+    if axis.form == "group":
+        return _text(mark)
+    if _count(mark) > len(axis.edges):
+        raise ValueError("there is no such band")
+    return int(mark)
+
+
+def _read_first(value: Mapping[str, Value]) -> Table:
+    """A table of the first version, which did not say what the columns of its outcomes are called."""
+    axes = by_outcome(map(_text, value["columns"]), true="true", predicted="predicted")
+    cells = []
+    for group, true, predicted, n in value["cells"]:
+        marks = (*group, true, predicted)
+        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), _count(n)))
+    return Table.of(axes, cells)
 
 
 def _text(value: Value) -> str:

@@ -14,7 +14,7 @@ import json
 import os
 import stat
 import typing
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,22 +25,12 @@ from tallystick import canonical
 from tallystick.errors import InvalidPolicy, NotFound
 from tallystick.policy import strict_yaml
 from tallystick.policy.counts import label
-from tallystick.policy.language import (
-    BenchmarkGate,
-    BenchmarkMetric,
-    BiasGate,
-    BiasMetric,
-    Document,
-    Gate,
-    SchemaGate,
-    check_ids,
-)
-from tallystick.policy.results import Limits
+from tallystick.policy.language import Document, Gate, Planned
+from tallystick.policy.registry import SHIPPED, document_model, installed
 
-__all__ = ["Policy", "explain", "json_schema", "load", "parse"]
+__all__ = ["Policy", "json_schema", "load", "parse"]
 
 _SHOWN = 5
-_TYPES = ("schema", "bias", "benchmark")
 
 
 @dataclass(frozen=True)
@@ -62,8 +52,13 @@ class Policy:
     """The YAML, byte for byte."""
     canonical: bytes = field(repr=False)
     """RFC 8785 bytes of the document as written."""
-    plan: tuple[str, ...]
-    """The ids of all checks, in order. Data can neither add one nor take one away."""
+    planned: tuple[Planned, ...]
+    """All checks in plain words, in order. Data can neither add one nor take one away."""
+
+    @property
+    def plan(self) -> tuple[str, ...]:
+        """The ids of all checks, in order."""
+        return tuple(check.id for check in self.planned)
 
     @property
     def digest(self) -> str:
@@ -78,7 +73,7 @@ class Policy:
     @property
     def gate_of(self) -> dict[str, tuple[str, str]]:
         """Gate id and type of each planned check."""
-        return {check: (gate.id, gate.type) for gate in self.gates for check in check_ids(gate)}
+        return {check.id: (gate.id, gate.type) for gate in self.gates for check in gate.plan()}
 
 
 def load(path: Path, *, controls: Collection[str] | None = None) -> Policy:
@@ -144,13 +139,13 @@ def _policy(document: Document, value: canonical.Value, source: bytes) -> Policy
         document=document,
         source=source,
         canonical=canonical.encode(value),
-        plan=tuple(check for gate in document.gates for check in check_ids(gate)),
+        planned=tuple(check for gate in document.gates for check in gate.plan()),
     )
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of policy files, for editors."""
-    schema = Document.model_json_schema()
+    schema = document_model().model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "tallystick policy", **schema}
 
 
@@ -183,12 +178,20 @@ def _gathered(parsed: strict_yaml.Parsed, problems: list[_Problem], name: str) -
 
 def _validated(parsed: strict_yaml.Parsed) -> tuple[Document | None, list[_Problem]]:
     try:
-        return Document.model_validate_json(json.dumps(parsed.value)), []
+        return document_model(_kinds(parsed.value)).model_validate_json(json.dumps(parsed.value)), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         problems = [_problem(dict(detail), parsed.value) for detail in details]
         misspelt = {problem.meant for problem in problems if problem.meant and problem.unknown}
         return None, [problem for problem in problems if problem.unknown or problem.meant not in misspelt]
+
+
+def _kinds(value: canonical.Value) -> frozenset[str]:
+    """The types of gate that a document names, of those that there are."""
+    gates = value.get("gates")
+    named = {gate.get("type") for gate in gates if isinstance(gate, dict)} if isinstance(gates, list) else set()
+    known = {name for name in named if isinstance(name, str)} - set(SHIPPED)
+    return frozenset(known & set(installed())) if known else frozenset()
 
 
 def _problem(detail: dict[str, Any], value: canonical.Value) -> _Problem:
@@ -261,9 +264,10 @@ def _unknown_key(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
 
 def _unknown_type(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
     gate = _at(path, value)
+    known = (*SHIPPED, *installed())
     if not isinstance(gate, dict) or "type" not in gate:
-        return _Problem(path, f"{_dotted(path)} has no type", "known are " + ", ".join(_TYPES))
-    return _Problem((*path, "type"), f"unknown gate type {str(gate['type'])[:40]!r}", _near(gate["type"], _TYPES))
+        return _Problem(path, f"{_dotted(path)} has no type", "known are " + ", ".join(known))
+    return _Problem((*path, "type"), f"unknown gate type {str(gate['type'])[:40]!r}", _near(gate["type"], known))
 
 
 def _unknown_word(path: strict_yaml.Path, value: canonical.Value, expected: str) -> _Problem:
@@ -281,7 +285,7 @@ def _at(path: strict_yaml.Path, value: canonical.Value) -> canonical.Value:
 
 def _model_at(path: strict_yaml.Path, value: canonical.Value) -> type[BaseModel] | None:
     """The model that describes a part of the document: the keys that may stand there."""
-    models: list[type[BaseModel]] = [Document]
+    models: list[type[BaseModel]] = [document_model()]
     for step in path:
         value = value[step]
         fields = [m.model_fields[step] for m in models if isinstance(step, str) and step in m.model_fields]
@@ -318,69 +322,3 @@ def _across(value: Mapping[str, canonical.Value], controls: Collection[str] | No
                 _Problem(path, f"no control {str(control)[:40]!r} in the catalogue", _near(control, controls))
             )
     return problems
-
-
-# --------------------------------------------------------------------------- in plain words
-
-
-@dataclass(frozen=True)
-class Explained:
-    """A check in plain words."""
-
-    check: str
-    demand: str
-    because: str
-    """The policy's reason, of the check or of its gate; empty if it gives none."""
-
-
-def explain(policy: Policy) -> list[Explained]:
-    """Each check of the plan in plain words, in the order of the plan."""
-    found: dict[str, Explained] = {}
-    for gate in policy.gates:
-        said: Iterable[Explained]
-        if isinstance(gate, BiasGate):
-            said = (_explain_bias(gate, check, columns, m) for check, columns, m in gate.checks())
-        elif isinstance(gate, BenchmarkGate):
-            said = (_explain_benchmark(gate, check, metric) for check, metric in gate.checks())
-        else:
-            said = _explain_schema(gate)
-        found.update({one.check: one for one in said})
-    return [found[check] for check in policy.plan]
-
-
-def _because(*reasons: str | None) -> str:
-    return next((text.strip() for text in reasons if text), "")
-
-
-def _limits(limits: Limits) -> str:
-    deciding = " The whole interval must agree." if limits.decision == "confident" else ""
-    return f"{limits.words[0].upper()}{limits.words[1:]}.{deciding}"
-
-
-def _explain_bias(gate: BiasGate, check: str, columns: tuple[str, ...], metric: BiasMetric) -> Explained:
-    small = f"Groups of fewer than {gate.min_group.n} people are left out, in the open"
-    if gate.min_group.on_small == "error":
-        small = f"A group of fewer than {gate.min_group.n} people is an error"
-    who = " and ".join(columns)
-    asked = f"{metric.name.replace('_', ' ')} by {who}: {metric.metric.means}"
-    demand = f"{asked}. {_limits(gate.limits(metric))} {small}."
-    return Explained(check, demand, _because(metric.because, gate.because))
-
-
-def _explain_benchmark(gate: BenchmarkGate, check: str, metric: BenchmarkMetric) -> Explained:
-    optional = " It does not apply where the data have no score." if metric.optional else ""
-    demand = f"{metric.metric.words}. {_limits(gate.limits(metric))}{optional}"
-    return Explained(check, demand, _because(metric.because, gate.because))
-
-
-def _explain_schema(gate: SchemaGate) -> Iterator[Explained]:
-    if gate.rows is not None and gate.rows_check is not None:
-        because = _because(gate.rows.because, gate.because)
-        yield Explained(gate.rows_check, f"there are at least {gate.rows.min:,} rows.", because)
-    for check, name, kind in gate.checks():
-        column = gate.columns[name]
-        tolerated = f"{name}.{kind}" in gate.tolerate
-        limits = f" Of the share of rows that miss this, {gate.limits(name, kind).words}." if tolerated else ""
-        everywhere = "" if kind == "present" or tolerated else ", in every row"
-        demand = f"{column.demand(name, kind)}{everywhere}.{limits}"
-        yield Explained(check, demand, _because(column.because, gate.because))

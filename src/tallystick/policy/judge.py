@@ -14,20 +14,20 @@ Judging writes nothing and reads no clock. The same policy, data and library ver
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData, TallystickError, Unavailable, UsageError
 from tallystick.policy.counts import Counts, Scores
 from tallystick.policy.document import Policy
 from tallystick.policy.engines import duckdb as engine
-from tallystick.policy.gates import benchmark, bias
-from tallystick.policy.language import BenchmarkGate, BiasGate, Gate, SchemaGate, check_ids
+from tallystick.policy.evidence import DATA, Counted, Evidence, Need, Rows, Scored, Setting
+from tallystick.policy.language import Gate
 from tallystick.policy.results import CheckResult, Verdict, against_plan, broken, number, roll_up
 from tallystick.policy.statistics import evaluation_seed
 
@@ -41,8 +41,6 @@ SCHEMA = "tallystick/check-results/v1"
 Progress = Callable[[str], None]
 """Told what begins, in a few words."""
 
-_TOOLS = {"schema": ("pandas", "pandera", "pyarrow"), "bias": ("numpy",), "benchmark": ("numpy", "scikit-learn")}
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -53,8 +51,8 @@ class Outcome:
     """In the order of the plan."""
     verdict: Verdict
     """pass, warn, fail, inconclusive or error."""
-    counts: Value = field(repr=False)
-    """The count tables as JSON: they belong into an erasable attachment. Empty tables if no gate counts."""
+    evidence: Value = field(repr=False)
+    """The count tables and facts as JSON: they belong into an erasable attachment."""
     rows: int
     tools: dict[str, str]
     """Name to version, of all that had a part in the figures."""
@@ -81,13 +79,21 @@ class Outcome:
         }
 
 
-def evaluate(policy: Policy, data: Path, *, data_digest: str, progress: Progress | None = None) -> Outcome:
+def evaluate(
+    policy: Policy,
+    data: Path,
+    *,
+    data_digest: str,
+    facts: Mapping[str, Value] | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
     """Judge a data file under a policy.
 
     Args:
         policy: read beforehand; its plan is fixed.
         data: CSV or Parquet with the columns that the policy names.
         data_digest: SHA-256 of the data in lower-case hex, as the ledger knows it.
+        facts: what the ledger knows of the model, for rules over recorded facts.
         progress: called before each part of the work.
 
     Raises:
@@ -101,7 +107,7 @@ def evaluate(policy: Policy, data: Path, *, data_digest: str, progress: Progress
     try:
         before = _identity(data)
         tell("reading the data")
-        found = _read(policy, engine.open_source(data))
+        found = _read(policy, {DATA: engine.open_source(data)}, facts or {})
         _check_unchanged(data, before)
     except SystemExit as error:
         raise Unavailable("a library tried to end the program while the data were read") from error
@@ -111,7 +117,7 @@ def evaluate(policy: Policy, data: Path, *, data_digest: str, progress: Progress
         plan=policy.plan,
         checks=checks,
         verdict=roll_up(check.verdict for check in checks),
-        counts=found.counts.as_json(),
+        evidence=found.as_json(),
         rows=found.rows,
         tools=_tools(policy),
         engine=engine.engine(),
@@ -122,12 +128,12 @@ def evaluate(policy: Policy, data: Path, *, data_digest: str, progress: Progress
     )
 
 
-def replay(policy: Policy, counts: Value, *, seed: str) -> tuple[CheckResult, ...]:
-    """Compute every count-based check again from recorded count tables, without the data.
+def replay(policy: Policy, evidence: Value, *, seed: str) -> tuple[CheckResult, ...]:
+    """Compute again, from recorded count tables and facts, every check that they decide, without the data.
 
     Args:
         policy: with the recorded digest.
-        counts: as :attr:`Outcome.counts` holds them.
+        evidence: as :attr:`Outcome.evidence` holds it.
         seed: as :attr:`Outcome.seed` holds it.
 
     Returns:
@@ -136,12 +142,9 @@ def replay(policy: Policy, counts: Value, *, seed: str) -> tuple[CheckResult, ..
     Raises:
         InvalidData: the tables are not of the known form, or do not hold what the policy needs.
     """
-    known = Counts.from_json(counts)
-    results: list[CheckResult] = []
-    for gate in policy.gates:
-        if not isinstance(gate, SchemaGate):
-            results += _run_counted(policy, gate, _Found(known, known.rows), seed, counted_only=True)
-    return tuple(results)
+    known = Evidence.from_json(evidence)
+    setting = Setting(favourable=policy.favourable, confidence=policy.confidence, seed=seed)
+    return tuple(result for gate in policy.gates for result in gate.judge(known, setting))
 
 
 def table(outcome: Outcome) -> list[list[str]]:
@@ -162,54 +165,37 @@ def table(outcome: Outcome) -> list[list[str]]:
 # --------------------------------------------------------------------------- reading
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What was read from the data file."""
-
-    counts: Counts
-    rows: int
-    tables: dict[str, pyarrow.Table] = field(default_factory=dict)
-    """For each schema gate its columns."""
-    typed: bool = False
-    scores: Scores | None = None
-
-
-def _read(policy: Policy, source: engine.Source) -> _Found:
-    counts = _counted(policy, source)
-    tables = {
-        gate.id: source.table([name for name in gate.columns if source.has(name)])
-        for gate in policy.gates
-        if isinstance(gate, SchemaGate)
-    }
-    rows = counts.rows if counts.tables else next(iter(tables.values())).num_rows
-    return _Found(counts, rows, tables, source.typed, _scores(policy, source))
-
-
-def _counted(policy: Policy, source: engine.Source) -> Counts:
-    """The count tables that the gates need, everyone first."""
+def _read(policy: Policy, sources: Mapping[str, engine.Source], facts: Mapping[str, Value]) -> Evidence:
+    """What the gates need, of each source in as few scans as it takes."""
     inputs = policy.document.inputs
-    if inputs is None or all(isinstance(gate, SchemaGate) for gate in policy.gates):
-        return Counts(0, ())
-    tables: dict[tuple[str, ...], None] = {(): None}
-    for gate in policy.gates:
-        if isinstance(gate, BiasGate):
-            tables |= {columns: None for _, columns, _ in gate.checks()}
-    counts = source.count(list(tables), true=inputs.columns.y_true, predicted=inputs.columns.y_pred)
-    counts.check_favourable(policy.favourable)
-    return counts
+    needs = list(dict.fromkeys(need for gate in policy.gates for need in gate.needs(inputs)))
+    counts = {name: _counted(source, needs, name) for name, source in sources.items()}
+    if policy.favourable and any(isinstance(need, Counted) and need.source == DATA for need in needs):
+        counts[DATA].check_favourable(policy.favourable)
+    data = sources[DATA]
+    return Evidence(
+        rows=counts[DATA].rows,
+        counts=counts,
+        facts=facts,
+        tables={need: _rows(sources, need) for need in needs if isinstance(need, Rows)},
+        scores={need: _scores(data, need) for need in needs if isinstance(need, Scored)},
+        typed=data.typed,
+    )
 
 
-def _scores(policy: Policy, source: engine.Source) -> Scores | None:
-    """Outcome and score of each row, if a check needs them and the data have them, or must have them."""
-    inputs = policy.document.inputs
-    metrics = [
-        m for gate in policy.gates if isinstance(gate, BenchmarkGate) for m in gate.metrics if m.metric.needs_score
-    ]
-    if inputs is None or inputs.columns.score is None or not metrics:
+def _counted(source: engine.Source, needs: Iterable[Need], name: str) -> Counts:
+    return source.count([need.axes for need in needs if isinstance(need, Counted) and need.source == name])
+
+
+def _rows(sources: Mapping[str, engine.Source], need: Rows) -> pyarrow.Table:
+    source = sources[need.source]
+    return source.table([name for name in need.columns if source.has(name)])
+
+
+def _scores(source: engine.Source, need: Scored) -> Scores | None:
+    if need.optional and not source.has(need.score):
         return None
-    if not source.has(inputs.columns.score) and all(metric.optional for metric in metrics):
-        return None
-    return source.scores(true=inputs.columns.y_true, score=inputs.columns.score, favourable=policy.favourable)
+    return source.scores(true=need.true, score=need.score, favourable=need.favourable)
 
 
 def _check_digest(digest: str) -> None:
@@ -235,27 +221,11 @@ def _check_unchanged(path: Path, before: tuple[int, ...] | None) -> None:
 # --------------------------------------------------------------------------- running
 
 
-def _run(policy: Policy, found: _Found, seed: str, tell: Progress) -> Iterator[CheckResult]:
+def _run(policy: Policy, evidence: Evidence, seed: str, tell: Progress) -> Iterator[CheckResult]:
+    setting = Setting(favourable=policy.favourable, confidence=policy.confidence, seed=seed)
     for gate in policy.gates:
         tell(f"gate {gate.id}")
-        yield from _shielded(gate, partial(_run_gate, policy, gate, found, seed))
-
-
-def _run_gate(policy: Policy, gate: Gate, found: _Found, seed: str) -> Iterable[CheckResult]:
-    if isinstance(gate, SchemaGate):
-        from tallystick.policy.gates import schema
-
-        return schema.run(gate, found.tables[gate.id], typed=found.typed)
-    return _run_counted(policy, gate, found, seed, counted_only=False)
-
-
-def _run_counted(
-    policy: Policy, gate: BiasGate | BenchmarkGate, found: _Found, seed: str, *, counted_only: bool
-) -> Iterable[CheckResult]:
-    common: dict[str, Any] = {"favourable": policy.favourable, "confidence": policy.confidence, "seed": seed}
-    if isinstance(gate, BiasGate):
-        return bias.run(gate, found.counts, **common)
-    return benchmark.run(gate, found.counts, scores=found.scores, counted_only=counted_only, **common)
+        yield from _shielded(gate, partial(gate.judge, evidence, setting))
 
 
 def _shielded(gate: Gate, run: Callable[[], Iterable[CheckResult]]) -> list[CheckResult]:
@@ -265,11 +235,11 @@ def _shielded(gate: Gate, run: Callable[[], Iterable[CheckResult]]) -> list[Chec
     except (Exception, SystemExit) as error:
         what = str(error) if isinstance(error, TallystickError) else type(error).__name__
         reason = f"the gate could not be carried out: {what}"
-        return [broken(check, gate.id, gate.type, reason) for check in check_ids(gate)]
+        return [broken(check.id, gate.id, gate.type, reason) for check in gate.plan()]
 
 
 def _tools(policy: Policy) -> dict[str, str]:
-    names = {"duckdb", "tallystick", *(tool for gate in policy.gates for tool in _TOOLS[gate.type])}
+    names = {"duckdb", "tallystick", *(tool for gate in policy.gates for tool in gate.tools)}
     found = {"python": platform.python_version()}
     for name in sorted(names):
         try:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from tallystick.policy.counts import label
+from tallystick.policy.counts import Axis, by_outcome, label
+from tallystick.policy.evidence import Counted, Evidence, Need, Rows, Scored, Setting
 from tallystick.policy.metrics import BENCHMARKS, GROUP_METRICS, Benchmark, GroupMetric
-from tallystick.policy.results import Limits
+from tallystick.policy.results import CheckResult, Limits
 from tallystick.policy.threshold import Threshold
 
 __all__ = [
@@ -29,6 +31,8 @@ __all__ = [
     "Column",
     "Document",
     "Gate",
+    "Inputs",
+    "Planned",
     "SchemaGate",
     "check_ids",
 ]
@@ -56,6 +60,98 @@ class _Reasoned(_Part):
     advice: Text | None = Field(
         default=None, description="What to look at when the check does not pass; printed with it."
     )
+
+
+class Columns(_Part):
+    """Which columns of the data hold what."""
+
+    y_true: Name
+    y_pred: Name
+    score: Name | None = None
+    favourable: Outcome = Field(description="The value of the outcome that is good for the person judged.")
+
+    @field_validator("favourable")
+    @classmethod
+    def _a_label(cls, value: Outcome) -> Outcome:
+        if label(value) is None:
+            raise _invalid("the favourable outcome is empty or not a value")
+        return value
+
+    def axes(self, *groups: str) -> tuple[Axis, ...]:
+        """Of a table by these groups, and by true and predicted outcome."""
+        return by_outcome(groups, true=self.y_true, predicted=self.y_pred)
+
+
+class Inputs(_Part):
+    """What the gates read."""
+
+    columns: Columns
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A check that a gate will make, in plain words."""
+
+    id: str
+    demand: str
+    """What it asks for, in sentences that can be read aloud."""
+    because: str = ""
+    """The policy's reason, of the check or of its gate; empty if it gives none."""
+
+
+class Gate(_Reasoned):
+    """What every gate of a policy is: the protocol that the shipped gates keep, and that another one has to.
+
+    A gate is a frozen pydantic model whose fields are the keys that a policy may write; every key that it accepts is
+    carried out. Its methods are called in the order in which they stand here. ``plan`` and ``needs`` are functions of
+    the gate alone: data can neither add a check nor take one away.
+    """
+
+    tools: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose versions have a part in the figures, beside the engine's and our own."""
+
+    id: GateId
+    type: str
+
+    def plan(self) -> Iterable[Planned]:
+        """Every check, each id once; ids begin with the gate's own and a slash."""
+        raise NotImplementedError
+
+    def problem(self, inputs: Inputs | None) -> str | None:
+        """What the gate misses in the policy's ``inputs``, or None."""
+        del inputs
+        return None
+
+    def needs(self, inputs: Inputs | None) -> Iterable[Need]:
+        """What it asks of the data."""
+        raise NotImplementedError
+
+    def judge(self, evidence: Evidence, setting: Setting) -> Iterable[CheckResult]:
+        """One result for each planned check; of ``evidence.replayed``, for those that counts and facts decide.
+
+        Whatever it raises becomes an error of all its checks.
+        """
+        raise NotImplementedError
+
+    @property
+    def can_refuse(self) -> bool:
+        """Whether any result of it could be a fail."""
+        return True
+
+
+def _first(*reasons: str | None) -> str:
+    return next((text.strip() for text in reasons if text), "")
+
+
+def _wanted(limits: Limits) -> str:
+    deciding = " The whole interval must agree." if limits.decision == "confident" else ""
+    return f"{limits.words[0].upper()}{limits.words[1:]}.{deciding}"
+
+
+def _without_outcomes(gate: Gate, inputs: Inputs | None) -> str | None:
+    if inputs is not None:
+        return None
+    return f"gate {gate.id!r} needs inputs.columns with y_true, y_pred and favourable"
 
 
 def _threshold(text: str | None, *, percent: bool = False) -> Threshold | None:
@@ -171,10 +267,11 @@ class BiasMetric(_Thresholds):
         return self
 
 
-class BiasGate(_Reasoned):
+class BiasGate(Gate):
     """Compares how groups of people are treated."""
 
-    id: GateId
+    tools: ClassVar[tuple[str, ...]] = ("numpy",)
+
     type: Literal["bias"]
     sensitive: list[Attribute] = Field(min_length=1, max_length=20, description="Columns, or lists of columns.")
     missing_group: Literal["as_group", "error"] = Field(
@@ -211,6 +308,39 @@ class BiasGate(_Reasoned):
     def limits(self, metric: BiasMetric) -> Limits:
         return Limits(_threshold(metric.fail_if), _threshold(metric.warn_if), self.decision)
 
+    def plan(self) -> Iterator[Planned]:
+        small = f"Groups of fewer than {self.min_group.n} people are left out, in the open"
+        if self.min_group.on_small == "error":
+            small = f"A group of fewer than {self.min_group.n} people is an error"
+        for check, columns, metric in self.checks():
+            asked = f"{metric.name.replace('_', ' ')} by {' and '.join(columns)}: {metric.metric.means}"
+            demand = f"{asked}. {_wanted(self.limits(metric))} {small}."
+            yield Planned(check, demand, _first(metric.because, self.because))
+
+    def problem(self, inputs: Inputs | None) -> str | None:
+        return _without_outcomes(self, inputs)
+
+    def needs(self, inputs: Inputs | None) -> Iterator[Need]:
+        if inputs is not None:
+            yield Counted(inputs.columns.axes())
+            for _, columns, _ in self.checks():
+                yield Counted(inputs.columns.axes(*columns))
+
+    def judge(self, evidence: Evidence, setting: Setting) -> Iterator[CheckResult]:
+        from tallystick.policy.gates import bias
+
+        return bias.run(
+            self,
+            evidence.counted(),
+            favourable=setting.favourable,
+            confidence=setting.confidence,
+            seed=setting.seed,
+        )
+
+    @property
+    def can_refuse(self) -> bool:
+        return any(metric.fail_if is not None for metric in self.metrics)
+
 
 # --------------------------------------------------------------------------- benchmark
 
@@ -237,10 +367,11 @@ class BenchmarkMetric(_Thresholds):
         return self
 
 
-class BenchmarkGate(_Reasoned):
+class BenchmarkGate(Gate):
     """Measures quality over everyone."""
 
-    id: GateId
+    tools: ClassVar[tuple[str, ...]] = ("numpy", "scikit-learn")
+
     type: Literal["benchmark"]
     metrics: list[BenchmarkMetric] = Field(min_length=1)
     decision: Literal["point", "confident"] = "point"
@@ -261,6 +392,53 @@ class BenchmarkGate(_Reasoned):
 
     def limits(self, metric: BenchmarkMetric) -> Limits:
         return Limits(_threshold(metric.fail_if), _threshold(metric.warn_if), self.decision)
+
+    def plan(self) -> Iterator[Planned]:
+        for check, metric in self.checks():
+            optional = " It does not apply where the data have no score." if metric.optional else ""
+            demand = f"{metric.metric.words}. {_wanted(self.limits(metric))}{optional}"
+            yield Planned(check, demand, _first(metric.because, self.because))
+
+    def problem(self, inputs: Inputs | None) -> str | None:
+        missing = _without_outcomes(self, inputs)
+        if missing is None and inputs is not None and inputs.columns.score is None:
+            scored = [metric.name for metric in self.metrics if metric.metric.needs_score]
+            missing = f"{scored[0]} needs inputs.columns.score" if scored else None
+        return missing
+
+    def needs(self, inputs: Inputs | None) -> Iterator[Need]:
+        if inputs is None:
+            return
+        yield Counted(inputs.columns.axes())
+        scored = self.scored(inputs)
+        if scored is not None:
+            yield scored
+
+    def scored(self, inputs: Inputs) -> Scored | None:
+        """The scores that it needs, if any."""
+        metrics = [metric for metric in self.metrics if metric.metric.needs_score]
+        if not metrics or inputs.columns.score is None:
+            return None
+        optional = all(metric.optional for metric in metrics)
+        columns = inputs.columns
+        return Scored(columns.y_true, inputs.columns.score, label(columns.favourable) or "", optional)
+
+    def judge(self, evidence: Evidence, setting: Setting) -> Iterator[CheckResult]:
+        from tallystick.policy.gates import benchmark
+
+        return benchmark.run(
+            self,
+            evidence.counted(),
+            favourable=setting.favourable,
+            confidence=setting.confidence,
+            seed=setting.seed,
+            scores=next((scores for scores in evidence.scores.values() if scores is not None), None),
+            counted_only=evidence.replayed,
+        )
+
+    @property
+    def can_refuse(self) -> bool:
+        return any(metric.fail_if is not None for metric in self.metrics)
 
 
 # --------------------------------------------------------------------------- schema
@@ -362,7 +540,7 @@ class Column(_Reasoned):
         }[kind]
 
 
-class Rows(_Reasoned):
+class RowLimits(_Reasoned):
     """How many rows there must be."""
 
     min: int = Field(ge=1)
@@ -380,13 +558,14 @@ class Tolerance(_Thresholds):
 _STRICT = Limits(Threshold.parse("> 0"), None)
 
 
-class SchemaGate(_Reasoned):
+class SchemaGate(Gate):
     """Checks the form of the data: columns, types, values, number of rows."""
 
-    id: GateId
+    tools: ClassVar[tuple[str, ...]] = ("pandas", "pandera", "pyarrow")
+
     type: Literal["schema"]
     columns: dict[Name, Column] = Field(default_factory=dict)
-    rows: Rows | None = None
+    rows: RowLimits | None = None
     tolerate: dict[str, Tolerance] = Field(
         default_factory=dict, description="By 'column.check': the share of rows that may miss it. Without: none."
     )
@@ -415,6 +594,35 @@ class SchemaGate(_Reasoned):
         """The id of the check on the number of rows."""
         return None if self.rows is None else f"{self.id}/rows"
 
+    def plan(self) -> Iterator[Planned]:
+        if self.rows is not None and self.rows_check is not None:
+            because = _first(self.rows.because, self.because)
+            yield Planned(self.rows_check, f"there are at least {self.rows.min:,} rows.", because)
+        for check, name, kind in self.checks():
+            column = self.columns[name]
+            tolerated = f"{name}.{kind}" in self.tolerate
+            limits = f" Of the share of rows that miss this, {self.limits(name, kind).words}." if tolerated else ""
+            everywhere = "" if kind == "present" or tolerated else ", in every row"
+            demand = f"{column.demand(name, kind)}{everywhere}.{limits}"
+            yield Planned(check, demand, _first(column.because, self.because))
+
+    def needs(self, inputs: Inputs | None) -> Iterator[Need]:
+        del inputs
+        yield self.rows_needed
+
+    @property
+    def rows_needed(self) -> Rows:
+        """The columns that it looks at."""
+        return Rows(tuple(self.columns))
+
+    def judge(self, evidence: Evidence, setting: Setting) -> Iterator[CheckResult]:
+        del setting
+        if evidence.replayed:
+            return iter(())
+        from tallystick.policy.gates import schema
+
+        return schema.run(self, evidence.tables[self.rows_needed], typed=evidence.typed)
+
     def limits(self, column: str, kind: str) -> Limits:
         tolerance = self.tolerate.get(f"{column}.{kind}")
         if tolerance is None:
@@ -424,15 +632,10 @@ class SchemaGate(_Reasoned):
 
 # --------------------------------------------------------------------------- document
 
-Gate = SchemaGate | BiasGate | BenchmarkGate
-
 
 def check_ids(gate: Gate) -> tuple[str, ...]:
     """The ids of every check that a gate plans."""
-    planned = tuple(check[0] for check in gate.checks())
-    if isinstance(gate, SchemaGate) and gate.rows_check is not None:
-        planned = (gate.rows_check, *planned)
-    return planned
+    return tuple(check.id for check in gate.plan())
 
 
 class Metadata(_Part):
@@ -461,28 +664,6 @@ class AppliesTo(_Part):
     stage: GateId = Field(description="The stage that a model enters when it passes, for example production.")
 
 
-class Columns(_Part):
-    """Which columns of the data hold what."""
-
-    y_true: Name
-    y_pred: Name
-    score: Name | None = None
-    favourable: Outcome = Field(description="The value of the outcome that is good for the person judged.")
-
-    @field_validator("favourable")
-    @classmethod
-    def _a_label(cls, value: Outcome) -> Outcome:
-        if label(value) is None:
-            raise _invalid("the favourable outcome is empty or not a value")
-        return value
-
-
-class Inputs(_Part):
-    """What the gates read."""
-
-    columns: Columns
-
-
 class Defaults(_Part):
     """What holds for every gate."""
 
@@ -490,7 +671,7 @@ class Defaults(_Part):
 
 
 class Document(_Part):
-    """A policy file."""
+    """A policy file. Each of its gates is read by the model of its type: see :mod:`tallystick.policy.registry`."""
 
     apiVersion: Literal["tallystick/v1"]
     kind: Literal["Policy"]
@@ -498,33 +679,17 @@ class Document(_Part):
     applies_to: AppliesTo
     inputs: Inputs | None = Field(default=None, description="Needed by bias and benchmark gates.")
     defaults: Defaults = Defaults()
-    gates: list[Annotated[Gate, Field(discriminator="type")]] = Field(min_length=1)
+    gates: list[Gate] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _complete(self) -> Document:
         for position, gate in enumerate(self.gates):
-            self._check_inputs(gate, position)
+            problem = gate.problem(self.inputs)
+            if problem is not None:
+                raise _invalid(problem, "gates", str(position))
         twice = [name for name, n in Counter(c for gate in self.gates for c in check_ids(gate)).items() if n > 1]
         if twice and len({gate.id for gate in self.gates}) == len(self.gates):
             raise _invalid(f"two checks have the id {twice[0]!r}", "gates")
-        if not self._can_refuse():
+        if not any(gate.can_refuse for gate in self.gates):
             raise _invalid("no check has fail_if, so the policy could never refuse anything", "gates")
         return self
-
-    def _can_refuse(self) -> bool:
-        return any(
-            isinstance(gate, SchemaGate) or any(metric.fail_if is not None for metric in gate.metrics)
-            for gate in self.gates
-        )
-
-    def _check_inputs(self, gate: Gate, position: int) -> None:
-        if isinstance(gate, SchemaGate):
-            return
-        if self.inputs is None:
-            raise _invalid(
-                f"gate {gate.id!r} needs inputs.columns with y_true, y_pred and favourable", "gates", str(position)
-            )
-        if isinstance(gate, BenchmarkGate) and self.inputs.columns.score is None:
-            for metric in gate.metrics:
-                if metric.metric.needs_score:
-                    raise _invalid(f"{metric.name} needs inputs.columns.score", "gates", str(position))

@@ -278,7 +278,7 @@ def _evaluation_draft(
     }
     if scored is not None:
         body["scored_before_policy"] = {"evaluation": scored.ref.value()}
-    counts = Attachment.erasable("counts.json", "application/json", encode(outcome.counts))
+    counts = Attachment.erasable("counts.json", "application/json", encode(outcome.evidence))
     subject = ({"name": str(model.body["name"]), "digest": {"sha256": model.body["digest"]}},)
     draft = Draft("evaluation", actor, at, body, subject=subject, attachments=(counts,))
     if explain:

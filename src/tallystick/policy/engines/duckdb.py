@@ -18,7 +18,7 @@ import difflib
 import gzip
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallystick.errors import InvalidData, NotFound
-from tallystick.policy.counts import Cell, Counts, Scores, Table, label
+from tallystick.policy.counts import Axis, Cell, Counts, Mark, Scores, Table, label
 
 if TYPE_CHECKING:
     import duckdb
@@ -71,72 +71,88 @@ class Source:
     def has(self, column: str) -> bool:
         return column in self.columns
 
-    def count(self, tables: Sequence[Sequence[str]], *, true: str, predicted: str) -> Counts:
-        """Count rows by true and predicted outcome, for the values of each tuple of columns, in one scan.
-
-        A missing group value (NULL, empty, NaN) is a group of its own, never dropped.
+    def count(self, tables: Sequence[Sequence[Axis]]) -> Counts:
+        """Count rows along the axes of each table, in one scan.
 
         Raises:
             InvalidData: a column is missing; an outcome is missing or NaN in some row; there are no rows; or there
                 are so many combinations that a column cannot be a group or an outcome.
         """
-        names = [true, predicted, *dict.fromkeys(name for table in tables for name in table)]
-        self._require(names)
+        axes = list(dict.fromkeys(axis for table in tables for axis in table))
+        if not axes:
+            rows = self._rows()
+            return Counts(rows, tuple(Table.of((), [((), rows)]) for _ in tables))
+        self._require(dict.fromkeys(axis.column for axis in axes))
         with self._connection() as connection:
-            rows = connection.execute(self._group_by(tables, true, predicted), [_literal(self.path)]).fetchall()
-        if len(rows) > MAX_CELLS:
+            found = connection.execute(self._group_by(axes, tables), [_literal(self.path)]).fetchall()
+        if len(found) > MAX_CELLS:
             raise InvalidData(
                 "there are too many combinations of groups and outcomes to count",
                 where=self.path.name,
                 expected=f"up to {MAX_CELLS}",
-                remedy=f"Of {', '.join(names)} one holds identifiers or scores; name another or put it in bands.",
+                remedy=f"Of {', '.join(dict.fromkeys(axis.column for axis in axes))} one holds identifiers or scores;"
+                " name another or put it in bands.",
             )
-        return self._counts(rows, tables, true, predicted)
+        return self._counts(found, axes, tables)
 
-    def _group_by(self, tables: Sequence[Sequence[str]], true: str, predicted: str) -> str:
-        grouped = list(dict.fromkeys(name for table in tables for name in table))
-        place = {name: f"g{i}" for i, name in enumerate(grouped)}
-        chosen = [f"CAST({self._sql(name)} AS VARCHAR) AS {place[name]}" for name in grouped]
-        chosen += [f"CAST({self._sql(true)} AS VARCHAR) AS t", f"CAST({self._sql(predicted)} AS VARCHAR) AS p"]
-        each = {frozenset(table): table for table in tables}.values()
-        sets = ", ".join("(" + ", ".join([*(place[name] for name in table), "t", "p"]) + ")" for table in each)
-        shown = [*place.values(), "t", "p"]
-        flags = ", ".join(f"GROUPING({name})" for name in place.values())
+    def _rows(self) -> int:
+        with self._connection() as connection:
+            found = connection.execute(f"SELECT count(*) FROM {self.relation}", [_literal(self.path)]).fetchone()  # noqa: S608
+        return int(found[0]) if found else 0
+
+    def _group_by(self, axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> str:
+        places = {axis: f"a{place}" for place, axis in enumerate(axes)}
+        chosen = ", ".join(f"{self._marks(axis)} AS {name}" for axis, name in places.items())
+        sets = dict.fromkeys(frozenset(places[axis] for axis in table) for table in tables)
+        grouped = ", ".join(f"({', '.join(sorted(names))})" for names in sets)
+        flags = [f"GROUPING({name})" for name in places.values()]
         return (
-            f"SELECT {', '.join(shown)}, count(*){', ' + flags if flags else ''} "  # noqa: S608  (positions only)
-            f"FROM (SELECT {', '.join(chosen)} FROM {self.relation}) "
-            f"GROUP BY GROUPING SETS ({sets}) LIMIT {MAX_CELLS + 1}"
+            f"SELECT {', '.join(['count(*)', *places.values(), *flags])} "  # noqa: S608  (positions only)
+            f"FROM (SELECT {chosen} FROM {self.relation}) "
+            f"GROUP BY GROUPING SETS ({grouped}) LIMIT {MAX_CELLS + 1}"
         )
 
-    def _counts(self, rows: list[Any], tables: Sequence[Sequence[str]], true: str, predicted: str) -> Counts:
-        grouped = list(dict.fromkeys(name for table in tables for name in table))
-        width = len(grouped)
-        cells: dict[tuple[str, ...], list[Cell]] = {tuple(table): [] for table in tables}
-        missing = {"true": 0, "predicted": 0}
-        first = set(next(iter(cells)))
-        for row in rows:
-            values = dict(zip(grouped, row[:width], strict=True))
-            by = {name for name, flag in zip(grouped, row[width + 3 :], strict=True) if flag == 0}
-            outcomes, n = (label(row[width]), label(row[width + 1])), row[width + 2]
-            if by == first:
-                missing["true"] += n * (outcomes[0] is None)
-                missing["predicted"] += n * (outcomes[1] is None)
-            for table in cells:
-                if set(table) == by:
-                    group = tuple(_group_value(values[name]) for name in table)
-                    cells[table].append((group, outcomes[0] or "", outcomes[1] or "", n))
-        self._refuse_missing({true: missing["true"], predicted: missing["predicted"]})
-        found = tuple(Table.of(columns, items) for columns, items in cells.items())
-        if found[0].rows == 0:
-            raise InvalidData("the data file has no rows", where=self.path.name)
-        return Counts(found[0].rows, found)
+    def _marks(self, axis: Axis) -> str:
+        """SQL for what a row shows along an axis."""
+        column = self._sql(axis.column)
+        if axis.form != "band":
+            return f"CAST({column} AS VARCHAR)"
+        value = self._number(column)
+        return f"CASE WHEN {value} IS NULL OR isnan({value}) THEN NULL ELSE {_band(value, axis.edges)} END"
 
-    def _refuse_missing(self, missing: dict[str, int]) -> None:
-        for name, n in missing.items():
+    def _number(self, column: str) -> str:
+        """SQL for a column as a number; NULL where it is none. The engine would let the reader of CSV do a plain cast,
+        which fails on what is no number.
+        """
+        text = column if self.typed else f"trim({column})"
+        return f"TRY_CAST({text} AS DOUBLE)"
+
+    def _counts(self, found: list[Any], axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> Counts:
+        cells: dict[frozenset[Axis], list[Cell]] = {frozenset(table): [] for table in tables}
+        for n, *row in found:
+            marks, flags = row[: len(axes)], row[len(axes) :]
+            by = frozenset(axis for axis, flag in zip(axes, flags, strict=True) if flag == 0)
+            cells[by].append((tuple(_mark(axis, mark) for axis, mark in zip(axes, marks, strict=True)), n))
+        self._refuse_missing(axes, cells)
+        counted = []
+        for table in tables:
+            places = [axes.index(axis) for axis in table]
+            chosen = ((tuple(marks[place] for place in places), n) for marks, n in cells[frozenset(table)])
+            counted.append(Table.of(table, chosen))
+        if not counted or counted[0].rows == 0:
+            raise InvalidData("the data file has no rows", where=self.path.name)
+        return Counts(counted[0].rows, tuple(counted))
+
+    def _refuse_missing(self, axes: list[Axis], cells: dict[frozenset[Axis], list[Cell]]) -> None:
+        for place, axis in enumerate(axes):
+            if axis.form != "outcome":
+                continue
+            first = next(found for by, found in cells.items() if axis in by)
+            n = sum(count for marks, count in first if marks[place] is None)
             if n:
                 raise InvalidData(
                     f"{n:,} {'row has' if n == 1 else 'rows have'} no outcome",
-                    where=f"{self.path.name}, column {name}",
+                    where=f"{self.path.name}, column {axis.column}",
                     expected="a true and a predicted outcome in every row, not NaN",
                     remedy="Find out why they are missing; a verdict over the rest would hide them.",
                 )
@@ -181,7 +197,7 @@ class Source:
     def _sql(self, name: str) -> str:
         return f"c{self.columns.index(name)}"
 
-    def _require(self, names: Sequence[str]) -> None:
+    def _require(self, names: Iterable[str]) -> None:
         for name in names:
             if self.columns.count(name) != 1:
                 raise self._no_column(name)
@@ -202,6 +218,21 @@ class Source:
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with _connection(self.path, self.threads) as connection:
             yield connection
+
+
+def _mark(axis: Axis, value: Any) -> Mark:
+    if axis.form == "outcome":
+        return label(value)
+    return _group_value(value) if axis.form == "group" else value
+
+
+def _band(value: str, edges: Sequence[float], below: int = 0) -> str:
+    """SQL for how many of the edges a number reaches, found by halves; ``below`` edges are reached for certain."""
+    if not edges:
+        return str(below)
+    middle = len(edges) // 2
+    reached, missed = _band(value, edges[middle + 1 :], below + middle + 1), _band(value, edges[:middle], below)
+    return f"CASE WHEN {value} >= CAST('{edges[middle]!r}' AS DOUBLE) THEN {reached} ELSE {missed} END"
 
 
 def _group_value(value: str | None) -> str | None:

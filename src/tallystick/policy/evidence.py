@@ -1,0 +1,125 @@
+"""Evidence: what gates ask of the data, and what a scan answers, before anything is judged.
+
+A gate says beforehand what it needs: count tables wherever they suffice, rows only where nothing else does. Count
+tables and facts are recorded with the evaluation, so that whoever holds them can judge again without the data; rows
+are not.
+
+Pure values; the scan stands in ``engines``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tallystick.canonical import Value
+from tallystick.errors import InvalidData
+from tallystick.policy.counts import Axis, Counts, Scores
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["DATA", "SCHEMA", "Counted", "Evidence", "Need", "Rows", "Scored", "Setting"]
+
+SCHEMA: Final = "tallystick/evidence/v1"
+DATA: Final = "data"
+"""The data that are judged. Other sources stand beside them, such as a baseline."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A count table along these axes."""
+
+    axes: tuple[Axis, ...]
+    source: str = DATA
+
+
+@dataclass(frozen=True)
+class Rows:
+    """These columns with all their rows, in the order of the file; those that are not there are left out."""
+
+    columns: tuple[str, ...]
+    source: str = DATA
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Of each row whether its true outcome is the favourable one, and its score."""
+
+    true: str
+    score: str
+    favourable: str
+    optional: bool = False
+    """Whether the data may be without the column of the score."""
+
+
+Need = Counted | Rows | Scored
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What holds for every gate of an evaluation."""
+
+    favourable: str = ""
+    """Label of the favourable outcome; empty where no gate needs one."""
+    confidence: float = 0.95
+    """Of every interval."""
+    seed: str = "0" * 16
+    """16 hex digits; see :func:`tallystick.policy.statistics.evaluation_seed`."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found."""
+
+    rows: int
+    """Of the data that are judged."""
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    """By source."""
+    facts: Mapping[str, Value] = field(default_factory=dict)
+    """What the ledger knew of the model when it was judged: ``model``, ``usecase``, ``dataset``, ``metric``."""
+    tables: Mapping[Rows, pyarrow.Table] = field(default_factory=dict)
+    scores: Mapping[Scored, Scores | None] = field(default_factory=dict)
+    """None where the data are without a score, and may be."""
+    typed: bool = False
+    """Whether the columns of the data have types of their own (Parquet), or are text (CSV)."""
+    replayed: bool = False
+    """Whether this is what was recorded, without the rows: then only what counts and facts decide is judged."""
+
+    def counted(self, source: str = DATA) -> Counts:
+        """The count tables of a source.
+
+        Raises:
+            InvalidData: there are none.
+        """
+        if source not in self.counts:
+            raise InvalidData("there are no counts of this source", got=source)
+        return self.counts[source]
+
+    def as_json(self) -> dict[str, Value]:
+        """What is recorded, as a JSON value with a canonical form."""
+        return {
+            "schema": SCHEMA,
+            "rows": self.rows,
+            "sources": {name: counts.as_json() for name, counts in self.counts.items()},
+            "facts": dict(self.facts),
+        }
+
+    @classmethod
+    def from_json(cls, value: Value) -> Evidence:
+        """Read what :meth:`as_json` made, or the bare count tables of the first version; hostile input is refused.
+
+        Raises:
+            InvalidData: another shape.
+        """
+        if not isinstance(value, Mapping) or value.get("schema") != SCHEMA:
+            counts = Counts.from_json(value)
+            return cls(counts.rows, {DATA: counts}, replayed=True)
+        shape = {"schema": str, "rows": int, "sources": Mapping, "facts": Mapping}
+        if set(value) != set(shape) or any(not isinstance(value[key], kind) for key, kind in shape.items()):
+            raise InvalidData("the recorded evidence is not of the known form", expected=", ".join(shape))
+        counts_of = {str(name): Counts.from_json(counts) for name, counts in value["sources"].items()}
+        if DATA in counts_of and counts_of[DATA].rows != value["rows"]:
+            raise InvalidData("the recorded counts do not add up to the number of rows", expected=str(value["rows"]))
+        return cls(value["rows"], counts_of, value["facts"], replayed=True)
