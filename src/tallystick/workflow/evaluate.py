@@ -39,6 +39,7 @@ __all__ = [
     "matching",
     "publish",
     "published",
+    "read_back",
     "recorded",
 ]
 
@@ -289,6 +290,21 @@ def recorded(
     return Evaluated(found.outcome, evaluation, decision, found.policy, found.model, tuple(earlier), tuple(unexplained))
 
 
+def read_back(desk: Desk, found: Judged, evaluation: int, decision: int) -> Evaluated:
+    """What somebody else recorded of it, as the ledger has it."""
+    book = desk.book()
+    entry = desk.ledger.entry(evaluation)
+    return Evaluated(
+        found.outcome,
+        entry,
+        desk.ledger.entry(decision),
+        found.policy,
+        found.model,
+        tuple(rules.earlier_failures(book, entry)),
+        tuple(rules.unexplained(book, entry, also=entry.body.get("earlier_explained", ()))),
+    )
+
+
 def matching(found: Judged) -> Judged:
     """The same, if as many rows were judged as the test set has.
 
@@ -320,7 +336,8 @@ def _evaluation_draft(
     usecase = model.body["usecase"]  # a reference, or that there is none and why: a string stands in it either way
     earlier = book.naming("evaluation", *(part for part in usecase.values() if isinstance(part, str)), data.sha256)
     same_use = [entry for entry in earlier if entry.body.get("usecase") == usecase]
-    same_data = [entry for entry in earlier if data.sha256 in _looked_at(entry)]
+    same_data = [entry for entry in earlier if data.sha256 in rules.data_digests(entry)]
+    scored = rules.scored_before_policy(book, policy, data.sha256)
     body: dict[str, Value] = {
         "model": model.ref.value(),
         "model_digest": model.body["digest"],
@@ -339,6 +356,8 @@ def _evaluation_draft(
     }
     if submission is not None:
         body["submission"] = dict(submission)
+    if scored is not None:
+        body["scored_before_policy"] = {"evaluation": scored.ref.value()}
     counts = Attachment.erasable("counts.json", "application/json", encode(outcome.evidence))
     subject = ({"name": str(model.body["name"]), "digest": {"sha256": model.body["digest"]}},)
     basis = "observed" if submission is None else "declared"
@@ -347,12 +366,6 @@ def _evaluation_draft(
         told = explanations(rules.unexplained(book, _as_if(draft, book)), explain)
         draft = replace(draft, body={**body, "earlier_explained": told})
     return draft
-
-
-def _looked_at(evaluation: Entry) -> list[Value]:
-    """Digests of the data that an evaluation names; whoever wrote it by hand may have named anything."""
-    data = evaluation.body.get("data")
-    return [item.get("sha256") for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
 
 
 def _as_if(draft: Draft, book: Book) -> Entry:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tallystick.canonical import Value, decode, encode
-from tallystick.errors import InvalidData, NotFound, Refused, TallystickError, Unavailable
+from tallystick.errors import InvalidData, InvalidInput, Malformed, NotFound, Refused, Unavailable, UsageError
 from tallystick.ledger.inbox import Inbox, Submission
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
@@ -32,6 +32,7 @@ __all__ = ["Answer", "Received", "hand_in", "receive", "wait_for"]
 _SCHEMA: Final = "tallystick/submission/v1"
 _ANSWER: Final = "tallystick/submission-answer/v1"
 _KEYS: Final = frozenset({"schema", "ledger", "actor", "model", "policy", "data", "outcome", "evidence", "explain"})
+_REFUSED: Final = (InvalidInput, Malformed, NotFound, Refused, UsageError)
 _PAUSE: Final = 0.2
 """Seconds between looks at the inbox."""
 
@@ -114,9 +115,7 @@ def receive(desk: Desk, inbox: Inbox) -> Iterator[Received]:
     for submission in inbox.waiting():
         try:
             answer = _recorded(desk, submission)
-        except Unavailable:
-            raise  # the ledger could not be written to: it stays in the inbox
-        except TallystickError as error:
+        except _REFUSED as error:  # of anything else the submission is not at fault: it stays where it is
             answer = Answer(None, None, str(error))
         value = {
             "schema": _ANSWER,
