@@ -12,7 +12,6 @@ _PART = 1_000_000
 
 def file(run, rows):
     """The path of such a file, kept between runs."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder = run.cache / "people"
