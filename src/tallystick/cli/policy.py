@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.front import NUMBER, Front, Group, acting, columns, front, pairs, when, wrapped
+from tallystick.cli.front import NUMBER, Front, Group, acting, columns, front, when, wrapped
 
 if TYPE_CHECKING:
     from tallystick.people.book import Book
     from tallystick.policy.difference import Change
     from tallystick.policy.document import Policy
-    from tallystick.policy.language import Planned
     from tallystick.records import Entry
     from tallystick.workflow.replay import Supposed
 
@@ -33,29 +33,23 @@ def policy() -> None:
 @click.argument("file", type=_FILE)
 @front
 def check(front: Front, file: Path) -> None:
-    """Check a policy file and say in plain words what it demands. The ledger is not needed."""
+    """Check a policy file and say in plain words what it demands, to be read aloud. The ledger is not needed."""
+    from tallystick.policy.explain import explain
     from tallystick.workflow import evaluate
 
     found = evaluate.checked(file)
-    facts = {"policy": f"{found.id} {found.version}", "stage": found.stage, "digest": found.digest}
-    sentences = _told(found.planned)
-    front.print(
-        {"id": found.id, "version": found.version, "digest": found.digest, "plan": list(found.plan)},
-        [*pairs(facts), "", *sentences],
-    )
-
-
-def _told(planned: Sequence[Planned]) -> list[str]:
-    """Checks under their gates; a reason that several share stands once, after them."""
     lines: list[str] = []
-    for number, one in enumerate(planned):
-        gate, _, check = one.id.partition("/")
-        if number == 0 or planned[number - 1].id.partition("/")[0] != gate:
-            lines += ["", gate]
-        lines += wrapped(f"{check}: {one.demand}", "  ")
-        last = number + 1 == len(planned) or planned[number + 1].because != one.because
-        lines += wrapped(f"because: {one.because}", "      ") if one.because and last else []
-    return lines[1:]
+    for paragraph in explain(found):
+        lines += wrapped(paragraph.text, " " * paragraph.indent) if paragraph.text else [""]
+    front.print({"id": found.id, "version": found.version, "digest": found.digest, "plan": list(found.plan)}, lines)
+
+
+@policy.command()
+def schema() -> None:
+    """Print the JSON Schema of policy files, for editors."""
+    from tallystick.policy import document
+
+    click.echo(json.dumps(document.json_schema(), indent=2))
 
 
 @policy.command()
