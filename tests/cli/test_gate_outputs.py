@@ -209,4 +209,4 @@ def test_the_table_fits_the_terminal(bank, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     _, out, _ = bank(*gate(model="credit@1", predictions="unfair.csv"))
     assert max(map(len, out.splitlines())) <= columns
-    assert out.splitlines()[-1].startswith(("Next: ", "      "))
+    assert any(line.startswith("Next: ") for line in out.splitlines()[-3:])
