@@ -148,9 +148,8 @@ def test_the_page_of_commands_has_every_setting_and_its_variable():
 
 
 def models(model=None, seen=None):
-    """Every pydantic model that a policy with the shipped gates is made of."""
-    seen = {} if seen is None else seen
-    model = document_model() if model is None else model
+    """Every pydantic model that a policy is made of."""
+    model, seen = model or document_model(), {} if seen is None else seen
     if model.__name__ not in seen:
         seen[model.__name__] = model
         for field in model.model_fields.values():

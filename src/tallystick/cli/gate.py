@@ -23,6 +23,8 @@ from tallystick.cli.front import (
 from tallystick.cli.outputs import Outputs, Target
 
 if TYPE_CHECKING:
+    from tallystick.workflow.desk import Desk
+    from tallystick.workflow.evaluate import Evaluated, Judged
     from tallystick.workflow.replay import Replay
 
 __all__ = ["EXIT", "gate"]
@@ -51,6 +53,10 @@ def gate() -> None:
     help="Write the results as table, json, junit, sarif, github, markdown or tap, to PATH or to the standard output;"
     " repeatable.",
 )
+@click.option("--submit", is_flag=True, help="Hand the results in instead: without the ledger's key.")
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds to wait for the answer, then."
+)
 @acting
 @front
 def run(
@@ -62,8 +68,13 @@ def run(
     stage: str,
     explain: str | None,
     outputs: tuple[tuple[str, Path | None], ...],
+    submit: bool,
+    wait: float,
 ) -> int:
     """Judge MODEL[@VERSION] under the stage's policy and record what was found.
+
+    With --submit it is recorded by whoever runs `tallystick ledger receive`, who computes again what follows from
+    counts; a build job then needs neither the ledger's key nor the right to write to the ledger.
 
     Exits 0 if every planned check passed (warnings allowed), 1 if one failed, 4 if the numbers do not decide, 3 if a
     check could not run.
@@ -74,24 +85,38 @@ def run(
     ledger = [front.ledger] if isinstance(front.ledger, Path) else []
     target = Outputs.of(outputs, default=front.settings.format, environ=os.environ, taken=[predictions, *ledger])
     target.clear()
-    with front.desk(writing=True) as desk:
-        found = evaluate.evaluate(
-            desk,
-            model_version(model),
-            predictions,
-            actor=desk.actor(front.actor),
-            stage=stage,
-            policy=policy,
-            dataset=dataset,
-            explain=explain,
-            progress=progress,
+    with front.desk(writing=not submit) as desk:
+        actor = desk.actor(front.actor)
+        judged = evaluate.judged(
+            desk, model_version(model), predictions, stage=stage, policy=policy, dataset=dataset, progress=progress
         )
+        if submit:
+            found = _handed_in(front, desk, judged, actor=actor, explain=explain, patience=wait)
+        else:
+            found = evaluate.recorded(desk, judged, actor=actor, explain=explain)
     told = results(found, predictions)
     try:
         target.write(told)
     finally:
         target.print(told, terminal_width())  # what was recorded is said, even if a disk is full
     return EXIT.get(found.outcome.verdict, 3)
+
+
+def _handed_in(
+    front: Front, desk: Desk, judged: Judged, *, actor: str, explain: str | None, patience: float
+) -> Evaluated:
+    from tallystick.errors import Refused
+    from tallystick.ledger.inbox import inbox
+    from tallystick.workflow import evaluate
+    from tallystick.workflow import submit as verbs
+
+    with inbox(front.ledger) as opened:
+        name = verbs.hand_in(desk, judged, opened, actor=actor, explain=explain)
+        progress("waiting until it is recorded")
+        answer = verbs.wait_for(opened, name, patience=patience)
+    if answer.evaluation is None or answer.decision is None:
+        raise Refused("what was handed in was not recorded", where=f"submission {name}", got=answer.refused)
+    return evaluate.read_back(desk, judged, answer.evaluation, answer.decision)
 
 
 @gate.command()
