@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MAX_GROUPS", "POOLED", "SMALL_CELL", "run"]
+__all__ = ["MAX_GROUPS", "POOLED", "SMALL_CELL", "Case", "measured", "run"]
 
 MAX_GROUPS = 1_000
 """More values than this are no groups of people."""
@@ -49,7 +49,7 @@ _POWER = 0.8
 
 
 @dataclass(frozen=True)
-class _Case:
+class Case:
     """One check before it is judged: what is compared, and by which rules."""
 
     id: str
@@ -90,10 +90,15 @@ class _Case:
         """Its position among the groups that are compared."""
         return None if self.reference is None else list(self.kept).index(self.reference)
 
+    @property
+    def compared(self) -> Comparison | None:
+        """The metric between the groups that are compared; None where it has no value."""
+        return compare(self.metric.metric, tuple(self.kept.values()), rates=self.rates, reference=self.reference_at)
+
     def words(self, group: Group) -> str:
         return group_words(self.columns, group) if group else POOLED
 
-    def split(self) -> _Case:
+    def split(self) -> Case:
         """The case with its groups divided into those that are compared and those that are left out."""
         reasons = {group: self._why_small(group, cells) for group, cells in self.groups.items()}
         kept = {group: cells for group, cells in self.groups.items() if reasons[group] is None}
@@ -129,7 +134,7 @@ class _Case:
 class _Judged:
     """What a case came to."""
 
-    case: _Case
+    case: Case
     verdict: Verdict
     reason: str
     found: Comparison | None = None
@@ -149,15 +154,27 @@ def run(gate: BiasGate, counts: Counts, *, favourable: str, confidence: float, s
         confidence: of the intervals.
         seed: of the evaluation, 16 hex digits.
     """
-    judged = []
-    for check, columns, metric in gate.checks():
-        reduced = _reduced(counts, columns, metric, favourable)
-        own = check_seed(seed, check)
-        case = _Case(check, gate, metric, columns, reduced.groups, reduced.rates, reduced.words, confidence, own)
-        judged.append(_judge(case.split()))
+    cases = _cases(gate, counts, favourable=favourable, confidence=confidence, seed=seed)
+    judged = [_judge(case) for case in cases]
     if gate.family is not None and gate.family.correction == "holm":
         judged = _corrected(judged, 1 - confidence)
     yield from map(_result, judged)
+
+
+def measured(gate: BiasGate, counts: Counts, *, favourable: str) -> Iterator[tuple[Case, Comparison]]:
+    """Every check that can be measured with the groups that it compares, and what it comes to, without judging it."""
+    for case in _cases(gate, counts, favourable=favourable, confidence=0.95, seed="0" * 16):
+        found = None if _cannot(case) else case.compared
+        if found is not None:
+            yield case, found
+
+
+def _cases(gate: BiasGate, counts: Counts, *, favourable: str, confidence: float, seed: str) -> Iterator[Case]:
+    for check, columns, metric in gate.checks():
+        reduced = _reduced(counts, columns, metric, favourable)
+        own = check_seed(seed, check)
+        case = Case(check, gate, metric, columns, reduced.groups, reduced.rates, reduced.words, confidence, own)
+        yield case.split()
 
 
 def _reduced(counts: Counts, columns: tuple[str, ...], metric: BiasMetric, favourable: str) -> Reduced:
@@ -171,20 +188,19 @@ def _reduced(counts: Counts, columns: tuple[str, ...], metric: BiasMetric, favou
     return one_of_two(counts, table, rates, favourable if own is None else label(own) or "")
 
 
-def _judge(case: _Case) -> _Judged:
+def _judge(case: Case) -> _Judged:
     stopped = _cannot(case)
     if stopped is not None:
         return _Judged(case, *stopped)
-    cells, reference = tuple(case.kept.values()), case.reference_at
-    found = compare(case.metric.metric, cells, rates=case.rates, reference=reference)
+    found = case.compared
     if found is None:
-        zero = next(rate for rate in case.rates if not any(map(rate.numerator, cells)))
+        zero = next(rate for rate in case.rates if not any(map(rate.numerator, case.kept.values())))
         what = f"the {zero.words} is 0 in every group, so no ratio can be formed"
         return _Judged(case, "not_evaluable", _with_left_out(case, what))
     return _measured(case, found)
 
 
-def _measured(case: _Case, found: Comparison) -> _Judged:
+def _measured(case: Case, found: Comparison) -> _Judged:
     figures, p_value = _power(case), None
     if case.gate.interval.method == "simultaneous":
         among = _comparisons(case)
@@ -219,7 +235,7 @@ def _with_claims(judged: _Judged, claims: int, fallen: bool) -> _Judged:
 # --------------------------------------------------------------------------- what stops a check
 
 
-def _cannot(case: _Case) -> tuple[Verdict, str] | None:
+def _cannot(case: Case) -> tuple[Verdict, str] | None:
     """Why the metric cannot be judged on these groups, or None."""
     if len(case.groups) > MAX_GROUPS:
         return "error", f"{' and '.join(case.columns)} have {len(case.groups):,} values: these are no groups of people"
@@ -230,7 +246,7 @@ def _cannot(case: _Case) -> tuple[Verdict, str] | None:
     return None
 
 
-def _missing_values(case: _Case) -> tuple[Verdict, str] | None:
+def _missing_values(case: Case) -> tuple[Verdict, str] | None:
     if case.gate.missing_group != "error":
         return None
     n = sum(sum(cells) for group, cells in case.groups.items() if None in group)
@@ -242,7 +258,7 @@ def _missing_values(case: _Case) -> tuple[Verdict, str] | None:
     )
 
 
-def _required(case: _Case) -> tuple[Verdict, str] | None:
+def _required(case: Case) -> tuple[Verdict, str] | None:
     if len(case.columns) > 1:
         return None
     present = {label(group[0]): group for group in case.groups}
@@ -256,7 +272,7 @@ def _required(case: _Case) -> tuple[Verdict, str] | None:
     return None
 
 
-def _no_reference(case: _Case) -> tuple[Verdict, str] | None:
+def _no_reference(case: Case) -> tuple[Verdict, str] | None:
     reference = case.reference
     if reference is None or reference in case.kept:
         return None
@@ -268,7 +284,7 @@ def _no_reference(case: _Case) -> tuple[Verdict, str] | None:
     )
 
 
-def _excluded(case: _Case) -> tuple[Verdict, str] | None:
+def _excluded(case: Case) -> tuple[Verdict, str] | None:
     rules = case.gate.min_group
     small = [group for group in case.left_out if group not in case.pooled]
     if not small or case.metric.name == "ll144":
@@ -286,7 +302,7 @@ def _excluded(case: _Case) -> tuple[Verdict, str] | None:
     )
 
 
-def _too_few(case: _Case) -> tuple[Verdict, str] | None:
+def _too_few(case: Case) -> tuple[Verdict, str] | None:
     kept = case.kept
     if len(kept) >= 2:
         return None
@@ -295,7 +311,7 @@ def _too_few(case: _Case) -> tuple[Verdict, str] | None:
     return "not_evaluable", _with_left_out(case, what)
 
 
-def _nobody_selected(case: _Case) -> tuple[Verdict, str] | None:
+def _nobody_selected(case: Case) -> tuple[Verdict, str] | None:
     if case.metric.per_class:
         return None  # everybody has some class
     tp, fp, _, _ = map(sum, zip(*case.kept.values(), strict=True))
@@ -304,12 +320,12 @@ def _nobody_selected(case: _Case) -> tuple[Verdict, str] | None:
     return "not_evaluable", f"none of {case.n:,} people has a favourable prediction, so equal treatment says nothing"
 
 
-def _listed(case: _Case) -> str:
+def _listed(case: Case) -> str:
     small = [f"{case.words(group)} ({why})" for group, why in case.left_out.items()]
     return "; ".join(small[:5]) + (f"; and {len(small) - 5} more" if len(small) > 5 else "")
 
 
-def _with_left_out(case: _Case, reason: str) -> str:
+def _with_left_out(case: Case, reason: str) -> str:
     if not case.left_out:
         return reason
     why = "left out" if case.metric.name == "ll144" else "left out as too small"
@@ -321,7 +337,7 @@ def _with_left_out(case: _Case, reason: str) -> str:
 # --------------------------------------------------------------------------- intervals, and what the data can tell
 
 
-def _interval(case: _Case) -> Interval | None:
+def _interval(case: Case) -> Interval | None:
     """The bootstrap interval, or None where some rate stands on fewer than ten people on one of its sides."""
     if _sparse(case):
         return None
@@ -334,7 +350,7 @@ def _interval(case: _Case) -> Interval | None:
     return bootstrap(cells, statistic, replicates=how.n, confidence=case.confidence, seed=case.seed)
 
 
-def _sparse(case: _Case) -> bool:
+def _sparse(case: Case) -> bool:
     return any(
         min(rate.numerator(cells), rate.denominator(cells) - rate.numerator(cells)) < FEW
         for cells in case.kept.values()
@@ -342,7 +358,7 @@ def _sparse(case: _Case) -> bool:
     )
 
 
-def _replicates(case: _Case, drawn: Any) -> Any:
+def _replicates(case: Case, drawn: Any) -> Any:
     """The metric of each drawn table: :func:`compare` for arrays of shape (replicates, groups, cells)."""
     import numpy as np
 
@@ -360,7 +376,7 @@ def _replicates(case: _Case, drawn: Any) -> Any:
     return stacked.min(axis=0) if ratio else stacked.max(axis=0)
 
 
-def _comparisons(case: _Case) -> Comparisons:
+def _comparisons(case: Case) -> Comparisons:
     return Comparisons.of(
         case.metric.metric.form,
         case.rates,
@@ -371,7 +387,7 @@ def _comparisons(case: _Case) -> Comparisons:
     )
 
 
-def _power(case: _Case) -> dict[str, Value]:
+def _power(case: Case) -> dict[str, Value]:
     """The smallest gap that these numbers tell from none between any two groups; None if there is no such gap."""
     gaps = []
     for rate in case.rates:
@@ -431,7 +447,7 @@ def _ll144(judged: _Judged) -> _Judged:
     return replace(judged, reason=reason, figures=dict(judged.figures) | {"ll144": facts})
 
 
-def _category(case: _Case, category: ll144.Category) -> dict[str, Value]:
+def _category(case: Case, category: ll144.Category) -> dict[str, Value]:
     shown = category.n >= SMALL_CELL
     return {
         "category": _named(case, category.group),
@@ -450,7 +466,7 @@ _RULES = {"four_fifths": _four_fifths, "ll144": _ll144}
 
 
 def _reason(
-    case: _Case, found: Comparison, interval: Interval | None, verdict: Verdict, figures: Mapping[str, Value]
+    case: Case, found: Comparison, interval: Interval | None, verdict: Verdict, figures: Mapping[str, Value]
 ) -> str:
     kept = list(case.kept.items())
     (low, low_cells), (high, high_cells) = kept[found.low], kept[found.high]
@@ -535,11 +551,11 @@ def _few(n: int) -> str:
     return f"fewer than {SMALL_CELL}" if n < SMALL_CELL else f"{n:,}"
 
 
-def _named(case: _Case, group: Group) -> dict[str, Value]:
+def _named(case: Case, group: Group) -> dict[str, Value]:
     return dict(zip(case.columns, group or (POOLED,) * len(case.columns), strict=True))
 
 
-def _figures(case: _Case, group: Group, cells: tuple[int, ...]) -> dict[str, Value]:
+def _figures(case: Case, group: Group, cells: tuple[int, ...]) -> dict[str, Value]:
     """What the result says of a group; numbers below ten stay in the count tables, which can be erased.
 
     So do those of groups in a pool: together with the pool's they could give away a number below ten.
