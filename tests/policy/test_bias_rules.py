@@ -238,6 +238,7 @@ def test_the_worst_of_many_like_groups_is_no_failure(policy: Make, counted: Coun
     assert old.value is not None
     assert old.value < 0.7
     assert old.verdict == "fail"
+    assert "this interval makes no allowance for 20 groups" in old.reason
     assert new.verdict == "inconclusive"
     assert new.figures["family"] == 190
 

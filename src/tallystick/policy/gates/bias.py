@@ -478,6 +478,8 @@ def _reason(
     text += f" ({shares[0]} against {shares[1]}{spread})"
     if case.favourable:
         text += f", with {case.favourable}"
+    if verdict == "fail" and limits.decision == "confident" and "family" not in figures and len(kept) > 2:
+        text += f"; this interval makes no allowance for {len(kept)} groups, of which some pair looks worst by chance"
     if verdict == "inconclusive" and figures["smallest_gap"] is not None:
         text += f"; these numbers tell a gap of {number(figures['smallest_gap'])} from none"
     return _with_left_out(case, f"{text}; {limits.words}")
