@@ -27,7 +27,7 @@ cells = st.tuples(*[st.integers(0, 2_000_000) | st.integers(0, 5)] * 4).filter(l
 tables = st.dictionaries(st.sampled_from([*"abcdef", None]), cells, min_size=2, max_size=6)
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(groups=tables)
 def test_fairlearn_confirms_every_metric_on_any_table(
     policy: Make, counted: Callable[..., Counts], groups: dict[str | None, tuple[int, ...]]

@@ -14,6 +14,7 @@ from tallystick.errors import InvalidData
 from tallystick.policy.counts import Counts, Table
 from tallystick.policy.document import Policy
 from tallystick.policy.gates import bias
+from tallystick.policy.gates.groups import MAX_GROUPS
 from tallystick.policy.metrics import GROUP_METRICS, RATES, compare
 from tallystick.policy.results import CheckResult
 
@@ -267,7 +268,7 @@ def test_figures_of_fewer_than_ten_people_stay_in_the_count_tables(policy: Make,
 
 
 def test_values_that_are_no_groups_of_people_are_an_error(policy: Make, counted: Counted) -> None:
-    (check,) = judge(policy(gate("")), counted({str(i): (1, 1, 1, 1) for i in range(bias.MAX_GROUPS + 1)}))
+    (check,) = judge(policy(gate("")), counted({str(i): (1, 1, 1, 1) for i in range(MAX_GROUPS + 1)}))
     assert check.verdict == "error"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tallystick.errors import InvalidData, InvalidPolicy
 from tallystick.policy.counts import Counts, Table
-from tallystick.policy.document import Policy
+from tallystick.policy.document import Policy, explain
 from tallystick.policy.gates import bias, four_fifths, ll144
 from tallystick.policy.results import CheckResult
 
@@ -279,6 +279,32 @@ def test_every_result_says_what_gap_its_numbers_can_tell(policy: Make, counted: 
     (check,) = judge(policy(gate()), counted(chosen({"F": (400, 120), "M": (412, 124)})))
     assert check.figures["smallest_gap"] == pytest.approx(0.093, abs=1e-3)
     assert check.figures["power"] == 0.8
+
+
+def test_more_pairs_than_can_be_compared_at_once_are_an_error(policy: Make, counted: Counted) -> None:
+    groups = chosen({f"g{i}": (2, 1) for i in range(700)})
+    lines = gate("    min_group: {n: 1}\n    interval: {method: simultaneous}\n")
+    (check,) = judge(policy(lines), counted(groups))
+    assert check.verdict == "error"
+    assert "244,650 pairs of groups" in check.reason
+
+
+@pytest.mark.parametrize(
+    ("lines", "metric", "said"),
+    [
+        ("", "{name: accuracy_ratio, fail_if: '< 0.8', favourable: [a, b]}", "Favourable is a or b."),
+        ("", "{name: accuracy_ratio, fail_if: '< 0.8', favourable: {where: '> 3'}}", "Favourable is > 3."),
+        ("", "{name: accuracy_ratio, fail_if: '< 0.8', favourable: 0}", "Favourable is 0."),
+        ("", "{name: accuracy_ratio, fail_if: '< 0.8', per_class: true}", "Every class in turn is favourable"),
+        ("", "{name: accuracy_ratio, fail_if: '< 0.8', reference: {sex: M}}", "Each group is compared with sex=M."),
+        ("", "{name: four_fifths, fail_if: '< 0.8', decide_by: all_readings}", "and not hang on one person"),
+        ("    min_group: {pool: true}\n", "{name: four_fifths, fail_if: '< 0.8'}", "are judged together"),
+        ("", "{name: ll144, fail_if: '< 0.8'}", "People of an unknown category are left out, and counted"),
+    ],
+)
+def test_a_policy_in_plain_words_says_what_it_asks_for(policy: Make, lines: str, metric: str, said: str) -> None:
+    (explained,) = explain(policy(gate(lines, metric)))
+    assert said in explained.demand
 
 
 # --------------------------------------------------------------------------- the four-fifths rule

@@ -361,9 +361,13 @@ def _explain_bias(gate: BiasGate, check: str, columns: tuple[str, ...], metric: 
     small = f"Groups of fewer than {gate.min_group.n} people are left out, in the open"
     if gate.min_group.on_small == "error":
         small = f"A group of fewer than {gate.min_group.n} people is an error"
+    if gate.min_group.pool:
+        small = f"Groups of fewer than {gate.min_group.n} people are judged together"
+    if metric.name == "ll144":
+        small = "People of an unknown category are left out, and counted"
     who = " and ".join(columns)
     asked = f"{metric.name.replace('_', ' ')} by {who}: {metric.metric.means}"
-    demand = f"{asked}. {_limits(gate.limits(metric))} {small}."
+    demand = f"{asked}.{metric.terms} {_limits(gate.limits(metric))} {small}."
     return Explained(check, demand, _because(metric.because, gate.because))
 
 

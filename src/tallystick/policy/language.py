@@ -196,6 +196,12 @@ class Exclusion(_Part):
     justification: Text = Field(description="Why; it has to be published.")
 
 
+_DECIDE_BY = {
+    "ratio_and_significance": "the difference has to be significant too",
+    "all_readings": "the difference has to be significant too, and not hang on one person",
+}
+
+
 class BiasMetric(_Thresholds):
     """One comparison between groups."""
 
@@ -215,6 +221,27 @@ class BiasMetric(_Thresholds):
     @property
     def metric(self) -> GroupMetric:
         return GROUP_METRICS[self.name]
+
+    @property
+    def terms(self) -> str:
+        """What the metric asks for besides the usual, in sentences that each begin with a blank."""
+        said = ""
+        if isinstance(self.favourable, list):
+            said += f" Favourable is {' or '.join(map(str, self.favourable))}."
+        elif self.favourable is not None:
+            said += (
+                f" Favourable is {self.favourable.where if isinstance(self.favourable, Compared) else self.favourable}."
+            )
+        if self.per_class:
+            said += " Every class in turn is favourable, and the worst counts."
+        if not isinstance(self.reference, str):
+            said += f" Each group is compared with {', '.join(f'{c}={v}' for c, v in self.reference.items())}."
+        if self.decide_by != "ratio":
+            said += f" To fail, {_DECIDE_BY[self.decide_by]}."
+        if self.exclude is not None:
+            share = f"{100 * self.exclude.below:g} %"
+            said += f" Categories under {share} of the data are left out: {self.exclude.justification}"
+        return said
 
     @model_validator(mode="after")
     def _decides(self) -> BiasMetric:
