@@ -90,6 +90,28 @@ def test_compas_shows_the_rates_that_propublica_published(
         assert round(100 * rate.numerator(cells) / rate.denominator(cells), 2) == published
 
 
+@pytest.mark.parametrize(
+    ("race", "cells", "npv", "ratios"),
+    [
+        ("African-American", (1369, 805, 532, 990), 0.65, (1.61, 0.51)),
+        ("Caucasian", (505, 349, 461, 1139), 0.71, (2.23, 0.62)),
+        ("", (2035, 1282, 1216, 2681), 0.69, (1.94, 0.55)),
+    ],
+)
+def test_compas_shows_the_published_contingency_tables(
+    data: Path, race: str, cells: tuple[int, ...], npv: float, ratios: tuple[float, float]
+) -> None:
+    """ "How We Analyzed the COMPAS Recidivism Algorithm" (2016): counts, predictive value, likelihood ratios."""
+    counts = compas(data, (race,) if race else ())
+    found = counts.table(()).groups("1")[()]
+    assert found == cells
+    share = {name: rate.numerator(found) / rate.denominator(found) for name, rate in RATES.items()}
+    assert round(share["negative_predictive_value"], 2) == npv
+    positive = share["true_positive_rate"] / share["false_positive_rate"]
+    negative = share["false_negative_rate"] / (1 - share["false_positive_rate"])
+    assert (round(positive, 2), round(negative, 2)) == ratios
+
+
 def test_compas_over_everyone_shows_the_published_rates(data: Path) -> None:
     counts = compas(data, ())
     cells = counts.table(()).groups("1")[()]

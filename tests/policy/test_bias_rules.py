@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tallystick import canonical
 from tallystick.errors import InvalidData, InvalidPolicy
 from tallystick.policy.counts import Counts, Table
 from tallystick.policy.document import Policy, explain
 from tallystick.policy.gates import bias, four_fifths, ll144
+from tallystick.policy.judge import replay
 from tallystick.policy.results import CheckResult
 
 Make = Callable[[str], Policy]
@@ -173,8 +176,15 @@ def test_a_number_is_favourable_where_the_comparison_holds(policy: Make) -> None
     metric = "{name: demographic_parity_ratio, fail_if: '< 0.80', favourable: {where: '>= 50000'}}"
     (check,) = judge(policy(gate(metric=metric)), classes(rows))
     assert check.value == pytest.approx(40 / 80)
-    with pytest.raises(InvalidData, match="an outcome is no number"):
-        judge(policy(gate(metric=metric)), classes({("F", "rich", "poor"): 100, ("M", "1", "2"): 100}))
+    for wrong in ("rich", "1_000", "٣"):
+        with pytest.raises(InvalidData, match="an outcome is no number"):
+            judge(policy(gate(metric=metric)), classes({("F", wrong, "3"): 100, ("M", "1", "2"): 100}))
+
+
+def test_identifiers_are_no_classes(policy: Make) -> None:
+    rows = {("F" if i % 2 else "M", str(i), str(i)): 10 for i in range(51)}
+    with pytest.raises(InvalidData, match="these outcomes are no classes"):
+        judge(policy(gate(metric="{name: accuracy_ratio, fail_if: '< 0.8', per_class: true}")), classes(rows))
 
 
 def test_class_by_class_the_worst_class_counts(policy: Make) -> None:
@@ -305,6 +315,35 @@ def test_more_pairs_than_can_be_compared_at_once_are_an_error(policy: Make, coun
 def test_a_policy_in_plain_words_says_what_it_asks_for(policy: Make, lines: str, metric: str, said: str) -> None:
     (explained,) = explain(policy(gate(lines, metric)))
     assert said in explained.demand
+
+
+def test_whoever_holds_the_counts_computes_every_figure_again(
+    policy: Make, people: Callable[..., Path], evaluate: Callable[..., Any]
+) -> None:
+    groups = {
+        "F": (40, 10, 30, 120),
+        "M": (70, 20, 30, 80),
+        "X": (30, 5, 20, 45),
+        "Y": (9, 1, 8, 12),
+        "Z": (30, 10, 20, 30),
+    }
+    text = f"""\
+  - id: b
+    type: bias
+    sensitive: [sex]
+    min_group: {{n: 50, positives: 10, pool: true, max_excluded_share: 0.2}}
+{SIMULTANEOUS}    family: {{correction: holm, scope: gate}}
+    metrics:
+      - {{name: demographic_parity_ratio, fail_if: "< 0.80", reference: {{sex: M}}}}
+      - {{name: equalized_odds_difference, fail_if: "> 0.10"}}
+      - {{name: four_fifths, fail_if: "< 0.80"}}
+      - {{name: ll144}}
+"""
+    outcome = evaluate(policy(text), people(groups))
+    again = replay(policy(text), outcome.counts, seed=outcome.seed)
+    assert again == outcome.checks
+    assert [check.figures["claims"] for check in again[:3]] == [3, 3, 3]
+    assert json.loads(canonical.encode([check.as_json() for check in again])) == [check.as_json() for check in again]
 
 
 # --------------------------------------------------------------------------- the four-fifths rule

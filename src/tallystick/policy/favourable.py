@@ -26,6 +26,7 @@ __all__ = ["MAX_CLASSES", "Reduced", "comparison", "is_any_of", "one_of_two", "p
 MAX_CLASSES = 50
 """More outcomes than this are no classes."""
 
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _COMPARISON = re.compile(r"(<=|>=|<|>) ?(-?[0-9]+(?:\.[0-9]+)?)")
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
@@ -89,14 +90,15 @@ def where(counts: Counts, table: Table, rates: Sequence[Rate], text: str) -> Red
         InvalidData: an outcome is no number.
     """
     holds = comparison(text)
-    try:
-        good = {name for name in counts.outcomes if holds(float(name))}
-    except ValueError as error:
+    wrong = sum(_NUMBER.fullmatch(name) is None for name in counts.outcomes)
+    if wrong:
         raise InvalidData(
             "the favourable outcome is a comparison, and an outcome is no number",
             expected="a number in every row",
+            got=f"{wrong:,} different values that are none",
             remedy="Name the favourable values in the policy instead.",
-        ) from error
+        )
+    good = {name for name in counts.outcomes if holds(float(name))}
     return Reduced(_groups(table, good.__contains__), tuple(rates), f"favourable is {text}")
 
 
