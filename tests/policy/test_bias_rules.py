@@ -84,6 +84,19 @@ def test_a_named_reference_is_what_all_others_are_compared_with(policy: Make, co
     assert smallest.value == pytest.approx(100 / 130)
 
 
+def test_the_bootstrap_compares_with_the_reference_too(policy: Make, counted: Counted) -> None:
+    """0.30 and 0.70 lie 0.2 from the reference and 0.4 from each other."""
+    metric = "{name: demographic_parity_difference, fail_if: '> 0.1', reference: {sex: M}}"
+    counts = counted(chosen({"F": (2000, 600), "M": (2000, 1000), "X": (2000, 1400)}))
+    (check,) = judge(policy(gate(metric=metric)), counts)
+    assert check.value == pytest.approx(0.2)
+    assert check.interval is not None
+    assert check.interval["low"] < 0.21 < check.interval["high"] < 0.25
+    (ratio,) = judge(policy(gate(metric=metric.replace("difference", "ratio").replace("> 0.1", "< 0.8"))), counts)
+    assert ratio.interval is not None
+    assert 0.55 < ratio.interval["low"] < ratio.value < ratio.interval["high"] < 0.65
+
+
 def test_a_reference_that_is_absent_is_an_error_and_a_small_one_not_evaluable(policy: Make, counted: Counted) -> None:
     metric = "{name: demographic_parity_ratio, fail_if: '< 0.80', reference: {sex: X}}"
     (absent,) = judge(policy(gate(metric=metric)), counted(EVEN))

@@ -15,6 +15,7 @@ import random
 import sys
 import time
 from dataclasses import dataclass
+from itertools import combinations
 
 import _program as program
 import numpy as np
@@ -84,7 +85,7 @@ def paired(shares, n, chance, draws):
     for table in chance.multinomial(n, shares, draws).tolist():
         interval = proportions.paired_difference(Paired(*table), 1 - LEVEL)
         missed += not interval.low <= truth <= interval.high
-        passed += proportions.non_inferior(Paired(*table), -(truth - 1e-9) if truth < 0 else -truth, 1 - LEVEL) is True
+        passed += proportions.non_inferior(Paired(*table), -truth, 1 - LEVEL) is True
     return missed, passed
 
 
@@ -93,21 +94,46 @@ def paired(shares, n, chance, draws):
 
 @dataclass(frozen=True)
 class Population:
-    """Groups with their true rates and sizes, the true value, and the limit that a policy sets."""
+    """Groups with their true rates and sizes, and the limit that a policy sets."""
 
     name: str
     form: str
     p: tuple[float, ...]
     n: tuple[int, ...]
     limit: str
+    q: tuple[float, ...] = ()
+    """Where it is given, p are the rates among as many people of the favourable true outcome, q those of the other."""
+    beside_first: bool = False
+    """Whether every group is compared with the first one only."""
+
+    @property
+    def metric(self):
+        name = "equalized_odds" if self.q else "demographic_parity"
+        reference = ", reference: {c: g0}" if self.beside_first else ""
+        return f"{{name: {name}_{self.form}, fail_if: '{self.limit}'{reference}}}"
 
     @property
     def truth(self):
-        return max(self.p) - min(self.p) if self.form == "difference" else min(self.p) / max(self.p)
+        pairs = [
+            sorted(pair)
+            for rates in filter(None, (self.p, self.q))
+            for pair in (((rates[0], other) for other in rates[1:]) if self.beside_first else combinations(rates, 2))
+        ]
+        return max(b - a for a, b in pairs) if self.form == "difference" else min(a / b for a, b in pairs)
 
     @property
     def at_limit(self):
         return abs(self.truth - float(self.limit[2:])) < 1e-9
+
+    def drawn(self, chance):
+        """Counts of people drawn from it."""
+        rates = [("1", self.p), ("0", self.q)] if self.q else [("", self.p)]
+        rows = []
+        for true, shares in rates:
+            for group, (k, size) in enumerate(zip(chance.binomial(self.n, shares).tolist(), self.n, strict=True)):
+                rows += [((f"g{group}",), true or said, said, n) for said, n in (("1", k), ("0", size - k))]
+        table = Table.of(("c",), rows)
+        return Counts(table.rows, (table,))
 
 
 def populations():
@@ -125,6 +151,10 @@ def populations():
     ):
         yield Population(name, "ratio", p, n, ratio)
         yield Population(name, "difference", p, n, difference)
+    five, errors = (0.3, 0.3, 0.3, 0.36, 0.24), (0.1, 0.1, 0.1, 0.05)
+    yield Population("5 groups beside the first, two at the limit", "difference", five, (300,) * 5, "> 0.06", (), True)
+    yield Population("4 groups, odds, one at the limit", "difference", (0.8,) * 4, (250,) * 4, "> 0.05", errors)
+    yield Population("4 groups, equal odds", "ratio", (0.8,) * 4, (250,) * 4, "< 0.8", (0.1,) * 4)
 
 
 POPULATIONS = tuple(populations())
@@ -162,14 +192,14 @@ def tables(columns, drawn, sizes):
 
 def judged(population, method, chance, draws, *, replicates):
     """How often it (had an interval, held the truth, failed, passed), of how many tables with somebody selected."""
-    metric = f"{{name: demographic_parity_{population.form}, fail_if: '{population.limit}'}}"
-    gate, held, failed, passed, of = policy(["c"], metric, method, replicates=replicates), 0, 0, 0, 0
-    stated = 0
-    for drawn in chance.binomial(population.n, population.p, (draws, len(population.n))).tolist():
-        if not any(drawn):
+    gate = policy(["c"], population.metric, method, replicates=replicates)
+    stated, held, failed, passed, of = 0, 0, 0, 0, 0
+    for _ in range(draws):
+        counts = population.drawn(chance)
+        if "1" not in counts.outcomes:
             continue
         seed = f"{chance.integers(2**63):016x}"
-        (check,) = bias.run(gate, tables(["c"], [drawn], population.n), favourable="1", confidence=0.95, seed=seed)
+        (check,) = bias.run(gate, counts, favourable="1", confidence=0.95, seed=seed)
         of += 1
         if check.interval is not None:
             stated += 1
