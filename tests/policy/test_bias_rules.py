@@ -376,6 +376,8 @@ def test_the_four_fifths_rule_reads_the_agencies_example() -> None:
 def test_one_different_person_can_turn_small_numbers_round() -> None:
     (few,) = four_fifths.readings({("a",): (2, 4), ("b",): (2, 5)}, 0.05)
     assert (few.one_person, few.test) == (True, "fisher")
+    (both,) = four_fifths.readings({("a",): (4, 10), ("b",): (3, 10)}, 0.05)
+    assert both.one_person  # 4 of 10 against 3 of 10, because the other group has one fewer then
     (many,) = four_fifths.readings({("a",): (20, 40), ("b",): (19, 50)}, 0.05)
     assert not many.one_person
 
@@ -483,6 +485,15 @@ def test_a_category_under_two_percent_may_be_left_out_with_the_reason_and_its_fi
     left = facts["categories"][2]
     assert (left["n"], left["selection_rate"], left["impact_ratio"], left["excluded"]) == (15, 1.0, None, True)
     assert facts["justification"] in without.reason
+
+
+def test_people_of_unknown_categories_are_no_pool(policy: Make) -> None:
+    cells = {(sex, race): (100, 0, 0, 100) for sex in ("F", "M") for race in ("a", "b")}
+    counts = tables(("sex", "race"), cells | {(None, race): (10, 0, 0, 190) for race in ("a", "b")})
+    text = "    sensitive: [[sex, race]]\n    min_group: {pool: true}\n    metrics: [{name: ll144, fail_if: '< 0.5'}]\n"
+    (check,) = judge(policy(f"  - id: b\n    type: bias\n{text}"), counts)
+    assert (check.verdict, check.value) == ("pass", 1.0)
+    assert "400 people of an unknown category are in no figure" in check.reason
 
 
 def test_one_category_or_nobody_selected_is_no_audit(policy: Make, counted: Counted) -> None:

@@ -87,9 +87,9 @@ class Comparisons:
         blocks = []
         for drawn in multinomials([int(count) for count in cells.ravel()], replicates, seed):
             table = drawn.reshape(len(drawn), len(groups), -1)
-            again = [np.concatenate([table[..., list(part)].sum(axis=-1) for part in sides], axis=1)
-                     for sides in ([r.above for r in rates], [r.below for r in rates])]  # fmt: skip
-            blocks.append(found._largest(*again))
+            above = [table[..., list(rate.above)].sum(axis=-1) for rate in rates]
+            below = [table[..., list(rate.below)].sum(axis=-1) for rate in rates]
+            blocks.append(found._largest(np.concatenate(above, axis=1), np.concatenate(below, axis=1)))
         return cls(form, k, n, pairs, np.sort(np.concatenate(blocks)), seed)
 
     @property
@@ -143,9 +143,8 @@ class Comparisons:
         low, high = _score_limits(self.k, self.n, z)
         one, two = np.concatenate([self.pairs, self.pairs[:, ::-1]]).T
         if self.form == "difference":
-            half = np.hypot(p[one] - low[one], high[two] - p[two]) if sign < 0 else (
-                np.hypot(high[one] - p[one], p[two] - low[two]))  # fmt: skip
-            return float(np.clip(np.max(p[one] - p[two] + sign * half), 0.0, 1.0))
+            below, above = (p - low, high - p) if sign < 0 else (high - p, p - low)
+            return float(np.clip(np.max(p[one] - p[two] + sign * np.hypot(below[one], above[two])), 0.0, 1.0))
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = _ratio_low(p, low, high, one, two) if sign < 0 else 1 / _ratio_low(p, low, high, two, one)
         ends = ends[~np.isnan(ends)]  # 0/0 under one of the rates compares nothing

@@ -107,15 +107,16 @@ def _measured(case: Case, found: Comparison) -> _Judged:
 
 def _corrected(judged: list[_Judged], level: float) -> list[_Judged]:
     """With every claim of failure that does not stand among all of them made inconclusive."""
-    claims = [item for item in judged if item.p_value is not None]
-    stands = holm([item.p_value for item in claims if item.p_value is not None], level)
-    fallen = {item.case.id for item, stood in zip(claims, stands, strict=True) if not stood}
-    return [_with_claims(item, len(claims), item.case.id in fallen) if item in claims else item for item in judged]
+    claims = {item.case.id: item.p_value for item in judged if item.p_value is not None}
+    stands = dict(zip(claims, holm(list(claims.values()), level), strict=True))
+    return [
+        _with_claims(item, len(claims), stands[item.case.id]) if item.case.id in claims else item for item in judged
+    ]
 
 
-def _with_claims(judged: _Judged, claims: int, fallen: bool) -> _Judged:
+def _with_claims(judged: _Judged, claims: int, stands: bool) -> _Judged:
     judged = replace(judged, figures=dict(judged.figures) | {"claims": claims})
-    if judged.verdict != "fail" or not fallen:
+    if judged.verdict != "fail" or stands:
         return judged
     why = f"beyond the limit, but not after Holm's correction for {claims} checks (p = {number(judged.p_value or 0)})"
     return replace(judged, verdict="inconclusive", reason=f"{judged.reason}; {why}")

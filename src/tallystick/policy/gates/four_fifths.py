@@ -4,7 +4,7 @@
    impact (1607.4(D)).
 2. Significance: a smaller difference may still be adverse impact where it is significant both statistically and in
    practice; a greater one may be none where it rests on small numbers and is not statistically significant (1607.4(D),
-   questions 20, 22 and 24). No test is prescribed. Here: the pooled z test in standard deviations, and Fisher's exact
+   questions 20 to 24). No test is prescribed. Here: the pooled z test in standard deviations, and Fisher's exact
    test in its place where an expected number is below 5; two-sided.
 3. Small numbers: enforcement is generally out of place where the choice of one different person would turn the result
    round, so that the group would have the higher rate (question 21).

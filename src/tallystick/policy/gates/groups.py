@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from tallystick.canonical import Value
 from tallystick.policy.counts import Counts, Group, group_words, label
@@ -101,7 +102,8 @@ class Case:
         kept = {group: cells for group, cells in self.groups.items() if reasons[group] is None}
         out = {group: why for group, why in reasons.items() if why is not None}
         pool = tuple(map(sum, zip(*(self.groups[group] for group in out), strict=True)))
-        if self.gate.min_group.pool and len(out) > 1 and self._why_small((), pool) is None:
+        may = self.gate.min_group.pool and self.metric.name != "ll144"  # which leaves nobody out for being few
+        if may and len(out) > 1 and self._why_small((), pool) is None:
             together = dict.fromkeys(out, f"counted among {POOLED}")
             return replace(self, kept=kept | {(): pool}, left_out=together, pooled=tuple(out))
         return replace(self, kept=kept, left_out=out)
@@ -121,10 +123,14 @@ class Case:
     def _why_no_category(self, group: Group, cells: tuple[int, ...]) -> str | None:
         if None in group:
             return f"{_few(sum(cells))} people of an unknown category, which the rules leave out"
-        known = sum(sum(other) for name, other in self.groups.items() if None not in name)
-        if self.metric.exclude is not None and sum(cells) < self.metric.exclude.below * known:
+        if self.metric.exclude is not None and sum(cells) < self.metric.exclude.below * self._known:
             return f"{_few(sum(cells))} people, less than {100 * self.metric.exclude.below:g} % of the data"
         return None
+
+    @cached_property
+    def _known(self) -> int:
+        """How many people are of a known category."""
+        return sum(sum(cells) for group, cells in self.groups.items() if None not in group)
 
 
 def cases(gate: BiasGate, counts: Counts, *, favourable: str, confidence: float, seed: str) -> Iterator[Case]:
