@@ -77,6 +77,15 @@ def test_what_is_no_probability_is_refused(score: float) -> None:
         ScoreTable.of(["sex"], TEN_BINS, [(("F",), score, True, 1)])
 
 
+def test_a_bin_holds_its_lower_edge_and_the_last_one_its_upper_edge_too() -> None:
+    rows = [(("F",), score, True, 1) for score in (0.0, 0.05, 0.5, 0.9, 0.95, 1.0)]
+    assert {bin: cell[0] for (_, bin), cell in ScoreTable.of(["sex"], TEN_BINS, rows).cells.items()} == {
+        0: 2,
+        5: 1,
+        9: 3,
+    }
+
+
 @pytest.mark.parametrize("edges", [(0.0, 0.5), (0.1, 1.0), (0.0, 0.5, 0.5, 1.0)])
 def test_edges_grow_from_0_to_1(edges: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="edges"):

@@ -484,6 +484,7 @@ def test_a_category_under_two_percent_may_be_left_out_with_the_reason_and_its_fi
     facts: Any = without.figures["ll144"]
     left = facts["categories"][2]
     assert (left["n"], left["selection_rate"], left["impact_ratio"], left["excluded"]) == (15, 1.0, None, True)
+    assert [line["impact_ratio"] for line in facts["categories"]] == [1.0, 0.8, None]
     assert facts["justification"] in without.reason
 
 

@@ -106,6 +106,10 @@ def test_the_p_value_and_the_interval_say_the_same(groups: Groups, form: str, co
         assert fails == (p_value < 1 - confidence)
 
 
+def test_a_claim_far_beyond_is_not_bounded_by_the_number_of_replicates() -> None:
+    assert made("difference", [(100, 1000), (900, 1000)]).p_value(Threshold.parse("> 0.1")) < 1e-12
+
+
 def test_limits_of_arrays_are_those_of_single_shares() -> None:
     k, n = np.array([0.0, 3, 50, 7]), np.array([10.0, 9, 50, 20])
     low, high = comparisons._score_limits(k, n, 1.959963984540054)
@@ -122,6 +126,7 @@ def test_the_same_seed_draws_the_same() -> None:
 def test_holm_steps_down_as_published() -> None:
     """Holm (1979): 0.01, 0.04, 0.03 and 0.005 at 5 %: 0.005 <= 0.0125, 0.01 <= 0.0167, 0.03 > 0.025 stops."""
     assert holm([0.01, 0.04, 0.03, 0.005], 0.05) == [True, False, False, True]
+    assert holm([0.03, 0.014, 0.005, 0.06], 0.05) == [False, True, True, False]  # 0.014 is above 0.05 / 4
     assert holm([], 0.05) == []
     assert holm([0.05], 0.05) == [True]
     assert holm([0.05, 0.05], 0.05) == [False, False]
