@@ -21,6 +21,7 @@ Make = Callable[[str], Policy]
 Counted = Callable[..., Counts]
 Cells = tuple[int, int, int, int]
 SEED = "0123456789abcdef"
+SIMULTANEOUS = "    decision: confident\n    interval: {method: simultaneous, n: 2000}\n"
 
 EVEN: Mapping[str | None, Cells] = {"F": (80, 20, 20, 80), "M": (80, 20, 20, 80)}
 
@@ -95,6 +96,15 @@ def test_the_bootstrap_compares_with_the_reference_too(policy: Make, counted: Co
     (ratio,) = judge(policy(gate(metric=metric.replace("difference", "ratio").replace("> 0.1", "< 0.8"))), counts)
     assert ratio.interval is not None
     assert 0.55 < ratio.interval["low"] < ratio.value < ratio.interval["high"] < 0.65
+
+
+def test_nobody_selected_in_the_reference_and_elsewhere_compares_nothing_there(policy: Make, counted: Counted) -> None:
+    """0/0 says nothing of F; X is selected and the reference is not, which is as unlike as can be."""
+    metric = "{name: demographic_parity_ratio, fail_if: '< 0.80', reference: {sex: M}}"
+    for lines in ("", SIMULTANEOUS):
+        counts = counted(chosen({"F": (200, 0), "M": (200, 0), "X": (200, 100)}))
+        (check,) = judge(policy(gate(lines, metric)), counts)
+        assert (check.verdict, check.value) == ("fail", 0.0)
 
 
 def test_a_reference_that_is_absent_is_an_error_and_a_small_one_not_evaluable(policy: Make, counted: Counted) -> None:
@@ -235,9 +245,6 @@ def test_every_rate_of_a_class_is_that_of_one_against_the_rest(policy: Make) -> 
 
 
 # --------------------------------------------------------------------------- confident decisions
-
-
-SIMULTANEOUS = "    decision: confident\n    interval: {method: simultaneous, n: 2000}\n"
 
 
 def test_few_events_have_an_interval_of_some_width_and_decide_nothing(policy: Make, counted: Counted) -> None:
