@@ -180,6 +180,9 @@ HEADINGS = {
     "MinGroup": "min_group",
     "BiasMetric": "metrics, of a bias gate",
     "BootstrapInterval": "interval",
+    "Compared": "favourable, as a comparison",
+    "Exclusion": "exclude",
+    "Family": "family",
     "BenchmarkGate": "A gate of type benchmark",
     "BenchmarkMetric": "metrics, of a benchmark gate",
 }

@@ -227,7 +227,7 @@ def _read(policy: Policy, sources: Mapping[str, engine.Source], facts: Mapping[s
     inputs = policy.document.inputs
     needs = list(dict.fromkeys(need for gate in policy.gates for need in gate.needs(inputs)))
     counts = {name: _counted(source, needs, name) for name, source in sources.items()}
-    if policy.favourable and any(isinstance(need, Counted) and need.source == DATA for need in needs):
+    if any(gate.is_binary for gate in policy.gates):
         counts[DATA].check_favourable(policy.favourable)
     data = sources[DATA]
     return Evidence(
