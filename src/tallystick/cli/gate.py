@@ -82,8 +82,8 @@ def run(
     from tallystick.workflow import evaluate
     from tallystick.workflow.results import results
 
-    ledger = [front.ledger] if isinstance(front.ledger, Path) else []
-    target = Outputs.of(outputs, default=front.settings.format, environ=os.environ, taken=[predictions, *ledger])
+    taken = [predictions, *front.settings.keys.glob("*"), *([front.ledger] if isinstance(front.ledger, Path) else [])]
+    target = Outputs.of(outputs, default=front.settings.format, environ=os.environ, taken=taken)
     target.clear()
     with front.desk(writing=not submit) as desk:
         actor = desk.actor(front.actor)
