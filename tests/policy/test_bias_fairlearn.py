@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.policy import metrics
-from tallystick.policy.counts import Counts, Table
+from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import Policy
 from tallystick.policy.gates.reference import verify_with_fairlearn
 from tallystick.policy.metrics import GROUP_METRICS
@@ -59,7 +59,7 @@ def test_fairlearn_confirms_compas_by_race(policy: Make, data: Path) -> None:
 
     with (data / "compas_counts.csv").open(newline="") as file:
         rows = [((r["race"],), r["two_year_recid"], r["high"], int(r["count"])) for r in csv.DictReader(file)]
-    by = Table.of(("sex",), rows)
-    counts = Counts(by.rows, (Table.of((), [((), t, p, n) for _, t, p, n in rows]), by))
+    by = Table.of(by_outcome(["sex"], true="t", predicted="p"), [((*g, t, p), n) for g, t, p, n in rows])
+    counts = Counts(by.rows, (by.along(*by.axes[1:]), by))
     gate: Any = policy(EVERY).gates[0]
     assert verify_with_fairlearn(gate, counts, favourable="0") == []

@@ -11,8 +11,8 @@ import pytest
 
 from tallystick import canonical
 from tallystick.errors import InvalidData, InvalidPolicy
-from tallystick.policy.counts import Counts, Table
-from tallystick.policy.document import Policy, explain
+from tallystick.policy.counts import Counts, Table, by_outcome
+from tallystick.policy.document import Policy
 from tallystick.policy.gates import bias, four_fifths, ll144
 from tallystick.policy.judge import replay
 from tallystick.policy.results import CheckResult
@@ -176,8 +176,8 @@ def test_what_says_two_things_or_nothing_is_refused(policy: Make, lines: str, me
 
 def classes(rows: Mapping[tuple[str, str, str], int]) -> Counts:
     """Counts from (group, true, predicted) to a number."""
-    by = Table.of(("sex",), (((g,), t, p, n) for (g, t, p), n in rows.items()))
-    return Counts(by.rows, (Table.of((), (((), t, p, n) for (_, t, p), n in rows.items())), by))
+    by = Table.of(by_outcome(["sex"], true="t", predicted="p"), rows.items())
+    return Counts(by.rows, (by.along(*by.axes[1:]), by))
 
 
 def test_any_of_several_classes_can_be_favourable(policy: Make) -> None:
@@ -333,7 +333,7 @@ def test_more_pairs_than_can_be_compared_at_once_are_an_error(policy: Make, coun
     ],
 )
 def test_a_policy_in_plain_words_says_what_it_asks_for(policy: Make, lines: str, metric: str, said: str) -> None:
-    (explained,) = explain(policy(gate(lines, metric)))
+    (explained,) = policy(gate(lines, metric)).planned
     assert said in explained.demand
 
 

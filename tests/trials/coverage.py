@@ -21,7 +21,7 @@ import _program as program
 import numpy as np
 
 from tallystick.policy import proportions
-from tallystick.policy.counts import Counts, Table
+from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import parse
 from tallystick.policy.gates import bias
 from tallystick.policy.proportions import Paired
@@ -131,8 +131,8 @@ class Population:
         rows = []
         for true, shares in rates:
             for group, (k, size) in enumerate(zip(chance.binomial(self.n, shares).tolist(), self.n, strict=True)):
-                rows += [((f"g{group}",), true or said, said, n) for said, n in (("1", k), ("0", size - k))]
-        table = Table.of(("c",), rows)
+                rows += [((f"g{group}", true or said, said), n) for said, n in (("1", k), ("0", size - k))]
+        table = Table.of(by_outcome(["c"], true="t", predicted="p"), rows)
         return Counts(table.rows, (table,))
 
 
@@ -184,9 +184,9 @@ def tables(columns, drawn, sizes):
     """Counts by each column from how many of each of its groups were selected."""
     by = []
     for column, selected in zip(columns, drawn, strict=True):
-        rows = [((f"g{i}",), said, said, n) for i, (k, size) in enumerate(zip(selected, sizes, strict=True))
+        rows = [((f"g{i}", said, said), n) for i, (k, size) in enumerate(zip(selected, sizes, strict=True))
                 for said, n in (("1", k), ("0", size - k))]  # fmt: skip
-        by.append(Table.of((column,), rows))
+        by.append(Table.of(by_outcome([column], true="t", predicted="p"), rows))
     return Counts(by[0].rows, tuple(by))
 
 
