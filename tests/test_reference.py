@@ -18,7 +18,8 @@ from tallystick import errors, settings
 from tallystick.cli.main import cli
 from tallystick.people.keys import RIGHTS
 from tallystick.policy.language import Document
-from tallystick.policy.metrics import BENCHMARKS, GROUP_METRICS
+from tallystick.policy.gates.benchmark.scorers import SCORERS
+from tallystick.policy.metrics import GROUP_METRICS
 from tallystick.policy.results import VERDICTS
 from tallystick.records import KINDS
 

@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FEW", "GENERATOR", "Interval", "bootstrap", "check_seed", "evaluation_seed", "hanley_mcneil", "wilson"]
+__all__ = [
+    "FEW",
+    "GENERATOR",
+    "Interval",
+    "bootstrap",
+    "check_seed",
+    "evaluation_seed",
+    "hanley_mcneil",
+    "normal_quantile",
+    "wilson",
+]
 
 GENERATOR = "numpy PCG64"
 FEW = 10
@@ -59,7 +69,7 @@ class Interval:
 
 def wilson(k: int, n: int, confidence: float) -> Interval:
     """The Wilson score interval of the share ``k / n``, for ``n > 0``."""
-    z = _z(confidence)
+    z = normal_quantile(confidence)
     share, spread = k / n, z * z / n
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
@@ -72,11 +82,12 @@ def hanley_mcneil(area: float, positives: int, negatives: int, confidence: float
     """The normal interval around an area under the ROC curve, cut to 0..1, for at least one row of each outcome."""
     q1, q2 = area / (2 - area), 2 * area * area / (1 + area)
     variance = area * (1 - area) + (positives - 1) * (q1 - area * area) + (negatives - 1) * (q2 - area * area)
-    half = _z(confidence) * math.sqrt(max(0.0, variance) / (positives * negatives))
+    half = normal_quantile(confidence) * math.sqrt(max(0.0, variance) / (positives * negatives))
     return Interval(max(0.0, area - half), min(1.0, area + half), confidence, "hanley_mcneil")
 
 
-def _z(confidence: float) -> float:
+def normal_quantile(confidence: float) -> float:
+    """How many standard errors a two-sided normal interval reaches to each side."""
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 

@@ -17,7 +17,6 @@ import csv
 import difflib
 import gzip
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallystick.errors import InvalidData, NotFound
-from tallystick.policy.counts import Axis, Cell, Counts, Mark, Scores, Table, label
+from tallystick.policy.counts import Axis, Cell, Counts, Mark, Scores, Table, group_value, label
+from tallystick.policy.engines.arrow import numbers
 
 if TYPE_CHECKING:
     import duckdb
@@ -183,8 +183,8 @@ class Source:
         found = self.table([true, score])
         truth = found[true].combine_chunks().dictionary_encode()
         good = np.array([label(value) == favourable for value in truth.dictionary.to_pylist()], dtype=np.int64)
-        numbers = _numbers(found[score].combine_chunks())
-        wrong = int((~np.isfinite(numbers)).sum())
+        values = numbers(found[score])
+        wrong = int((~np.isfinite(values)).sum())
         if wrong:
             raise InvalidData(
                 f"{wrong:,} {'row has' if wrong == 1 else 'rows have'} no score",
@@ -192,7 +192,7 @@ class Source:
                 expected="a finite number in every row",
                 remedy="Find out why they are missing; a verdict over the rest would hide them.",
             )
-        return Scores(good[truth.indices.to_numpy()], numbers)
+        return Scores(good[truth.indices.to_numpy()], values)
 
     def _sql(self, name: str) -> str:
         return f"c{self.columns.index(name)}"
@@ -223,7 +223,7 @@ class Source:
 def _mark(axis: Axis, value: Any) -> Mark:
     if axis.form == "outcome":
         return label(value)
-    return _group_value(value) if axis.form == "group" else value
+    return group_value(value) if axis.form == "group" else value
 
 
 def _band(value: str, edges: Sequence[float], below: int = 0) -> str:
@@ -233,31 +233,6 @@ def _band(value: str, edges: Sequence[float], below: int = 0) -> str:
     middle = len(edges) // 2
     reached, missed = _band(value, edges[middle + 1 :], below + middle + 1), _band(value, edges[:middle], below)
     return f"CASE WHEN {value} >= CAST('{edges[middle]!r}' AS DOUBLE) THEN {reached} ELSE {missed} END"
-
-
-def _group_value(value: str | None) -> str | None:
-    """Group values keep their spelling; only what is no value at all becomes None."""
-    if value is None or not value.strip() or value.lower() == "nan":
-        return None
-    return unicodedata.normalize("NFC", value)
-
-
-def _numbers(column: Any) -> Any:
-    """A column as an array of doubles; what is no number becomes NaN."""
-    import numpy as np
-    import pyarrow as pa
-
-    try:
-        return column.cast(pa.float64()).fill_null(float("nan")).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        return np.array([_number(text) for text in column.to_pylist()], dtype=np.float64)
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text) if text is not None else float("nan")
-    except ValueError:
-        return float("nan")
 
 
 def _literal(path: Path) -> str:
