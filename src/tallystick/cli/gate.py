@@ -39,6 +39,9 @@ def gate() -> None:
 @click.argument("model")
 @click.option("--predictions", required=True, type=click.Path(path_type=Path), help="CSV or Parquet, one row a case.")
 @click.option("--dataset", metavar="NAME[@V]", help="The recorded test set that was scored.")
+@click.option(
+    "--champion", type=click.Path(path_type=Path), help="Predictions of the same rows by the model in the stage."
+)
 @click.option("--policy", metavar="ID", help="The published policy; needed only if several are in force.")
 @click.option("--stage", default="production", show_default=True, help="The stage whose policies are asked.")
 @click.option("--explain", metavar="TEXT", help="What is said of earlier evaluations that did not pass.")
@@ -50,6 +53,7 @@ def run(
     model: str,
     predictions: Path,
     dataset: str | None,
+    champion: Path | None,
     policy: str | None,
     stage: str,
     explain: str | None,
@@ -76,6 +80,7 @@ def run(
             stage=stage,
             policy=policy,
             dataset=dataset,
+            champion=champion,
             explain=explain,
             progress=progress,
         )

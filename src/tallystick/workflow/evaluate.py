@@ -20,6 +20,7 @@ from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, entitled
 from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, absent
+from tallystick.workflow.champion import champion as standing_champion
 from tallystick.workflow.desk import Desk, fitted
 from tallystick.workflow.record import dataset_named
 
@@ -196,6 +197,7 @@ def evaluate(
     stage: str = "production",
     policy: str | None = None,
     dataset: str | None = None,
+    champion: Path | None = None,
     explain: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluated:
@@ -205,11 +207,14 @@ def evaluate(
         model: name, and version or None for the newest.
         predictions: CSV or Parquet with the columns that the policy names.
         dataset: the recorded test set that was scored, ``NAME`` or ``NAME@VERSION``; looks at it are counted.
+        champion: predictions of the same rows by the model that stands in the stage, for a policy that compares.
         explain: what is said of earlier evaluations that did not pass.
 
     Raises:
         NotFound: no such model, policy or dataset.
-        InvalidData: the predictions cannot be read, or are not as many as the test set's rows.
+        InvalidData: the predictions cannot be read, are not as many as the test set's rows, or the champion's are not
+            of the same rows.
+        UsageError: a champion's predictions, and no champion or a policy that compares with none.
     """
     from tallystick.policy import judge
 
@@ -220,7 +225,13 @@ def evaluate(
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
-    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, progress=progress)
+    facts: dict[str, Value] = {}
+    if judge.compares_with_champion(rules_text):
+        ring = KeyRing.of(book)
+        facts["champion"] = standing_champion(book, ring, subject, stage=rules_text.stage, predictions=champion)
+    outcome = judge.evaluate(
+        rules_text, predictions, data_digest=digest, facts=facts, champion=champion, progress=progress
+    )
     data = _Data(test_set, digest, scored, outcome.rows)
     _same_rows(data)
     with desk.writing() as writer:
