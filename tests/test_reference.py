@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from tallystick import errors, settings
 from tallystick.cli.main import cli
 from tallystick.people.keys import RIGHTS
-from tallystick.policy.language import Document
 from tallystick.policy.gates.benchmark.scorers import SCORERS
+from tallystick.policy.language import Document
 from tallystick.policy.metrics import GROUP_METRICS
 from tallystick.policy.results import VERDICTS
 from tallystick.records import KINDS
@@ -217,7 +217,7 @@ def test_the_page_of_policies_says_which_keys_are_required_and_what_holds_withou
 
 def test_the_page_of_gates_has_every_metric_and_no_other():
     named = re.findall(r"^\| `([a-z0-9_]+)` \|", page("gates.md"), re.M)
-    assert sorted(named) == sorted([*GROUP_METRICS, *BENCHMARKS, *VERDICTS])
+    assert sorted(named) == sorted([*GROUP_METRICS, *SCORERS, *VERDICTS])
 
 
 # --- records --------------------------------------------------------------------------------------------------------

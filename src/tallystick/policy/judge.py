@@ -199,8 +199,9 @@ def _read(policy: Policy, data: engine.Source, beside: Mapping[str, Source], fac
     sources: dict[str, Source] = {DATA: data, **beside}
     needs = [need for need in _needs(policy) if isinstance(need, Scored) or need.source in sources]
     counts = {name: _counted(source, needs, name) for name, source in sources.items()}
-    if policy.favourable and any(isinstance(need, Counted) and need.source == DATA for need in needs):
-        counts[DATA].check_favourable(policy.favourable)
+    for name in (DATA, CHAMPION):
+        if policy.favourable and name in counts and counts[name].outcomes:
+            counts[name].check_favourable(policy.favourable)
     return Evidence(
         rows=counts[DATA].rows,
         counts=counts,

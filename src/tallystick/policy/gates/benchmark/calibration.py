@@ -157,7 +157,7 @@ def _errors(case: Case, histogram: Histogram) -> CheckResult:
         f"observed share {worst.k / worst.n:.3f}"
     )
     left_out = len(bins) - len(large)
-    of += f"; {left_out} bins of fewer than {FEW} rows left out" if left_out else ""
+    of += f"; {left_out} {'bin' if left_out == 1 else 'bins'} of fewer than {FEW} rows left out" if left_out else ""
     return case.measured(worst.distance, None, of, rows, no_interval="no interval is stated for it", groups=groups)
 
 
