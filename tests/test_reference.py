@@ -18,8 +18,8 @@ from tallystick import errors, settings
 from tallystick.cli.main import cli
 from tallystick.people.keys import RIGHTS
 from tallystick.policy.gates.benchmark.scorers import SCORERS
-from tallystick.policy.language import Document
 from tallystick.policy.metrics import GROUP_METRICS
+from tallystick.policy.registry import document_model
 from tallystick.policy.results import VERDICTS
 from tallystick.records import KINDS
 
@@ -148,9 +148,9 @@ def test_the_page_of_commands_has_every_setting_and_its_variable():
 # --- policy ---------------------------------------------------------------------------------------------------------
 
 
-def models(model=Document, seen=None):
+def models(model=None, seen=None):
     """Every pydantic model that a policy is made of."""
-    seen = {} if seen is None else seen
+    model, seen = model or document_model(), {} if seen is None else seen
     if model.__name__ not in seen:
         seen[model.__name__] = model
         for field in model.model_fields.values():
@@ -174,7 +174,7 @@ HEADINGS = {
     "Columns": "inputs.columns",
     "Defaults": "defaults",
     "SchemaGate": "A gate of type schema",
-    "Rows": "rows",
+    "RowLimits": "rows",
     "Column": "columns, of a schema gate",
     "Tolerance": "tolerate",
     "BiasGate": "A gate of type bias",

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from tallystick.canonical import Value
-from tallystick.capture.fingerprint import fingerprint
-from tallystick.errors import UsageError
+from tallystick.errors import InvalidData, UsageError
 from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.records import Entry
 
-__all__ = ["champion"]
+__all__ = ["champion", "check_told"]
 
 
-def champion(book: Book, ring: KeyRing, model: Entry, *, stage: str, predictions: Path | None) -> dict[str, Value]:
+def champion(book: Book, ring: KeyRing, model: Entry, *, stage: str, predictions: str | None) -> dict[str, Value]:
     """Which version of the model stands in the stage, and whether the ledger knows these predictions as its own.
 
     Args:
-        predictions: what was handed in as the champion's; None if nothing was.
+        predictions: SHA-256 of what was handed in as the champion's; None if nothing was.
 
     Returns:
         ``name``, ``version``, ``entry``, ``digest``, ``promotion`` and ``since``, with ``predictions_sha256`` and the
@@ -34,7 +32,7 @@ def champion(book: Book, ring: KeyRing, model: Entry, *, stage: str, predictions
     if standing is None:
         absent = f"no version of {name} stands in {stage}"
         if predictions is not None:
-            raise UsageError(f"{absent}, so these cannot be a champion's predictions", got=predictions.name)
+            raise UsageError(f"{absent}, so these cannot be a champion's predictions", got=predictions)
         return {"absent": absent}
     found: dict[str, Value] = {
         "name": name,
@@ -46,8 +44,23 @@ def champion(book: Book, ring: KeyRing, model: Entry, *, stage: str, predictions
     }
     if predictions is None:
         return found
-    sha256 = fingerprint(predictions).sha256
-    return found | {"predictions_sha256": sha256, "evaluation": _evaluation(book, standing.model, sha256)}
+    return found | {"predictions_sha256": predictions, "evaluation": _evaluation(book, standing.model, predictions)}
+
+
+def check_told(book: Book, ring: KeyRing, model: Entry, *, stage: str, facts: Value) -> None:
+    """Hold what somebody else says of the champion against the ledger: their counts are theirs, the champion is not.
+
+    Raises:
+        InvalidData: it is not what the ledger says.
+        UsageError: as for :func:`champion`.
+    """
+    told = facts.get("champion") if isinstance(facts, Mapping) else None
+    sha256 = told.get("predictions_sha256") if isinstance(told, Mapping) else None
+    known = champion(book, ring, model, stage=stage, predictions=None if sha256 is None else str(sha256))
+    if told != known:
+        raise InvalidData(
+            "the champion is not the one that the ledger knows", expected=str(known)[:200], got=str(told)[:200]
+        )
 
 
 def _evaluation(book: Book, model: Entry, predictions: str) -> int | None:
