@@ -7,6 +7,8 @@ import json
 import _outside as outside
 import pytest
 
+from tallystick.workflow import evaluate
+
 GATE = """\
   - id: champion
     type: benchmark
@@ -109,3 +111,20 @@ def test_predictions_of_other_rows_are_refused(bank, flaw):
     code, _, err = bank(*CHALLENGE.split(), "--policy", "champion", "--champion", "wrong.csv")
     assert (code, "are not of the same rows" in err) == (3, True)
     assert bank.ok("log", "--format", "json") == before
+
+
+def test_a_build_job_cannot_say_that_there_is_no_champion(bank, monkeypatch):
+    """Whoever hands in may count as they like; who stands in the stage is what the ledger says."""
+    bank.ok("ledger", "receive")
+    promote(bank)
+    publish(bank, (GATE + ACCURACY).replace('baseline: "@champion"', 'baseline: "@champion", if_none: skip'))
+    line = [*CHALLENGE.split(), "--policy", "champion", "--submit", "--wait", "0"]
+    before = bank.ok("log", "--format", "json")
+    with monkeypatch.context() as lying:
+        lying.setattr(evaluate, "standing_champion", lambda *_, **__: {"absent": "no version stands in production"})
+        bank(*line)
+    assert "refused: the champion is not the one that the ledger knows" in bank.ok("ledger", "receive")
+    assert bank.ok("log", "--format", "json") == before
+    bank(*line, "--champion", "fair.csv")
+    assert "recorded in entry" in bank.ok("ledger", "receive")
+    outside.check(bank.ledger)

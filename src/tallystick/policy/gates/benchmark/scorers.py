@@ -162,8 +162,8 @@ def _averaged() -> list[Scorer]:
     ):
         found.append(Scorer(f"{name}_macro", f"{words}, mean of the outcomes", _CLASSES, table=_macro(each)))
         by_size = f"{words}, mean of the outcomes weighted by how often they are true"
-        formula = _share_right if name == "recall" else _weighted(each)
-        found.append(Scorer(f"{name}_weighted", by_size, _CLASSES, table=formula))
+        own = Scorer(f"{name}_weighted", by_size, _CLASSES, table=_weighted(each))
+        found.append(_shares_right(own.name, by_size) if name == "recall" else own)  # the sum of right, over all
         if name != "jaccard":
             found.append(_shares_right(f"{name}_micro", f"{words}, all outcomes taken together"))
     return found
