@@ -162,7 +162,7 @@ LATENCY = gate("{recorded: latency_ms_p95, unit: ms, fail_if: '> 50', warn_if: '
 
 
 def recorded(policy: Policy, path: Path, fact: object) -> CheckResult:
-    facts = {} if fact is None else {"metric": {"latency_ms_p95": fact}}
+    facts = {} if fact is None else {"recorded": {"latency_ms_p95": fact}}
     outcome = judging.evaluate(policy, path, data_digest="0" * 64, facts=facts)
     assert judging.replay(policy, outcome.evidence, seed=outcome.seed) == outcome.checks
     return outcome.checks[0]

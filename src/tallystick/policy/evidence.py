@@ -90,7 +90,8 @@ class Evidence:
     """By source."""
     facts: Mapping[str, Value] = field(default_factory=dict)
     """What the ledger knew of the model when it was judged: ``model``, ``usecase``, ``dataset``, ``metric``;
-    and ``champion``, the model that stands in the stage, or ``{"absent": why}``."""
+    ``recorded``, its recorded metrics with unit and entry; and ``champion``, the model that stands in the stage, or
+    ``{"absent": why}``."""
     tables: Mapping[Rows, pyarrow.Table] = field(default_factory=dict)
     scores: Mapping[Scored, Scores | None] = field(default_factory=dict)
     """None where the data are without a score, and may be."""

@@ -20,7 +20,7 @@ from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, entitled
 from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, absent
-from tallystick.workflow.champion import champion as standing_champion
+from tallystick.workflow import benchmark
 from tallystick.workflow.desk import Desk, fitted
 from tallystick.workflow.record import dataset_named
 
@@ -269,11 +269,8 @@ def judged(
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
-    facts: dict[str, Value] = {}
-    if judge.compares_with_champion(rules_text):
-        theirs = None if champion is None else fingerprint(champion).sha256
-        ring = KeyRing.of(book)
-        facts["champion"] = standing_champion(book, ring, subject, stage=rules_text.stage, predictions=theirs)
+    theirs = None if champion is None else fingerprint(champion).sha256
+    facts = benchmark.facts(book, rules_text, subject, test_set, champion=theirs)
     outcome = judge.evaluate(
         rules_text, predictions, data_digest=digest, facts=facts, champion=champion, progress=progress
     )

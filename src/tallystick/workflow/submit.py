@@ -24,7 +24,7 @@ from tallystick.ledger.inbox import Inbox, Submission
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.records import Entry
-from tallystick.workflow.champion import check_told
+from tallystick.workflow.benchmark import check_told
 from tallystick.workflow.desk import Desk
 from tallystick.workflow.evaluate import Judged, Scored, chosen_policy, matching, published, recorded
 
@@ -184,8 +184,7 @@ def _judged(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
         raise InvalidData("submission names another digest than its data have", expected=str(known), got=judged[:80])
     policy = published(book, entry)
     outcome = judge.rebuilt(policy, value["outcome"], value["evidence"], data_digest=judged)
-    if judge.compares_with_champion(policy):
-        check_told(book, KeyRing.of(book), model, stage=stage, facts=outcome.evidence.get("facts"))
+    check_told(book, policy, model, test_set, told=outcome.evidence.get("facts"))
     return matching(Judged(model, entry, outcome, Scored(test_set, judged, scored, outcome.rows)))
 
 

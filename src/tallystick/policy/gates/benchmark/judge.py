@@ -377,7 +377,7 @@ def _by_weight(case: Case) -> CheckResult:
 
 
 def _recorded(case: Case, about: RecordedMetric) -> CheckResult:
-    known = case.evidence.facts.get("metric")
+    known = case.evidence.facts.get("recorded")
     fact = known.get(about.recorded) if isinstance(known, Mapping) else None
     if not isinstance(fact, Mapping):
         if about.optional:
@@ -392,5 +392,5 @@ def _recorded(case: Case, about: RecordedMetric) -> CheckResult:
         return case.result("error", f"{about.recorded} is recorded as something that is no finite number")
     measured = n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
     of = f"entry {entry}" + (f", over {measured:,} measurements" if measured > 1 else "")
-    words, figures = f"{about.recorded} in {about.unit}", {"metric": {"unit": unit, "entry": entry}}
+    words, figures = f"{about.recorded} in {about.unit}", {"unit": unit, "entry": entry}
     return case.measured(float(value), None, of, measured, words=words, no_interval="", figures=figures)

@@ -1,4 +1,4 @@
-"""Challenger against champion, by the real command line: who is compared with whom is what the ledger says."""
+"""What the ledger says to a benchmark gate, by the real command line: the champion, and recorded metrics."""
 
 from __future__ import annotations
 
@@ -121,10 +121,57 @@ def test_a_build_job_cannot_say_that_there_is_no_champion(bank, monkeypatch):
     line = [*CHALLENGE.split(), "--policy", "champion", "--submit", "--wait", "0"]
     before = bank.ok("log", "--format", "json")
     with monkeypatch.context() as lying:
-        lying.setattr(evaluate, "standing_champion", lambda *_, **__: {"absent": "no version stands in production"})
+        absent = {"champion": {"absent": "no version stands in production"}}
+        lying.setattr(evaluate.benchmark, "facts", lambda *_, **__: absent)
         bank(*line)
     assert "refused: the champion is not the one that the ledger knows" in bank.ok("ledger", "receive")
     assert bank.ok("log", "--format", "json") == before
     bank(*line, "--champion", "fair.csv")
     assert "recorded in entry" in bank.ok("ledger", "receive")
     outside.check(bank.ledger)
+
+
+# --------------------------------------------------------------------------- recorded metrics
+
+LATENCY = """\
+  - id: cost
+    type: benchmark
+    metrics: [{recorded: latency_ms_p95, unit: ms, fail_if: "> 50"}]
+"""
+
+
+def measure(bank, value: float, *, unit: str = "ms", of: str = "credit@1", dataset: str = "german") -> None:
+    path = bank.folder / "metrics.yaml"
+    path.write_text(f"latency_ms_p95: {{value: {value}, unit: {unit}}}\n")
+    bank.ok("record", "metrics", "metrics.yaml", "--model", of, "--dataset", dataset, "--n", "500", "--as", "engineer")
+
+
+def test_a_recorded_metric_is_the_newest_of_this_model(bank):
+    publish(bank, LATENCY)
+    assert judged(bank)[0] == 3
+    measure(bank, 70.5)
+    measure(bank, 41.5)
+    measure(bank, 99, of="credit@2")
+    code, checks, _ = judged(bank)
+    assert (code, checks["cost/latency_ms_p95"]["value"]) == (0, 41.5)
+    assert "over 500 measurements" in checks["cost/latency_ms_p95"]["reason"]
+    measure(bank, 0.04, unit="s")
+    assert judged(bank)[0] == 3
+    bank.ok("record", "dataset", "fair.csv", "--name", "elsewhere", "--role", "test", "--as", "engineer")
+    measure(bank, 12, dataset="elsewhere")
+    assert judged(bank)[0] == 3, "what was measured on another dataset does not count"
+    outside.check(bank.ledger)
+
+
+def test_a_build_job_cannot_say_what_was_measured(bank, monkeypatch):
+    bank.ok("ledger", "receive")
+    publish(bank, LATENCY)
+    measure(bank, 70.5)
+    line = [*CHALLENGE.split(), "--policy", "champion", "--submit", "--wait", "0"]
+    before = bank.ok("log", "--format", "json")
+    with monkeypatch.context() as lying:
+        fast = {"recorded": {"latency_ms_p95": {"value": 7, "unit": "ms", "n": 500, "entry": 12}}}
+        lying.setattr(evaluate.benchmark, "facts", lambda *_, **__: fast)
+        bank(*line)
+    assert "refused: the recorded metrics are not those that the ledger knows" in bank.ok("ledger", "receive")
+    assert bank.ok("log", "--format", "json") == before
