@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from tallystick import canonical
 from tallystick.errors import InvalidData, InvalidPolicy, UsageError
 from tallystick.policy import judge
 from tallystick.policy.document import Policy, parse
+from tallystick.policy.gates.benchmark import rows, versus
+from tallystick.policy.gates.benchmark.scorers import SCORERS
 from tallystick.policy.paired import newcombe_paired
 from tallystick.policy.results import CheckResult
 
@@ -25,7 +28,6 @@ Make = Callable[[str], Policy]
 Write = Callable[..., Path]
 FACTS = {"champion": {"name": "credit", "version": 3, "entry": 17, "evaluation": 20}}
 NOBODY = {"champion": {"absent": "no version of credit stands in production"}}
-VERSUS = 'versus: {baseline: "@champion", max_drop: %s}'
 
 
 def gate(*metrics: str, lines: str = "") -> str:
@@ -381,3 +383,45 @@ def test_the_plan_says_in_words_what_is_compared(policy: Make) -> None:
         "difference must agree. Groups of fewer than 100 rows are left out, in the open. "
         "It does not apply where no model stands in the stage."
     )
+
+
+# --------------------------------------------------------------------------- do the intervals hold what they say?
+
+
+def population(agree: float, right: float = 0.85) -> Any:
+    """Shares of (true, challenger, champion): both right equally often, alike on ``agree`` of the rows at least."""
+    shares = np.zeros((2, 2, 2))
+    for true, challenger, champion in np.ndindex(2, 2, 2):
+        own = right if challenger == true else 1 - right
+        said = agree * (challenger == champion) + (1 - agree) * own
+        shares[true, challenger, champion] = (0.6, 0.4)[true] * (right if champion == true else 1 - right) * said
+    return shares
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1", "balanced_accuracy"])
+def test_intervals_of_pairs_hold_the_truth_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Of 200 samples 190 are to be expected; too wide is allowed where the two hardly differ, too narrow is not."""
+    monkeypatch.setattr(versus, "REPLICATES", 1_000)
+    generator, shares, held = np.random.default_rng(11), population(0.9), 0
+    scorer = SCORERS[name]
+    case: Any = SimpleNamespace(scorer=scorer)
+    truth = versus.gain(scorer, versus.Pairing(np.round(shares * 10**9)))
+    for number in range(200):
+        drawn = versus.Pairing(generator.multinomial(300, shares.ravel()).reshape(2, 2, 2).astype(float))
+        interval = versus._interval(case, drawn, confidence=0.95, seed=f"{number:016x}")
+        assert interval is not None
+        held += interval.low <= truth <= interval.high
+    assert held >= 182
+
+
+def test_the_interval_of_two_areas_holds_the_truth_as_often_as_it_says() -> None:
+    generator, held, scorer = np.random.default_rng(12), 0, SCORERS["roc_auc"]
+    for _ in range(150):
+        true = generator.integers(0, 2, 200)
+        both = true + generator.normal(0, 1, 200)
+        said = [both + generator.normal(0, 0.7, 200) for _ in range(2)]
+        one, other = (rows.estimate(scorer, rows.Sample(true, s), pairing=True) for s in said)
+        interval = one.less(other).interval(0.95, "delong", (-1.0, 1.0))
+        assert interval is not None
+        held += interval.low <= 0 <= interval.high
+    assert held >= 135

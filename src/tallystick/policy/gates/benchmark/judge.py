@@ -180,7 +180,7 @@ class Case:
     def _advice(self) -> str:
         if isinstance(self.check.about, RecordedMetric):
             return "Look at how and on what it was measured, and measure it again under load."
-        if isinstance(self.check.about, BenchmarkMetric):
+        if isinstance(self.check.about, BenchmarkMetric) and self.check.versus is None:
             return self.scorer.advice
         return "Look at the rows on which the two models decide otherwise, and at who they are."
 
@@ -383,7 +383,8 @@ def _recorded(case: Case, about: RecordedMetric) -> CheckResult:
         if about.optional:
             reason = f"no metric {about.recorded} is recorded for the model; the policy makes this check optional"
             return case.result("not_applicable", reason)
-        return case.result("error", f"no metric {about.recorded} is recorded for the model")
+        reason = f"no metric {about.recorded} is recorded for the model; 'tallystick record metrics' does so"
+        return case.result("error", reason)
     value, unit, n, entry = (fact.get(name) for name in ("value", "unit", "n", "entry"))
     if unit != about.unit:
         got = repr(unit)[:40]
