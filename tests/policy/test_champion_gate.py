@@ -21,7 +21,7 @@ from tallystick.policy import judge
 from tallystick.policy.document import Policy, parse
 from tallystick.policy.gates.benchmark import rows, versus
 from tallystick.policy.gates.benchmark.scorers import SCORERS
-from tallystick.policy.paired import newcombe_paired
+from tallystick.policy.proportions import Paired, paired_difference
 from tallystick.policy.results import CheckResult
 
 Make = Callable[[str], Policy]
@@ -91,7 +91,7 @@ def test_the_whole_interval_has_to_be_within_the_margin(
 ) -> None:
     checks, _ = found(policy(gate(against("accuracy", drop))), *pair(cells(*table)))
     check = checks["accuracy.versus"]
-    expected = newcombe_paired(*table, 0.95)
+    expected = paired_difference(Paired(*table), 0.95)
     assert check.verdict == verdict
     assert check.value == pytest.approx((table[1] - table[2]) / sum(table))
     assert check.interval is not None

@@ -256,9 +256,10 @@ def _read(policy: Policy, data: engine.Source, beside: Mapping[str, Source], fac
     sources: dict[str, Source] = {DATA: data, **beside}
     needs = [need for need in _needs(policy) if isinstance(need, Scored) or need.source in sources]
     counts = {name: _counted(source, needs, name) for name, source in sources.items()}
-    for name in (DATA, CHAMPION):
-        if policy.favourable and name in counts and counts[name].outcomes:
-            counts[name].check_favourable(policy.favourable)
+    if any(gate.is_binary for gate in policy.gates):
+        for name in (DATA, CHAMPION):
+            if name in counts and counts[name].outcomes:
+                counts[name].check_favourable(policy.favourable)
     return Evidence(
         rows=counts[DATA].rows,
         counts=counts,

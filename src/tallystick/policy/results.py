@@ -94,6 +94,8 @@ class Limits:
             parts.append(f"wants {self.fail_if.wish}")
         if self.warn_if is not None:
             parts.append(f"warns unless it is {self.warn_if.wish}")
+        if not parts:
+            return "the policy sets no threshold, so this is reported and not judged"
         return "the policy " + " and ".join(parts)
 
     def show(self, value: float) -> str:

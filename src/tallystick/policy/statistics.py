@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ __all__ = [
     "check_seed",
     "evaluation_seed",
     "hanley_mcneil",
+    "multinomials",
     "normal_quantile",
     "wilson",
 ]
@@ -107,6 +108,17 @@ def check_seed(seed: str, check: str) -> str:
     return hashlib.sha256(f"{seed}/{check}".encode()).hexdigest()[:16]
 
 
+def multinomials(cells: Sequence[int], replicates: int, seed: str) -> Iterator[NDArray[np.float64]]:
+    """Count tables drawn from one that was seen, in blocks of shape (replicates of the block, cells)."""
+    import numpy as np
+
+    total = sum(cells)
+    shares = np.asarray(cells, dtype=np.float64) / total
+    generator = np.random.Generator(np.random.PCG64(int(seed, 16)))
+    for start in range(0, replicates, _BLOCK):
+        yield generator.multinomial(total, shares, size=min(_BLOCK, replicates - start)).astype(np.float64)
+
+
 def bootstrap(
     cells: Sequence[int],
     statistic: Callable[[NDArray[np.float64]], Any],
@@ -129,15 +141,8 @@ def bootstrap(
     """
     import numpy as np
 
-    total = sum(cells)
-    shares = np.asarray(cells, dtype=np.float64) / total
-    generator = np.random.Generator(np.random.PCG64(int(seed, 16)))
-    values = np.empty(replicates)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for start in range(0, replicates, _BLOCK):
-            size = min(_BLOCK, replicates - start)
-            drawn = generator.multinomial(total, shares, size=size).astype(np.float64)
-            values[start : start + size] = statistic(drawn)
+        values = np.concatenate([statistic(drawn) for drawn in multinomials(cells, replicates, seed)])
     if not np.isfinite(values).all():
         return None
     tail = (1 - confidence) / 2

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
 from tallystick.policy.counts import Counts, Mark, Scores, label
-from tallystick.policy.evidence import Evidence, Rows, Setting
+from tallystick.policy.evidence import CHAMPION, Evidence, Rows, Setting
 from tallystick.policy.gates.benchmark.model import BenchmarkGate, BenchmarkMetric, Check, RecordedMetric, Versus
 from tallystick.policy.gates.benchmark.scorers import Scorer
 from tallystick.policy.language import Columns
@@ -191,10 +191,30 @@ def run(gate: BenchmarkGate, evidence: Evidence, setting: Setting) -> Iterator[C
         if evidence.replayed and gate.replay(check) != "counts":
             continue
         case = Case(gate, check, evidence, setting)
+        if evidence.replayed:
+            _check_counted(case)
         try:
             yield _judge(case)
         except InvalidData as error:
             yield case.result("error", str(error))
+
+
+def _check_counted(case: Case) -> None:
+    """Raise where counts were recorded without the tables that a check stands on: they cannot tell.
+
+    Raises:
+        InvalidData: so it is.
+    """
+    about = case.check.about
+    if isinstance(about, RecordedMetric):
+        return
+    if not isinstance(about, BenchmarkMetric) or case.check.versus is not None:
+        if CHAMPION in case.evidence.counts:
+            case.evidence.counted(CHAMPION).over(*case.gate.paired(case.columns, case.check.columns).axes)
+    elif about.metric.basis == "bins":
+        case.counts.over(*case.gate.banded(case.columns).axes)
+    else:
+        case.counts.table(())
 
 
 def _judge(case: Case) -> CheckResult:

@@ -354,6 +354,10 @@ class BenchmarkGate(Gate):
     def can_refuse(self) -> bool:
         return any(self.limits(check).fail_if is not None for check in self.checks())
 
+    @property
+    def is_binary(self) -> bool:
+        return self.task == "binary" and self._reads_data
+
 
 def _skipped(against: _Against) -> str:
     return " It does not apply where no model stands in the stage." if against.if_none == "skip" else ""

@@ -25,7 +25,8 @@ from tallystick.policy.evidence import CHAMPION
 from tallystick.policy.gates.benchmark.judge import REPLICATES, Case
 from tallystick.policy.gates.benchmark.model import Churn, Versus
 from tallystick.policy.gates.benchmark.scorers import Scorer
-from tallystick.policy.paired import mcnemar, newcombe_paired, paired_bootstrap
+from tallystick.policy.paired import paired_bootstrap
+from tallystick.policy.proportions import Paired, mcnemar, paired_difference
 from tallystick.policy.results import CheckResult, Verdict
 from tallystick.policy.statistics import FEW, Interval, check_seed, wilson
 
@@ -70,7 +71,7 @@ class Pairing:
         """Rows on which the two decide otherwise."""
         return self.n - int(self.table.trace(axis1=1, axis2=2).sum())
 
-    def right(self, outcomes: slice = slice(None)) -> tuple[int, int, int, int]:
+    def right(self, outcomes: slice = slice(None)) -> Paired:
         """Rows that both have right, only the challenger, only the champion, neither; of some true outcomes."""
         both = first = second = n = 0
         for at in range(len(self.table))[outcomes]:
@@ -79,7 +80,7 @@ class Pairing:
             first += int(part[at].sum() - part[at, at])
             second += int(part[:, at].sum() - part[at, at])
             n += int(part.sum())
-        return both, first, second, n - both - first - second
+        return Paired(both, first, second, n - both - first - second)
 
 
 def judge(case: Case) -> CheckResult:
@@ -164,8 +165,8 @@ def gain(scorer: Scorer, pairing: Pairing) -> float:
     import numpy as np
 
     if scorer.paired == "newcombe_paired":
-        _, first, second, _ = of = pairing.right(_share(scorer))
-        return (first - second) / sum(of) if sum(of) else math.nan
+        right = pairing.right(_share(scorer))
+        return right.difference if right.n else math.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         difference = float(scorer.figure(pairing.challenger)) - float(scorer.figure(pairing.champion))
     return difference if scorer.higher_is_better else -difference
@@ -179,7 +180,7 @@ def _share(scorer: Scorer) -> slice:
 def _interval(case: Case, pairing: Pairing, *, confidence: float, seed: str) -> Interval | None:
     """The interval of the gain; None where too little is there for one."""
     if case.scorer.paired == "newcombe_paired":
-        return newcombe_paired(*pairing.right(_share(case.scorer)), confidence)
+        return paired_difference(pairing.right(_share(case.scorer)), confidence)
     table = pairing.table
     size = len(table)
     true = table.sum(axis=(1, 2))
@@ -229,8 +230,8 @@ def _overall(case: Case) -> CheckResult:
     figures: dict[str, Value] = {"changed": pairing.changed}
     of = f"over {pairing.n:,} rows, {pairing.changed:,} of them decided otherwise"
     if case.scorer.paired == "newcombe_paired":
-        _, first, second, _ = pairing.right(_share(case.scorer))
-        p = mcnemar(first, second)
+        right = pairing.right(_share(case.scorer))
+        p, first, second = mcnemar(right), right.only_first, right.only_second
         figures |= {"only_challenger_right": first, "only_champion_right": second, "mcnemar_exact_p": p}
         of = f"{first:,} rows only the challenger has right, {second:,} only the champion; exact McNemar p = {p:.2g}"
     return _compared(case, value, interval, of, pairing.n, figures)
