@@ -38,13 +38,10 @@ def judge(policy: Policy, counts: Counts, favourable: str = "1") -> list[CheckRe
 def tables(columns: tuple[str, ...], cells: Mapping[tuple[str | None, ...], Cells]) -> Counts:
     """Counts by all of these columns, by each alone, and over everyone."""
     outcomes = (("1", "1"), ("0", "1"), ("1", "0"), ("0", "0"))
-    rows = [(g, *outcome, n) for g, four in cells.items() for outcome, n in zip(outcomes, four, strict=True)]
+    rows = [((*g, *outcome), n) for g, four in cells.items() for outcome, n in zip(outcomes, four, strict=True)]
+    table = Table.of(by_outcome(columns, true="t", predicted="p"), rows)
     sets = [(), *((column,) for column in columns), columns]
-    made = [
-        Table.of(chosen, ((tuple(g[columns.index(c)] for c in chosen), t, p, n) for g, t, p, n in rows))
-        for chosen in sets
-    ]
-    return Counts(made[0].rows, tuple(made))
+    return Counts(table.rows, tuple(table.along(*by_outcome(chosen, true="t", predicted="p")) for chosen in sets))
 
 
 def chosen(groups: Mapping[str | None, tuple[int, int]]) -> dict[str | None, Cells]:
@@ -283,8 +280,14 @@ def test_failures_are_claimed_for_a_whole_gate_and_passing_is_not_corrected(poli
     """Alone the one disparity is a failure; among ten checks it is not enough. What passes, passes either way."""
     columns = tuple(f"c{i}" for i in range(10))
     even, odd = (500, 0, 0, 500), (364, 0, 0, 636)
-    counts = [Table.of((column,), _two(column, odd if column == "c0" else even)) for column in columns]
-    known = Counts(2000, (Table.of((), [((), t, p, n) for _, t, p, n in counts[0].cells]), *counts))
+    counts = [
+        Table.of(
+            by_outcome([column], true="t", predicted="p"),
+            [((*g, t, p), n) for g, t, p, n in _two(column, odd if column == "c0" else even)],
+        )
+        for column in columns
+    ]
+    known = Counts(2000, (counts[0].along(*counts[0].axes[1:]), *counts))
     lines = f"  - id: b\n    type: bias\n    sensitive: [{', '.join(columns)}]\n{SIMULTANEOUS}"
     metric = "    metrics: [{name: demographic_parity_ratio, fail_if: '< 0.81'}]\n"
     alone = judge(policy(lines + metric), known)
@@ -360,7 +363,7 @@ def test_whoever_holds_the_counts_computes_every_figure_again(
       - {{name: ll144}}
 """
     outcome = evaluate(policy(text), people(groups))
-    again = replay(policy(text), outcome.counts, seed=outcome.seed)
+    again = replay(policy(text), outcome.evidence, seed=outcome.seed)
     assert again == outcome.checks
     assert [check.figures["claims"] for check in again[:3]] == [3, 3, 3]
     assert json.loads(canonical.encode([check.as_json() for check in again])) == [check.as_json() for check in again]
@@ -540,19 +543,9 @@ def test_adult_shows_the_published_shares_and_the_rule_fails_on_them(policy: Mak
     good = (adult.income == ">50K").astype(int).astype(str)
     shares = (good == "1").groupby(adult.sex).mean()
     assert (round(shares["Female"], 5), round(shares["Male"], 5)) == (0.10925, 0.30377)
-    counts = Counts(
-        len(adult),
-        tuple(
-            Table.of(columns, [(key, o, o, int(n)) for key, o, n in _sized(adult, good, columns)])
-            for columns in ((), ("sex",))
-        ),
-    )
+    cells = [((sex, o, o), int(n)) for (sex, o), n in good.groupby([adult.sex, good]).size().items()]
+    table = Table.of(by_outcome(["sex"], true="t", predicted="p"), cells)
+    counts = Counts(len(adult), (table.along(*table.axes[1:]), table))
     (check,) = judge(policy(gate(metric="{name: four_fifths, fail_if: '< 0.80', decide_by: all_readings}")), counts)
     assert check.verdict == "fail"
     assert check.value == pytest.approx(0.10925 / 0.30377, abs=1e-4)
-
-
-def _sized(frame: Any, good: Any, columns: tuple[str, ...]) -> list[tuple[tuple[str, ...], str, int]]:
-    sizes = good.groupby([*(frame[name] for name in columns), good]).size()
-    return [((key if isinstance(key, tuple) else (key,))[:-1], (key if isinstance(key, tuple) else (key,))[-1], n)
-            for key, n in sizes.items()]  # fmt: skip

@@ -42,6 +42,9 @@ def gate() -> None:
 @click.argument("model")
 @click.option("--predictions", required=True, type=click.Path(path_type=Path), help="CSV or Parquet, one row a case.")
 @click.option("--dataset", metavar="NAME[@V]", help="The recorded test set that was scored.")
+@click.option(
+    "--champion", type=click.Path(path_type=Path), help="Predictions of the same rows by the model in the stage."
+)
 @click.option("--policy", metavar="ID", help="The published policy; needed only if several are in force.")
 @click.option("--stage", default="production", show_default=True, help="The stage whose policies are asked.")
 @click.option("--explain", metavar="TEXT", help="What is said of earlier evaluations that did not pass.")
@@ -64,6 +67,7 @@ def run(
     model: str,
     predictions: Path,
     dataset: str | None,
+    champion: Path | None,
     policy: str | None,
     stage: str,
     explain: str | None,
@@ -82,13 +86,21 @@ def run(
     from tallystick.workflow import evaluate
     from tallystick.workflow.results import results
 
-    taken = [predictions, *front.settings.keys.glob("*"), *([front.ledger] if isinstance(front.ledger, Path) else [])]
+    handed_in = [predictions, *filter(None, [champion])]
+    taken = [*handed_in, *front.settings.keys.glob("*"), *([front.ledger] if isinstance(front.ledger, Path) else [])]
     target = Outputs.of(outputs, default=front.settings.format, environ=os.environ, taken=taken)
     target.clear()
     with front.desk(writing=not submit) as desk:
         actor = desk.actor(front.actor)
         judged = evaluate.judged(
-            desk, model_version(model), predictions, stage=stage, policy=policy, dataset=dataset, progress=progress
+            desk,
+            model_version(model),
+            predictions,
+            stage=stage,
+            policy=policy,
+            dataset=dataset,
+            champion=champion,
+            progress=progress,
         )
         if submit:
             found = _handed_in(front, desk, judged, actor=actor, explain=explain, patience=wait)

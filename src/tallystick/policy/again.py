@@ -17,7 +17,8 @@ from tallystick.errors import TallystickError
 from tallystick.people.rules import SEVERITY
 from tallystick.policy import judge
 from tallystick.policy.document import Policy
-from tallystick.policy.language import BenchmarkGate, Gate, SchemaGate
+from tallystick.policy.gates.benchmark.model import BenchmarkGate
+from tallystick.policy.language import Gate, SchemaGate
 from tallystick.policy.results import CheckResult, Limits
 from tallystick.policy.statistics import Interval
 from tallystick.policy.threshold import Threshold
@@ -86,7 +87,7 @@ def _counted(policy: Policy, gate: Gate, recorded: Recorded, seed: str) -> dict[
 def _needs_rows(gate: Gate, check: str) -> bool:
     """Whether a check was never one that counts decide."""
     if isinstance(gate, BenchmarkGate):
-        return any(id == check and metric.metric.needs_score for id, metric in gate.checks())
+        return any(one.id == check and gate.replay(one) != "counts" for one in gate.checks())
     return isinstance(gate, SchemaGate)
 
 
@@ -113,7 +114,9 @@ def _same_question(policy: Policy, gate: Gate, other: Policy, id: str) -> bool:
     if isinstance(gate, SchemaGate) and isinstance(then, SchemaGate):
         asked = _asked(gate, id)
         return id == gate.rows_check == then.rows_check or (asked is not None and asked == _asked(then, id))
-    return isinstance(gate, BenchmarkGate) and isinstance(then, BenchmarkGate)
+    if not isinstance(gate, BenchmarkGate) or not isinstance(then, BenchmarkGate):
+        return False
+    return (gate.task, gate.weight) == (then.task, then.weight)
 
 
 def _asked(gate: SchemaGate, id: str) -> object:
@@ -127,7 +130,7 @@ def _asked(gate: SchemaGate, id: str) -> object:
 def _limits(gate: Gate, id: str) -> Limits | None:
     """What a policy says about the value of one of its checks that stand on rows."""
     if isinstance(gate, BenchmarkGate):
-        return next((gate.limits(metric) for check, metric in gate.checks() if check == id), None)
+        return next((gate.limits(check) for check in gate.checks() if check.id == id), None)
     if not isinstance(gate, SchemaGate):
         return None
     if id == gate.rows_check and gate.rows is not None:

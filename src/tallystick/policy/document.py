@@ -292,8 +292,15 @@ def _model_at(path: strict_yaml.Path, value: canonical.Value) -> type[BaseModel]
         if fields:
             models = [model for found in fields for model in _models_in(found.annotation)]
         if isinstance(value, dict) and len(models) > 1:
-            models = [m for m in models if value.get("type") in typing.get_args(m.model_fields["type"].annotation)]
+            models = [_likest(models, value)]
     return models[0] if models else None
+
+
+def _likest(models: list[type[BaseModel]], value: Mapping[str, canonical.Value]) -> type[BaseModel]:
+    """Of several models for one place the one that a mapping was written for: by its type, else by its keys."""
+    typed = [m for m in models if "type" in m.model_fields]
+    of_type = [m for m in typed if value.get("type") in typing.get_args(m.model_fields["type"].annotation)]
+    return max(of_type or models, key=lambda model: len(model.model_fields.keys() & value.keys()))
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -20,11 +20,20 @@ from tallystick.policy.counts import Axis, Counts, Scores
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["DATA", "SCHEMA", "Counted", "Evidence", "Need", "Rows", "Scored", "Setting"]
+    from tallystick.policy.language import Inputs
+
+__all__ = ["CHAMPION", "DATA", "SCHEMA", "Counted", "Evidence", "Need", "Rows", "Scored", "Setting", "of_champion"]
 
 SCHEMA: Final = "tallystick/evidence/v1"
 DATA: Final = "data"
 """The data that are judged. Other sources stand beside them, such as a baseline."""
+CHAMPION: Final = "champion"
+"""The same rows with the predictions of the model that stands in the stage beside them: see :func:`of_champion`."""
+
+
+def of_champion(column: str) -> str:
+    """What a column of the champion's file is called in the source :data:`CHAMPION`."""
+    return f"champion.{column}"
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,8 @@ class Setting:
     """Of every interval."""
     seed: str = "0" * 16
     """16 hex digits; see :func:`tallystick.policy.statistics.evaluation_seed`."""
+    inputs: Inputs | None = None
+    """What the policy says of the data."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,9 @@ class Evidence:
     counts: Mapping[str, Counts] = field(default_factory=dict)
     """By source."""
     facts: Mapping[str, Value] = field(default_factory=dict)
-    """What the ledger knew of the model when it was judged: ``model``, ``usecase``, ``dataset``, ``metric``."""
+    """What the ledger knew of the model when it was judged: ``model``, ``usecase``, ``dataset``, ``metric``;
+    ``recorded``, its recorded metrics with unit and entry; and ``champion``, the model that stands in the stage, or
+    ``{"absent": why}``."""
     tables: Mapping[Rows, pyarrow.Table] = field(default_factory=dict)
     scores: Mapping[Scored, Scores | None] = field(default_factory=dict)
     """None where the data are without a score, and may be."""

@@ -26,7 +26,8 @@ from tallystick.errors import InvalidData, TallystickError, Unavailable, UsageEr
 from tallystick.policy.counts import Counts, Scores
 from tallystick.policy.document import Policy
 from tallystick.policy.engines import duckdb as engine
-from tallystick.policy.evidence import DATA, Counted, Evidence, Need, Rows, Scored, Setting
+from tallystick.policy.engines.pairs import Pairs, open_pairs
+from tallystick.policy.evidence import CHAMPION, DATA, Counted, Evidence, Need, Rows, Scored, Setting
 from tallystick.policy.language import Gate
 from tallystick.policy.results import CheckResult, Verdict, against_plan, broken, number, read_result, roll_up
 from tallystick.policy.statistics import evaluation_seed
@@ -34,10 +35,11 @@ from tallystick.policy.statistics import evaluation_seed
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["SCHEMA", "Outcome", "Progress", "evaluate", "rebuilt", "replay", "table"]
+__all__ = ["SCHEMA", "Outcome", "Progress", "compares_with_champion", "evaluate", "rebuilt", "replay", "table"]
 
 SCHEMA = "tallystick/check-results/v1"
 
+Source = engine.Source | Pairs
 Progress = Callable[[str], None]
 """Told what begins, in a few words."""
 
@@ -85,6 +87,7 @@ def evaluate(
     *,
     data_digest: str,
     facts: Mapping[str, Value] | None = None,
+    champion: Path | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Judge a data file under a policy.
@@ -94,21 +97,25 @@ def evaluate(
         data: CSV or Parquet with the columns that the policy names.
         data_digest: SHA-256 of the data in lower-case hex, as the ledger knows it.
         facts: what the ledger knows of the model, for rules over recorded facts.
+        champion: predictions of the same rows by the model that stands in the stage.
         progress: called before each part of the work.
 
     Raises:
         NotFound: no such file.
         InvalidData: the file or a column cannot be used, an outcome is missing or NaN, or the file changed meanwhile.
-        UsageError: the digest is none.
+        UsageError: the digest is none, or there is a champion and the policy compares with none.
     """
     _check_digest(data_digest)
     tell = progress or (lambda _: None)
     seed = evaluation_seed(policy.digest, data_digest)
     try:
-        before = _identity(data)
+        files = [data] if champion is None else [data, champion]
+        before = [_identity(file) for file in files]
         tell("reading the data")
-        found = _read(policy, {DATA: engine.open_source(data)}, facts or {})
-        _check_unchanged(data, before)
+        source = engine.open_source(data)
+        found = _read(policy, source, _paired(policy, source, champion), facts or {})
+        for file, identity in zip(files, before, strict=True):
+            _check_unchanged(file, identity)
     except SystemExit as error:
         raise Unavailable("a library tried to end the program while the data were read") from error
     results = list(_run(policy, found, seed, tell))
@@ -143,7 +150,7 @@ def replay(policy: Policy, evidence: Value, *, seed: str) -> tuple[CheckResult, 
         InvalidData: the tables are not of the known form, or do not hold what the policy needs.
     """
     known = Evidence.from_json(evidence)
-    setting = Setting(favourable=policy.favourable, confidence=policy.confidence, seed=seed)
+    setting = _setting(policy, seed)
     return tuple(result for gate in policy.gates for result in gate.judge(known, setting))
 
 
@@ -222,14 +229,37 @@ def table(outcome: Outcome) -> list[list[str]]:
 # --------------------------------------------------------------------------- reading
 
 
-def _read(policy: Policy, sources: Mapping[str, engine.Source], facts: Mapping[str, Value]) -> Evidence:
-    """What the gates need, of each source in as few scans as it takes."""
+def _needs(policy: Policy) -> list[Need]:
+    return list(dict.fromkeys(need for gate in policy.gates for need in gate.needs(policy.document.inputs)))
+
+
+def compares_with_champion(policy: Policy) -> bool:
+    """Whether a gate asks for the predictions of the model that stands in the stage."""
+    return any(isinstance(need, Counted | Rows) and need.source == CHAMPION for need in _needs(policy))
+
+
+def _paired(policy: Policy, data: engine.Source, champion: Path | None) -> dict[str, Pairs]:
+    """The champion's predictions beside the data; nothing if there are none."""
     inputs = policy.document.inputs
-    needs = list(dict.fromkeys(need for gate in policy.gates for need in gate.needs(inputs)))
+    if champion is None:
+        return {}
+    if inputs is None or not compares_with_champion(policy):
+        raise UsageError(
+            "the policy compares with no champion", got=champion.name, remedy="Leave the champion's predictions out."
+        )
+    columns = inputs.columns
+    return {CHAMPION: open_pairs(data, engine.open_source(champion), true=columns.y_true, key=columns.id)}
+
+
+def _read(policy: Policy, data: engine.Source, beside: Mapping[str, Source], facts: Mapping[str, Value]) -> Evidence:
+    """What the gates need of the sources that there are, of each in as few scans as it takes."""
+    sources: dict[str, Source] = {DATA: data, **beside}
+    needs = [need for need in _needs(policy) if isinstance(need, Scored) or need.source in sources]
     counts = {name: _counted(source, needs, name) for name, source in sources.items()}
     if any(gate.is_binary for gate in policy.gates):
-        counts[DATA].check_favourable(policy.favourable)
-    data = sources[DATA]
+        for name in (DATA, CHAMPION):
+            if name in counts and counts[name].outcomes:
+                counts[name].check_favourable(policy.favourable)
     return Evidence(
         rows=counts[DATA].rows,
         counts=counts,
@@ -240,11 +270,11 @@ def _read(policy: Policy, sources: Mapping[str, engine.Source], facts: Mapping[s
     )
 
 
-def _counted(source: engine.Source, needs: Iterable[Need], name: str) -> Counts:
+def _counted(source: Source, needs: Iterable[Need], name: str) -> Counts:
     return source.count([need.axes for need in needs if isinstance(need, Counted) and need.source == name])
 
 
-def _rows(sources: Mapping[str, engine.Source], need: Rows) -> pyarrow.Table:
+def _rows(sources: Mapping[str, Source], need: Rows) -> pyarrow.Table:
     source = sources[need.source]
     return source.table([name for name in need.columns if source.has(name)])
 
@@ -278,8 +308,12 @@ def _check_unchanged(path: Path, before: tuple[int, ...] | None) -> None:
 # --------------------------------------------------------------------------- running
 
 
+def _setting(policy: Policy, seed: str) -> Setting:
+    return Setting(favourable=policy.favourable, confidence=policy.confidence, seed=seed, inputs=policy.document.inputs)
+
+
 def _run(policy: Policy, evidence: Evidence, seed: str, tell: Progress) -> Iterator[CheckResult]:
-    setting = Setting(favourable=policy.favourable, confidence=policy.confidence, seed=seed)
+    setting = _setting(policy, seed)
     for gate in policy.gates:
         tell(f"gate {gate.id}")
         yield from _shielded(gate, partial(gate.judge, evidence, setting))

@@ -19,16 +19,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from tallystick.policy.counts import Axis, by_outcome, label
-from tallystick.policy.evidence import Counted, Evidence, Need, Rows, Scored, Setting
+from tallystick.policy.evidence import Counted, Evidence, Need, Rows, Setting
 from tallystick.policy.favourable import comparison
 from tallystick.policy.gates.ll144 import SMALL_CATEGORY
-from tallystick.policy.metrics import BENCHMARKS, GROUP_METRICS, Benchmark, GroupMetric
+from tallystick.policy.metrics import GROUP_METRICS, GroupMetric
 from tallystick.policy.results import CheckResult, Limits
 from tallystick.policy.threshold import Threshold
 
 __all__ = [
-    "BenchmarkGate",
-    "BenchmarkMetric",
     "BiasGate",
     "BiasMetric",
     "Column",
@@ -71,12 +69,18 @@ class Columns(_Part):
     y_true: Name
     y_pred: Name
     score: Name | None = None
-    favourable: Outcome = Field(description="The value of the outcome that is good for the person judged.")
+    favourable: Outcome | None = Field(
+        default=None,
+        description="The value of the outcome that is good for the person judged; needed wherever there are two.",
+    )
+    id: Name | None = Field(
+        default=None, description="Which case a row is; by it a champion's rows are found, else by their order."
+    )
 
     @field_validator("favourable")
     @classmethod
-    def _a_label(cls, value: Outcome) -> Outcome:
-        if label(value) is None:
+    def _a_label(cls, value: Outcome | None) -> Outcome | None:
+        if value is not None and label(value) is None:
             raise _invalid("the favourable outcome is empty or not a value")
         return value
 
@@ -157,7 +161,7 @@ def _wanted(limits: Limits) -> str:
 
 
 def _without_outcomes(gate: Gate, inputs: Inputs | None) -> str | None:
-    if inputs is not None:
+    if inputs is not None and inputs.columns.favourable is not None:
         return None
     return f"gate {gate.id!r} needs inputs.columns with y_true, y_pred and favourable"
 
@@ -477,109 +481,6 @@ class BiasGate(Gate):
     @property
     def is_binary(self) -> bool:
         return any(metric.favourable is None and not metric.per_class for metric in self.metrics)
-
-
-# --------------------------------------------------------------------------- benchmark
-
-
-class BenchmarkMetric(_Thresholds):
-    """One measure of quality."""
-
-    name: Literal[tuple(BENCHMARKS)]  # type: ignore[valid-type]  # the table of metrics is the list of names
-    optional: bool = Field(
-        default=False,
-        description="For metrics of the score: does not apply to data without a score column, and says so.",
-    )
-
-    @property
-    def metric(self) -> Benchmark:
-        return BENCHMARKS[self.name]
-
-    @model_validator(mode="after")
-    def _decides(self) -> BenchmarkMetric:
-        low, high = self.metric.bounds
-        self._check(low, high, wants_high=self.metric.higher_is_better)
-        if self.optional and not self.metric.needs_score:
-            raise _invalid(f"{self.name} needs no score, so it always applies and cannot be optional", "optional")
-        return self
-
-
-class BenchmarkGate(Gate):
-    """Measures quality over everyone."""
-
-    tools: ClassVar[tuple[str, ...]] = ("numpy", "scikit-learn")
-
-    type: Literal["benchmark"]
-    metrics: list[BenchmarkMetric] = Field(min_length=1)
-    decision: Literal["point", "confident"] = "point"
-
-    @model_validator(mode="after")
-    def _has_intervals(self) -> BenchmarkGate:
-        for position, metric in enumerate(self.metrics):
-            if self.decision == "confident" and not metric.metric.has_interval:
-                raise _invalid(
-                    f"{metric.name} has no interval, so decision cannot be confident", "metrics", str(position)
-                )
-        return self
-
-    def checks(self) -> Iterator[tuple[str, BenchmarkMetric]]:
-        """Check id and metric of every check, in the order of the policy."""
-        for metric in self.metrics:
-            yield f"{self.id}/{metric.name}", metric
-
-    def limits(self, metric: BenchmarkMetric) -> Limits:
-        return Limits(_threshold(metric.fail_if), _threshold(metric.warn_if), self.decision)
-
-    def plan(self) -> Iterator[Planned]:
-        for check, metric in self.checks():
-            optional = " It does not apply where the data have no score." if metric.optional else ""
-            demand = f"{metric.metric.words}. {_wanted(self.limits(metric))}{optional}"
-            yield Planned(check, demand, _first(metric.because, self.because))
-
-    def problem(self, inputs: Inputs | None) -> str | None:
-        missing = _without_outcomes(self, inputs)
-        if missing is None and inputs is not None and inputs.columns.score is None:
-            scored = [metric.name for metric in self.metrics if metric.metric.needs_score]
-            missing = f"{scored[0]} needs inputs.columns.score" if scored else None
-        return missing
-
-    def needs(self, inputs: Inputs | None) -> Iterator[Need]:
-        if inputs is None:
-            return
-        yield Counted(inputs.columns.axes())
-        scored = self.scored(inputs)
-        if scored is not None:
-            yield scored
-
-    def scored(self, inputs: Inputs) -> Scored | None:
-        """The scores that it needs, if any."""
-        metrics = [metric for metric in self.metrics if metric.metric.needs_score]
-        if not metrics or inputs.columns.score is None:
-            return None
-        optional = all(metric.optional for metric in metrics)
-        columns = inputs.columns
-        return Scored(columns.y_true, inputs.columns.score, label(columns.favourable) or "", optional)
-
-    def judge(self, evidence: Evidence, setting: Setting) -> Iterator[CheckResult]:
-        from tallystick.policy.gates import benchmark
-
-        return benchmark.run(
-            self,
-            evidence.counted(),
-            favourable=setting.favourable,
-            confidence=setting.confidence,
-            seed=setting.seed,
-            scores=next((scores for scores in evidence.scores.values() if scores is not None), None),
-            counted_only=evidence.replayed,
-        )
-
-    @property
-    def can_refuse(self) -> bool:
-        return any(metric.fail_if is not None for metric in self.metrics)
-
-    @property
-    def is_binary(self) -> bool:
-        return True
 
 
 # --------------------------------------------------------------------------- schema

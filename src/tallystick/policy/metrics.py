@@ -1,4 +1,4 @@
-"""The metrics that a policy can name: what each measures, which way is better, and its formula over counts.
+"""The metrics between groups that a policy can name: what each measures, which way is better, its formula.
 
 Every formula stands on four counts of one group, relative to the favourable outcome:
 
@@ -15,11 +15,11 @@ Pure; imports nothing heavy, because reading a policy needs the names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-__all__ = ["BENCHMARKS", "GROUP_METRICS", "RATES", "Benchmark", "Comparison", "GroupMetric", "Rate", "compare"]
+__all__ = ["GROUP_METRICS", "RATES", "Comparison", "GroupMetric", "Rate", "compare"]
 
 TP, FP, FN, TN = range(4)
 
@@ -202,49 +202,3 @@ def _ordered(values: Sequence[float], one: int, two: int) -> tuple[int, int]:
 def _between(rate: Rate, form: str, values: Sequence[float], low: int, high: int) -> Comparison:
     value = values[high] - values[low] if form == "difference" else values[low] / values[high]
     return Comparison(value, rate, low, high)
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """A measure of quality over everyone.
-
-    ``rate`` is set where it is a single share (Wilson interval); ``formula`` where it is a function of the four
-    counts (bootstrap interval); neither where it needs the score of each row.
-    """
-
-    name: str
-    words: str
-    bounds: tuple[float, float]
-    higher_is_better: bool = True
-    rate: Rate | None = None
-    formula: Callable[[Any, Any, Any, Any], Any] | None = None
-    has_interval: bool = True
-
-    @property
-    def needs_score(self) -> bool:
-        return self.rate is None and self.formula is None
-
-
-def _balanced(tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
-    return (tp / (tp + fn) + tn / (tn + fp)) / 2
-
-
-def _f1(tp: Any, fp: Any, fn: Any, tn: Any) -> Any:  # noqa: ARG001  (one signature for every formula)
-    return 2 * tp / (2 * tp + fp + fn)
-
-
-def _benchmarks(*items: Benchmark) -> Mapping[str, Benchmark]:
-    return {item.name: item for item in items}
-
-
-BENCHMARKS: Mapping[str, Benchmark] = _benchmarks(
-    Benchmark("accuracy", "accuracy", (0.0, 1.0), rate=RATES["accuracy"]),
-    Benchmark("precision", "precision", (0.0, 1.0), rate=RATES["precision"]),
-    Benchmark("recall", "recall", (0.0, 1.0), rate=RATES["true_positive_rate"]),
-    Benchmark("balanced_accuracy", "balanced accuracy", (0.0, 1.0), formula=_balanced),
-    Benchmark("f1", "F1 score", (0.0, 1.0), formula=_f1),
-    Benchmark("roc_auc", "area under the ROC curve", (0.0, 1.0)),
-    Benchmark("brier", "Brier score", (0.0, 1.0), higher_is_better=False, has_interval=False),
-    Benchmark("log_loss", "log loss", (0.0, float("inf")), higher_is_better=False, has_interval=False),
-)
-"""balanced_accuracy (tp/(tp+fn) + tn/(tn+fp))/2; f1 2tp/(2tp+fp+fn); the last three as scikit-learn defines them."""

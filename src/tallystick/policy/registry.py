@@ -25,7 +25,7 @@ GROUP: Final = "tallystick.gates"
 SHIPPED: Final = {
     "schema": "tallystick.policy.language:SchemaGate",
     "bias": "tallystick.policy.language:BiasGate",
-    "benchmark": "tallystick.policy.language:BenchmarkGate",
+    "benchmark": "tallystick.policy.gates.benchmark.model:BenchmarkGate",
 }
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "evaluation_seed",
     "hanley_mcneil",
     "multinomials",
+    "normal_quantile",
     "wilson",
 ]
 
@@ -69,7 +70,7 @@ class Interval:
 
 def wilson(k: int, n: int, confidence: float) -> Interval:
     """The Wilson score interval of the share ``k / n``, for ``n > 0``."""
-    z = _z(confidence)
+    z = normal_quantile(confidence)
     share, spread = k / n, z * z / n
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
@@ -82,11 +83,12 @@ def hanley_mcneil(area: float, positives: int, negatives: int, confidence: float
     """The normal interval around an area under the ROC curve, cut to 0..1, for at least one row of each outcome."""
     q1, q2 = area / (2 - area), 2 * area * area / (1 + area)
     variance = area * (1 - area) + (positives - 1) * (q1 - area * area) + (negatives - 1) * (q2 - area * area)
-    half = _z(confidence) * math.sqrt(max(0.0, variance) / (positives * negatives))
+    half = normal_quantile(confidence) * math.sqrt(max(0.0, variance) / (positives * negatives))
     return Interval(max(0.0, area - half), min(1.0, area + half), confidence, "hanley_mcneil")
 
 
-def _z(confidence: float) -> float:
+def normal_quantile(confidence: float) -> float:
+    """How many standard errors a two-sided normal interval reaches to each side."""
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 

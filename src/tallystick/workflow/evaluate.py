@@ -20,6 +20,7 @@ from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, entitled
 from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, absent
+from tallystick.workflow import benchmark
 from tallystick.workflow.desk import Desk, fitted
 from tallystick.workflow.record import dataset_named
 
@@ -222,6 +223,7 @@ def evaluate(
     stage: str = "production",
     policy: str | None = None,
     dataset: str | None = None,
+    champion: Path | None = None,
     explain: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluated:
@@ -231,13 +233,18 @@ def evaluate(
         model: name, and version or None for the newest.
         predictions: CSV or Parquet with the columns that the policy names.
         dataset: the recorded test set that was scored, ``NAME`` or ``NAME@VERSION``; looks at it are counted.
+        champion: predictions of the same rows by the model that stands in the stage, for a policy that compares.
         explain: what is said of earlier evaluations that did not pass.
 
     Raises:
         NotFound: no such model, policy or dataset.
-        InvalidData: the predictions cannot be read, or are not as many as the test set's rows.
+        InvalidData: the predictions cannot be read, are not as many as the test set's rows, or the champion's are not
+            of the same rows.
+        UsageError: a champion's predictions, and no champion or a policy that compares with none.
     """
-    found = judged(desk, model, predictions, stage=stage, policy=policy, dataset=dataset, progress=progress)
+    found = judged(
+        desk, model, predictions, stage=stage, policy=policy, dataset=dataset, champion=champion, progress=progress
+    )
     return recorded(desk, found, actor=actor, explain=explain)
 
 
@@ -249,6 +256,7 @@ def judged(
     stage: str = "production",
     policy: str | None = None,
     dataset: str | None = None,
+    champion: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Judged:
     """Run the gates, and record nothing: arguments and errors as of :func:`evaluate`."""
@@ -261,7 +269,11 @@ def judged(
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
-    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, progress=progress)
+    theirs = None if champion is None else fingerprint(champion).sha256
+    facts = benchmark.facts(book, rules_text, subject, test_set, champion=theirs)
+    outcome = judge.evaluate(
+        rules_text, predictions, data_digest=digest, facts=facts, champion=champion, progress=progress
+    )
     return matching(Judged(subject, entry, outcome, Scored(test_set, digest, scored, outcome.rows)))
 
 

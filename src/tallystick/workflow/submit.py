@@ -24,6 +24,7 @@ from tallystick.ledger.inbox import Inbox, Submission
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.records import Entry
+from tallystick.workflow.benchmark import check_told
 from tallystick.workflow.desk import Desk
 from tallystick.workflow.evaluate import Judged, Scored, chosen_policy, matching, published, recorded
 
@@ -181,7 +182,9 @@ def _judged(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
     known = scored if test_set is None else test_set.body.get("distribution", {}).get("sha256")
     if judged != known:
         raise InvalidData("submission names another digest than its data have", expected=str(known), got=judged[:80])
-    outcome = judge.rebuilt(published(book, entry), value["outcome"], value["evidence"], data_digest=judged)
+    policy = published(book, entry)
+    outcome = judge.rebuilt(policy, value["outcome"], value["evidence"], data_digest=judged)
+    check_told(book, policy, model, test_set, told=outcome.evidence.get("facts"))
     return matching(Judged(model, entry, outcome, Scored(test_set, judged, scored, outcome.rows)))
 
 
