@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick import canonical
-from tallystick.errors import InvalidPolicy
+from tallystick.errors import InvalidData, InvalidPolicy
 from tallystick.policy import judge
 from tallystick.policy.document import Policy
 from tallystick.policy.gates.benchmark.calibration import Histogram, _logistic
@@ -184,3 +184,12 @@ def test_figures_on_few_rows_are_withheld(judged: Any) -> None:
 def test_what_cannot_be_carried_out_is_refused(policy: Make, text: str, words: str) -> None:
     with pytest.raises(InvalidPolicy, match=words):
         policy(text)
+
+
+def test_counts_that_were_recorded_without_bands_cannot_tell_of_calibration(
+    policy: Make, evaluate: Evaluate, write: Write
+) -> None:
+    path = write(("y_true", "y_pred", "score"), [(1, 1, 0.7), (0, 0, 0.2)] * 50)
+    outcome = evaluate(policy("  - {id: q, type: benchmark, metrics: [{name: accuracy, fail_if: '< 0.5'}]}\n"), path)
+    with pytest.raises(InvalidData, match="the counts hold no such table"):
+        judge.replay(policy(gate(*NAMES)), outcome.evidence, seed=outcome.seed)
