@@ -35,6 +35,7 @@ __all__ = [
     "CelError",
     "Expression",
     "Path",
+    "dotted",
     "fact",
     "parse",
 ]

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
+from tallystick.policy.cel import Path
 from tallystick.policy.counts import Axis, Counts, Scores
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["DATA", "SCHEMA", "Counted", "Evidence", "Need", "Rows", "Scored", "Setting"]
+__all__ = ["DATA", "SCHEMA", "Counted", "Evidence", "Known", "Need", "Rows", "Scored", "Setting"]
 
 SCHEMA: Final = "tallystick/evidence/v1"
 DATA: Final = "data"
@@ -54,7 +55,14 @@ class Scored:
     """Whether the data may be without the column of the score."""
 
 
-Need = Counted | Rows | Scored
+@dataclass(frozen=True)
+class Known:
+    """These recorded facts; those that there are not are left out."""
+
+    paths: tuple[Path, ...]
+
+
+Need = Counted | Rows | Scored | Known
 
 
 @dataclass(frozen=True)

@@ -5,30 +5,35 @@ Order of things:
 1. the plan is read off the policy, before any data;
 2. the file is read, once for the counts, and by columns where a gate needs rows; if it cannot be read, or changes
    meanwhile, that is an exception and there is no verdict;
-3. each gate runs; whatever it raises, even a library's attempt to end the program, becomes an error of its checks;
-4. what ran is compared with the plan, and the verdicts are rolled up.
+3. a gate whose condition does not hold of the recorded facts is set aside, in the open: it does not apply;
+4. each other gate runs; whatever it raises, even a library's attempt to end the program, becomes an error of its
+   checks, and so does a result that is not sound;
+5. what ran is compared with the plan, and the verdicts are rolled up.
 
 Judging writes nothing and reads no clock. The same policy, data and library versions give the same outcome.
 """
 
 from __future__ import annotations
 
+import itertools
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallystick.canonical import Value
+from tallystick.canonical import Value, encode
 from tallystick.errors import InvalidData, TallystickError, Unavailable, UsageError
+from tallystick.policy import cel
 from tallystick.policy.counts import Counts, Scores
 from tallystick.policy.document import Policy
 from tallystick.policy.engines import duckdb as engine
-from tallystick.policy.evidence import DATA, Counted, Evidence, Need, Rows, Scored, Setting
-from tallystick.policy.language import Gate
-from tallystick.policy.results import CheckResult, Verdict, against_plan, broken, number, roll_up
+from tallystick.policy.evidence import DATA, Counted, Evidence, Known, Need, Rows, Scored, Setting
+from tallystick.policy.language import Gate, Inputs
+from tallystick.policy.registry import SHIPPED, maker_of
+from tallystick.policy.results import VERDICTS, CheckResult, Verdict, against_plan, broken, number, roll_up
 from tallystick.policy.statistics import evaluation_seed
 
 if TYPE_CHECKING:
@@ -144,7 +149,17 @@ def replay(policy: Policy, evidence: Value, *, seed: str) -> tuple[CheckResult, 
     """
     known = Evidence.from_json(evidence)
     setting = Setting(favourable=policy.favourable, confidence=policy.confidence, seed=seed)
-    return tuple(result for gate in policy.gates for result in gate.judge(known, setting))
+    results = (result for gate in policy.gates for result in _replayed(policy, gate, known, setting))
+    return tuple(result for result in results if result.replay == "counts")
+
+
+def _replayed(policy: Policy, gate: Gate, evidence: Evidence, setting: Setting) -> Iterator[CheckResult]:
+    """What a gate says again of counts and facts. A gate of another distribution is not asked where it needs more."""
+    again = partial(_judged, policy, gate, evidence, setting)
+    if gate.type in SHIPPED:
+        yield from again()
+    elif _by_counts(policy, gate):
+        yield from _shielded(policy, gate, again)
 
 
 def table(outcome: Outcome) -> list[list[str]]:
@@ -168,15 +183,17 @@ def table(outcome: Outcome) -> list[list[str]]:
 def _read(policy: Policy, sources: Mapping[str, engine.Source], facts: Mapping[str, Value]) -> Evidence:
     """What the gates need, of each source in as few scans as it takes."""
     inputs = policy.document.inputs
-    needs = list(dict.fromkeys(need for gate in policy.gates for need in gate.needs(inputs)))
+    applying = [gate for gate in policy.gates if _applies(policy, gate, facts)]
+    needs = list(dict.fromkeys(need for gate in applying for need in _needs(gate, inputs)))
     counts = {name: _counted(source, needs, name) for name, source in sources.items()}
-    if policy.favourable and any(isinstance(need, Counted) and need.source == DATA for need in needs):
+    if policy.favourable and counts[DATA].outcomes:
         counts[DATA].check_favourable(policy.favourable)
     data = sources[DATA]
+    told = {**facts, "inputs": {"rows": counts[DATA].rows}}
     return Evidence(
         rows=counts[DATA].rows,
         counts=counts,
-        facts=facts,
+        facts=_chosen(told, [*_conditions_name(policy), *(p for n in needs if isinstance(n, Known) for p in n.paths)]),
         tables={need: _rows(sources, need) for need in needs if isinstance(need, Rows)},
         scores={need: _scores(data, need) for need in needs if isinstance(need, Scored)},
         typed=data.typed,
@@ -196,6 +213,59 @@ def _scores(source: engine.Source, need: Scored) -> Scores | None:
     if need.optional and not source.has(need.score):
         return None
     return source.scores(true=need.true, score=need.score, favourable=need.favourable)
+
+
+def _needs(gate: Gate, inputs: Inputs | None) -> list[Need]:
+    """
+    Raises:
+        Unavailable: the gate is of another distribution, and raised.
+    """
+    try:
+        return list(gate.needs(inputs))
+    except (TallystickError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if gate.type in SHIPPED:
+            raise
+        raise Unavailable(
+            f"gate {gate.id} could not say what it needs",
+            got=type(error).__name__,
+            remedy="Ask whoever made that gate.",
+        ) from error
+
+
+def _by_counts(policy: Policy, gate: Gate) -> bool:
+    """Whether counts and facts are all that a gate needs."""
+    return all(isinstance(need, Counted | Known) for need in _needs(gate, policy.document.inputs))
+
+
+def _chosen(facts: Mapping[str, Value], paths: Iterable[cel.Path]) -> dict[str, Value]:
+    """The facts that are named, and no other: they are recorded. A list is kept whole."""
+    found: dict[str, Value] = {}
+    for path in paths:
+        names = tuple(itertools.takewhile(lambda step: isinstance(step, str), path))
+        try:
+            value = cel.fact(facts, names)
+        except cel.CelError:
+            continue
+        place = found
+        for name in names[:-1]:
+            place = place.setdefault(str(name), {})
+        place[str(names[-1])] = value
+    return found
+
+
+def _conditions_name(policy: Policy) -> list[cel.Path]:
+    rules = dict.fromkeys(rule for gate in policy.gates for rule in policy.conditions(gate))
+    return [path for rule in rules for path in cel.parse(rule).paths]
+
+
+def _applies(policy: Policy, gate: Gate, facts: Mapping[str, Value]) -> bool:
+    """Whether a gate's conditions hold; not if they have no answer, which is an error when it is judged."""
+    try:
+        return all(cel.parse(rule).holds(facts) for rule in policy.conditions(gate))
+    except cel.CelError:
+        return False
 
 
 def _check_digest(digest: str) -> None:
@@ -225,20 +295,65 @@ def _run(policy: Policy, evidence: Evidence, seed: str, tell: Progress) -> Itera
     setting = Setting(favourable=policy.favourable, confidence=policy.confidence, seed=seed)
     for gate in policy.gates:
         tell(f"gate {gate.id}")
-        yield from _shielded(gate, partial(gate.judge, evidence, setting))
+        yield from _shielded(policy, gate, partial(_judged, policy, gate, evidence, setting))
 
 
-def _shielded(gate: Gate, run: Callable[[], Iterable[CheckResult]]) -> list[CheckResult]:
-    """A gate's results; if it raises, even SystemExit, an error for each of its checks and nothing else."""
+def _judged(policy: Policy, gate: Gate, evidence: Evidence, setting: Setting) -> Iterable[CheckResult]:
+    """What a gate says, or that it does not apply and why."""
+    for rule in policy.conditions(gate):
+        try:
+            holds = cel.parse(rule).holds(evidence.facts)
+        except cel.CelError as error:
+            reason = f"whether it applies cannot be said: {rule} has no answer: {error}"
+            return [broken(check, gate.id, gate.type, reason) for check in policy.checks_of(gate)]
+        if not holds:
+            return [_set_aside(check, gate, rule) for check in policy.checks_of(gate)]
+    return gate.judge(evidence, setting)
+
+
+def _set_aside(check: str, gate: Gate, rule: str) -> CheckResult:
+    found = broken(check, gate.id, gate.type, f"it does not apply: {rule} does not hold")
+    return replace(found, verdict="not_applicable", advice="", because=gate.because or "", replay="counts")
+
+
+def _shielded(policy: Policy, gate: Gate, run: Callable[[], Iterable[CheckResult]]) -> list[CheckResult]:
+    """A gate's results; if it raises, even SystemExit, an error for each of its checks and nothing else.
+
+    One result more than planned is enough to see that there are too many: a gate may go on for ever.
+    """
+    planned = policy.checks_of(gate)
     try:
-        return list(run())
-    except (Exception, SystemExit) as error:
+        results = [_sound(result, gate) for result in itertools.islice(run(), len(planned) + 1)]
+        if gate.type not in SHIPPED and not _by_counts(policy, gate):
+            results = [replace(result, replay="threshold-only") for result in results]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         what = str(error) if isinstance(error, TallystickError) else type(error).__name__
         reason = f"the gate could not be carried out: {what}"
-        return [broken(check.id, gate.id, gate.type, reason) for check in gate.plan()]
+        return [broken(check, gate.id, gate.type, reason) for check in planned]
+    return results
+
+
+def _sound(result: CheckResult, gate: Gate) -> CheckResult:
+    """A result as it was handed back, if it can be recorded and is of this gate.
+
+    Raises:
+        InvalidData: it is neither.
+    """
+    if type(result) is not CheckResult or result.verdict not in VERDICTS:
+        raise InvalidData("what it handed back is no check result", got=type(result).__name__)
+    if (result.gate, result.type) != (gate.id, gate.type) or not result.id.startswith(f"{gate.id}/"):
+        raise InvalidData("it answered for another gate", got=str(result.id)[:60])
+    try:
+        encode(result.as_json())
+    except (TallystickError, TypeError, ValueError) as error:
+        raise InvalidData("it handed back a result that cannot be recorded", where=result.id) from error
+    return result
 
 
 def _tools(policy: Policy) -> dict[str, str]:
+    """Versions of all that had a part in the figures; for a gate of another distribution, that distribution's."""
     names = {"duckdb", "tallystick", *(tool for gate in policy.gates for tool in gate.tools)}
     found = {"python": platform.python_version()}
     for name in sorted(names):
@@ -246,4 +361,4 @@ def _tools(policy: Policy) -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
-    return found
+    return found | dict(maker for gate in policy.gates if (maker := maker_of(gate.type)) is not None)

@@ -19,13 +19,14 @@ from pydantic import Field, create_model
 from tallystick.errors import InvalidPolicy
 from tallystick.policy.language import Document, Gate
 
-__all__ = ["GROUP", "SHIPPED", "document_model", "installed", "model_of"]
+__all__ = ["GROUP", "SHIPPED", "document_model", "installed", "maker_of", "model_of"]
 
 GROUP: Final = "tallystick.gates"
 SHIPPED: Final = {
     "schema": "tallystick.policy.language:SchemaGate",
     "bias": "tallystick.policy.language:BiasGate",
     "benchmark": "tallystick.policy.language:BenchmarkGate",
+    "expr": "tallystick.policy.gates.expression:ExpressionGate",
 }
 
 
@@ -49,10 +50,18 @@ def model_of(kind: str) -> type[Gate] | None:
     return None if point is None else _loaded(point)
 
 
+def maker_of(kind: str) -> tuple[str, str] | None:
+    """Name and version of the distribution that a gate comes from; None for a shipped one."""
+    point = None if kind in SHIPPED else installed().get(kind)
+    return None if point is None or point.dist is None else (point.dist.name, point.dist.version)
+
+
 def _loaded(point: EntryPoint) -> type[Gate]:
     try:
         model = point.load()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _unusable(point, f"{type(error).__name__} while it was loaded") from error
     if not (isinstance(model, type) and issubclass(model, Gate)):
         raise _unusable(point, "no subclass of tallystick.policy.language.Gate")

@@ -34,6 +34,7 @@ __all__ = [
     "CheckResult",
     "Decision",
     "Limits",
+    "Replay",
     "Verdict",
     "against_plan",
     "broken",

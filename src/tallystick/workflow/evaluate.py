@@ -20,6 +20,7 @@ from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, entitled
 from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, absent
+from tallystick.workflow import facts
 from tallystick.workflow.desk import Desk, fitted
 from tallystick.workflow.record import dataset_named
 
@@ -220,7 +221,8 @@ def evaluate(
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
-    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, progress=progress)
+    told = facts.known(book, subject, test_set)
+    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, facts=told, progress=progress)
     data = _Data(test_set, digest, scored, outcome.rows)
     _same_rows(data)
     with desk.writing() as writer:
