@@ -39,6 +39,7 @@ def gate() -> None:
 @click.argument("model")
 @click.option("--predictions", required=True, type=click.Path(path_type=Path), help="CSV or Parquet, one row a case.")
 @click.option("--dataset", metavar="NAME[@V]", help="The recorded test set that was scored.")
+@click.option("--baseline", metavar="FILE|NAME[@V]", help="What drift gates compare with; else what the policy names.")
 @click.option("--policy", metavar="ID", help="The published policy; needed only if several are in force.")
 @click.option("--stage", default="production", show_default=True, help="The stage whose policies are asked.")
 @click.option("--explain", metavar="TEXT", help="What is said of earlier evaluations that did not pass.")
@@ -50,6 +51,7 @@ def run(
     model: str,
     predictions: Path,
     dataset: str | None,
+    baseline: str | None,
     policy: str | None,
     stage: str,
     explain: str | None,
@@ -77,6 +79,7 @@ def run(
             policy=policy,
             dataset=dataset,
             explain=explain,
+            baseline=baseline,
             progress=progress,
         )
     value = _value(found)

@@ -21,11 +21,29 @@ from tallystick.policy.counts import Axis, Counts, Scores
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["DATA", "SCHEMA", "Counted", "Evidence", "Known", "Need", "Rows", "Scored", "Setting"]
+__all__ = [
+    "BASELINE",
+    "DATA",
+    "DECILES",
+    "PERCENTILES",
+    "SCHEMA",
+    "Compared",
+    "Counted",
+    "Evidence",
+    "Known",
+    "Need",
+    "Rows",
+    "Scored",
+    "Setting",
+]
 
 SCHEMA: Final = "tallystick/evidence/v1"
 DATA: Final = "data"
 """The data that are judged. Other sources stand beside them, such as a baseline."""
+BASELINE: Final = "baseline"
+"""The data that they are compared with, as a source of counts; and what is known of them, as a fact."""
+DECILES: Final = 10
+PERCENTILES: Final = 100
 
 
 @dataclass(frozen=True)
@@ -62,7 +80,18 @@ class Known:
     paths: tuple[Path, ...]
 
 
-Need = Counted | Rows | Scored | Known
+@dataclass(frozen=True)
+class Compared:
+    """Count tables of one column, in the data and in their baseline, along the same axis."""
+
+    column: str
+    parts: int = 0
+    """Into so many bands of about as many rows of the baseline each; 0: along the edges, or by spelling."""
+    edges: tuple[float, ...] = ()
+    """Of the bands, where the policy lists them; none: by spelling."""
+
+
+Need = Counted | Compared | Rows | Scored | Known
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING
 from tallystick.canonical import Value, encode
 from tallystick.errors import InvalidData, TallystickError, Unavailable, UsageError
 from tallystick.policy import cel
+from tallystick.policy.baseline import Baseline
 from tallystick.policy.counts import Counts, Scores
 from tallystick.policy.document import Policy
 from tallystick.policy.engines import duckdb as engine
-from tallystick.policy.evidence import DATA, Counted, Evidence, Known, Need, Rows, Scored, Setting
+from tallystick.policy.evidence import BASELINE, DATA, Compared, Counted, Evidence, Known, Need, Rows, Scored, Setting
 from tallystick.policy.language import Gate, Inputs
 from tallystick.policy.registry import SHIPPED, maker_of
 from tallystick.policy.results import VERDICTS, CheckResult, Verdict, against_plan, broken, number, roll_up
@@ -90,6 +91,7 @@ def evaluate(
     *,
     data_digest: str,
     facts: Mapping[str, Value] | None = None,
+    baseline: Baseline | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Judge a data file under a policy.
@@ -99,6 +101,7 @@ def evaluate(
         data: CSV or Parquet with the columns that the policy names.
         data_digest: SHA-256 of the data in lower-case hex, as the ledger knows it.
         facts: what the ledger knows of the model, for rules over recorded facts.
+        baseline: what the data are compared with, for drift gates.
         progress: called before each part of the work.
 
     Raises:
@@ -112,7 +115,7 @@ def evaluate(
     try:
         before = _identity(data)
         tell("reading the data")
-        found = _read(policy, {DATA: engine.open_source(data)}, facts or {})
+        found = _read(policy, {DATA: engine.open_source(data)}, facts or {}, baseline)
         _check_unchanged(data, before)
     except SystemExit as error:
         raise Unavailable("a library tried to end the program while the data were read") from error
@@ -180,20 +183,29 @@ def table(outcome: Outcome) -> list[list[str]]:
 # --------------------------------------------------------------------------- reading
 
 
-def _read(policy: Policy, sources: Mapping[str, engine.Source], facts: Mapping[str, Value]) -> Evidence:
+def _read(
+    policy: Policy, sources: Mapping[str, engine.Source], facts: Mapping[str, Value], baseline: Baseline | None = None
+) -> Evidence:
     """What the gates need, of each source in as few scans as it takes."""
     inputs = policy.document.inputs
     applying = [gate for gate in policy.gates if _applies(policy, gate, facts)]
     needs = list(dict.fromkeys(need for gate in applying for need in _needs(gate, inputs)))
+    compared = [need for need in needs if isinstance(need, Compared)]
+    beside = baseline.histograms(compared) if baseline is not None and compared else None
+    if beside is not None:
+        needs += [Counted((axis,)) for axis in dict.fromkeys(map(beside.axis, compared))]
     counts = {name: _counted(source, needs, name) for name, source in sources.items()}
     if policy.favourable and counts[DATA].outcomes:
         counts[DATA].check_favourable(policy.favourable)
     data = sources[DATA]
     told = {**facts, "inputs": {"rows": counts[DATA].rows}}
+    chosen = _chosen(told, [*_conditions_name(policy), *(p for n in needs if isinstance(n, Known) for p in n.paths)])
+    if baseline is not None and beside is not None:
+        counts[BASELINE], chosen[BASELINE] = beside.counts, baseline.as_json(beside)
     return Evidence(
         rows=counts[DATA].rows,
         counts=counts,
-        facts=_chosen(told, [*_conditions_name(policy), *(p for n in needs if isinstance(n, Known) for p in n.paths)]),
+        facts=chosen,
         tables={need: _rows(sources, need) for need in needs if isinstance(need, Rows)},
         scores={need: _scores(data, need) for need in needs if isinstance(need, Scored)},
         typed=data.typed,
@@ -236,7 +248,7 @@ def _needs(gate: Gate, inputs: Inputs | None) -> list[Need]:
 
 def _by_counts(policy: Policy, gate: Gate) -> bool:
     """Whether counts and facts are all that a gate needs."""
-    return all(isinstance(need, Counted | Known) for need in _needs(gate, policy.document.inputs))
+    return all(isinstance(need, Counted | Compared | Known) for need in _needs(gate, policy.document.inputs))
 
 
 def _chosen(facts: Mapping[str, Value], paths: Iterable[cel.Path]) -> dict[str, Value]:

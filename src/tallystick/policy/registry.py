@@ -26,6 +26,7 @@ SHIPPED: Final = {
     "schema": "tallystick.policy.language:SchemaGate",
     "bias": "tallystick.policy.language:BiasGate",
     "benchmark": "tallystick.policy.language:BenchmarkGate",
+    "drift": "tallystick.policy.gates.drift:DriftGate",
     "expr": "tallystick.policy.gates.expression:ExpressionGate",
 }
 

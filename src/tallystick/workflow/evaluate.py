@@ -20,7 +20,7 @@ from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, entitled
 from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, absent
-from tallystick.workflow import facts
+from tallystick.workflow import compare, facts
 from tallystick.workflow.desk import Desk, fitted
 from tallystick.workflow.record import dataset_named
 
@@ -198,6 +198,7 @@ def evaluate(
     policy: str | None = None,
     dataset: str | None = None,
     explain: str | None = None,
+    baseline: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluated:
     """Run the gates of the stage's policy over recorded predictions, and record what they found.
@@ -207,6 +208,7 @@ def evaluate(
         predictions: CSV or Parquet with the columns that the policy names.
         dataset: the recorded test set that was scored, ``NAME`` or ``NAME@VERSION``; looks at it are counted.
         explain: what is said of earlier evaluations that did not pass.
+        baseline: what drift gates compare with: a file, or a recorded dataset; else the one that the policy names.
 
     Raises:
         NotFound: no such model, policy or dataset.
@@ -222,7 +224,10 @@ def evaluate(
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
     told = facts.known(book, subject, test_set)
-    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, facts=told, progress=progress)
+    with compare.baseline(book, rules_text, baseline) as beside:
+        outcome = judge.evaluate(
+            rules_text, predictions, data_digest=digest, facts=told, baseline=beside, progress=progress
+        )
     data = _Data(test_set, digest, scored, outcome.rows)
     _same_rows(data)
     with desk.writing() as writer:
