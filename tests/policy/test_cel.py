@@ -145,6 +145,8 @@ def test_what_is_not_of_the_language_is_refused_when_it_is_read(text: str, said:
 
 
 def test_what_a_rule_names_is_known_before_any_fact_is() -> None:
-    rule = cel.parse('has(metric.a) && metric.a > 1 || model.version in [usecase.n, 2] ? metric["x.y"] == 1 : model.v[0]')
+    rule = cel.parse(
+        'has(metric.a) && metric.a > 1 || model.version in [usecase.n, 2] ? metric["x.y"] == 1 : model.v[0]'
+    )
     assert rule.paths == (("metric", "a"), ("model", "version"), ("usecase", "n"), ("metric", "x.y"), ("model", "v", 0))
     assert rule.asked == {("metric", "a")}

@@ -52,7 +52,9 @@ def judged(policy: Policy, base: Path, data: Path) -> judge.Outcome:
     return judge.evaluate(policy, data, data_digest="0" * 64, baseline=of_file(base, name="base", sha256="ab" * 32))
 
 
-def test_data_like_the_baseline_pass_and_data_that_moved_fail(policy: Make, files: Callable[..., tuple[Path, Path]]) -> None:
+def test_data_like_the_baseline_pass_and_data_that_moved_fail(
+    policy: Make, files: Callable[..., tuple[Path, Path]]
+) -> None:
     same = judged(policy(GATE), *files(rows(seed=2)))
     assert same.verdict == "pass"
     moved = judged(policy(GATE), *files(rows(1.0, "sssne", seed=2)))
@@ -119,7 +121,9 @@ def test_without_a_baseline_every_check_is_an_error(policy: Make, files: Callabl
     assert "--baseline" in outcome.checks[0].reason
 
 
-def test_edges_that_the_policy_lists_are_those_that_count(policy: Make, files: Callable[..., tuple[Path, Path]]) -> None:
+def test_edges_that_the_policy_lists_are_those_that_count(
+    policy: Make, files: Callable[..., tuple[Path, Path]]
+) -> None:
     gate = GATE.replace("edges: quantiles, warn_if", "edges: [0], warn_if")
     outcome = judged(policy(gate), *files(rows(1.0, seed=2)))
     assert "in 2 bands" in outcome.checks[0].reason
@@ -192,7 +196,9 @@ def test_the_tails_are_scipys() -> None:
         {"more": 1},
     ],
 )
-def test_histograms_of_another_form_are_refused(files: Callable[..., tuple[Path, Path]], change: dict[str, object]) -> None:
+def test_histograms_of_another_form_are_refused(
+    files: Callable[..., tuple[Path, Path]], change: dict[str, object]
+) -> None:
     kept = every_column(files(rows())[0]).as_json()
     with pytest.raises(InvalidData):
         Histograms.from_json(kept | change)
