@@ -270,7 +270,9 @@ def _keys(keys: tuple[str, ...]) -> Iterator[str | int]:
 def _path(loc: tuple[str | int, ...], value: canonical.Value) -> strict_yaml.Path:
     """The way through the document: pydantic's location without the names of types that it puts in between."""
     path: list[str | int] = []
-    for step in loc:
+    for place, step in enumerate(loc):
+        if place == 2 and path[:1] == ["gates"]:
+            continue  # the type of the gate, which may be spelt like one of its keys
         in_mapping = isinstance(value, dict) and step in value
         in_sequence = isinstance(value, list) and isinstance(step, int) and step < len(value)
         if in_mapping or in_sequence:
