@@ -20,6 +20,7 @@ from tallystick.cli.front import (
     wrapped,
     write_output,
 )
+from tallystick.cli.gate_test import selftest, test
 
 if TYPE_CHECKING:
     from tallystick.workflow.evaluate import Evaluated
@@ -33,6 +34,10 @@ EXIT: Final = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 4, "error": 3}
 @click.group(cls=Group)
 def gate() -> None:
     """Run the gates of a policy over a model's predictions."""
+
+
+gate.add_command(test)
+gate.add_command(selftest)
 
 
 @gate.command()
