@@ -97,10 +97,10 @@ def fact(facts: Mapping[str, Value], path: Path) -> Value:
         inside = isinstance(found, Mapping) and isinstance(step, str) and step in found
         listed = isinstance(found, list | tuple) and isinstance(step, int) and 0 <= step < len(found)
         if not inside and not listed:
-            raise CelError(f"there is no fact {dotted(path)}")
+            raise CelError(f"there is no fact {dotted(path)[:120]}")
         found = found[step]
     if found is None:
-        raise CelError(f"there is no fact {dotted(path)}")
+        raise CelError(f"there is no fact {dotted(path)[:120]}")
     return found
 
 
@@ -329,6 +329,8 @@ class _Reader:
                 steps.append(self.word())
             else:
                 break
+        if len(steps) > MAX_DEPTH:
+            raise CelError(f"a fact lies more than {MAX_DEPTH} names deep")
         if len(steps) == 1:
             raise CelError(f"{name} is no fact by itself; name one of its fields, such as {name}.name")
         return tuple(steps)

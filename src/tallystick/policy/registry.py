@@ -8,10 +8,11 @@ policy names it, and none can take the name of a shipped gate.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Union
 
 from pydantic import Field, create_model
@@ -31,10 +32,11 @@ SHIPPED: Final = {
 }
 
 
-def installed() -> dict[str, EntryPoint]:
-    """The gates of other distributions, by type."""
+@lru_cache
+def installed() -> Mapping[str, EntryPoint]:
+    """The gates of other distributions, by type, as they were installed when this process first asked."""
     found = {point.name: point for point in entry_points(group=GROUP)}
-    return {name: point for name, point in found.items() if name not in SHIPPED}
+    return MappingProxyType({name: point for name, point in found.items() if name not in SHIPPED})
 
 
 def model_of(kind: str) -> type[Gate] | None:
