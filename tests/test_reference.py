@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from tallystick import errors, settings
 from tallystick.cli.main import cli
 from tallystick.people.keys import RIGHTS
-from tallystick.policy.language import Document
 from tallystick.policy.metrics import BENCHMARKS, GROUP_METRICS
+from tallystick.policy.registry import document_model
 from tallystick.policy.results import VERDICTS
 from tallystick.records import KINDS
 
@@ -147,9 +147,9 @@ def test_the_page_of_commands_has_every_setting_and_its_variable():
 # --- policy ---------------------------------------------------------------------------------------------------------
 
 
-def models(model=Document, seen=None):
+def models(model=None, seen=None):
     """Every pydantic model that a policy is made of."""
-    seen = {} if seen is None else seen
+    seen, model = {} if seen is None else seen, model or document_model()
     if model.__name__ not in seen:
         seen[model.__name__] = model
         for field in model.model_fields.values():
@@ -173,7 +173,7 @@ HEADINGS = {
     "Columns": "inputs.columns",
     "Defaults": "defaults",
     "SchemaGate": "A gate of type schema",
-    "Rows": "rows",
+    "RowLimits": "rows",
     "Column": "columns, of a schema gate",
     "Tolerance": "tolerate",
     "BiasGate": "A gate of type bias",
@@ -182,6 +182,9 @@ HEADINGS = {
     "BootstrapInterval": "interval",
     "BenchmarkGate": "A gate of type benchmark",
     "BenchmarkMetric": "metrics, of a benchmark gate",
+    "DriftGate": "A gate of type drift",
+    "DriftMetric": "metrics, of a drift gate",
+    "ExpressionGate": "A gate of type expr",
 }
 
 
