@@ -95,6 +95,20 @@ def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
     assert house("gate", "run", "credit", "--predictions", "bands.csv", "--as", "engineer") == 0
 
 
+def test_a_gate_that_plans_otherwise_than_was_published_is_not_asked(tmp_path: Path) -> None:
+    site = installed(tmp_path, FILES["pyproject.toml"], {"acme_gates.py": FILES["acme_gates.py"]})
+    house = House(tmp_path, site).opened()
+    (tmp_path / "house.yaml").write_text(FILES["house.yaml"])
+    assert house("policy", "publish", "house.yaml", "--as", "officer") == 0
+    before = len(outside.check(tmp_path / ".tallystick" / "ledger.db"))
+    (site / "acme_gates.py").write_text(
+        FILES["acme_gates.py"].replace('f"{self.id}/{column}"', 'f"{self.id}/{column}.new"')
+    )
+    assert house("gate", "run", "credit", "--predictions", "bands.csv", "--as", "engineer") == 3
+    assert "plans other checks than were published" in house.said
+    assert len(outside.check(tmp_path / ".tallystick" / "ledger.db")) == before
+
+
 def test_a_misspelt_key_of_such_a_gate_is_named_with_its_line(tmp_path: Path) -> None:
     site = installed(tmp_path, FILES["pyproject.toml"], {"acme_gates.py": FILES["acme_gates.py"]})
     house = House(tmp_path, site)

@@ -121,7 +121,7 @@ def published(book: Book, entry: Entry) -> Policy:
     """The policy of an entry, from its stored bytes.
 
     Raises:
-        InvalidData: the stored bytes do not give the digest that the entry names.
+        InvalidData: the stored bytes do not give the digest that the entry names, or its gates now plan other checks.
     """
     from tallystick.policy import document
 
@@ -133,6 +133,12 @@ def published(book: Book, entry: Entry) -> Policy:
     if policy.digest != entry.body["digest"]:
         raise InvalidData(
             "policy is not what was published", where=where, expected=entry.body["digest"], got=policy.digest
+        )
+    if list(policy.plan) != book.field(entry, "plan"):
+        raise InvalidData(
+            "policy plans other checks than were published",
+            where=where,
+            remedy="Install its gates as they were when it was published, or publish a new version of it.",
         )
     return policy
 
