@@ -189,6 +189,9 @@ HEADINGS = {
     "RecordedMetric": "metrics that are recorded",
     "Versus": "versus",
     "Churn": "churn",
+    "DriftGate": "A gate of type drift",
+    "DriftMetric": "metrics, of a drift gate",
+    "ExpressionGate": "A gate of type expr",
 }
 
 

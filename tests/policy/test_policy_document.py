@@ -305,6 +305,7 @@ def test_the_defaults_of_v1_stand_still() -> None:
     gate = parse(GOOD.encode(), name="p").gates[1]
     assert gate.model_dump(exclude={"metrics", "sensitive", "because", "advice"}) == {
         "id": "bias.approval",
+        "when": None,
         "type": "bias",
         "missing_group": "as_group",
         "max_depth": 1,

@@ -20,6 +20,7 @@ from tallystick.cli.front import (
     terminal_width,
     wrapped,
 )
+from tallystick.cli.gate_test import selftest, test
 from tallystick.cli.outputs import Outputs, Target
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ def gate() -> None:
     """Run the gates of a policy over a model's predictions, and check again what they found."""
 
 
+gate.add_command(test)
+gate.add_command(selftest)
+
+
 @gate.command()
 @click.argument("model")
 @click.option("--predictions", required=True, type=click.Path(path_type=Path), help="CSV or Parquet, one row a case.")
@@ -45,6 +50,7 @@ def gate() -> None:
 @click.option(
     "--champion", type=click.Path(path_type=Path), help="Predictions of the same rows by the model in the stage."
 )
+@click.option("--baseline", metavar="FILE|NAME[@V]", help="What drift gates compare with; else what the policy names.")
 @click.option("--policy", metavar="ID", help="The published policy; needed only if several are in force.")
 @click.option("--stage", default="production", show_default=True, help="The stage whose policies are asked.")
 @click.option("--explain", metavar="TEXT", help="What is said of earlier evaluations that did not pass.")
@@ -68,6 +74,7 @@ def run(
     predictions: Path,
     dataset: str | None,
     champion: Path | None,
+    baseline: str | None,
     policy: str | None,
     stage: str,
     explain: str | None,
@@ -100,6 +107,7 @@ def run(
             policy=policy,
             dataset=dataset,
             champion=champion,
+            baseline=baseline,
             progress=progress,
         )
         if submit:

@@ -15,9 +15,19 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from tallystick.policy import cel
 from tallystick.policy.counts import Axis, by_outcome, label
 from tallystick.policy.evidence import Counted, Evidence, Need, Rows, Setting
 from tallystick.policy.favourable import comparison
@@ -35,7 +45,10 @@ __all__ = [
     "Inputs",
     "Planned",
     "SchemaGate",
+    "Thresholds",
+    "When",
     "check_ids",
+    "readable_rule",
 ]
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=False)]
@@ -95,6 +108,25 @@ class Inputs(_Part):
     columns: Columns
 
 
+def readable_rule(text: str) -> str:
+    """A rule over recorded facts as it was written, if it can be read; otherwise what is wrong with it."""
+    try:
+        cel.parse(text)
+    except cel.CelError as error:
+        raise _invalid(str(error)) from None
+    return text
+
+
+def _not_of_inputs(text: str) -> str:
+    if any(path[0] == "inputs" for path in cel.parse(text).paths):
+        raise _invalid("what decides whether a gate applies must be known before the data are read, and inputs is not")
+    return text
+
+
+When = Annotated[Text, AfterValidator(readable_rule), AfterValidator(_not_of_inputs)]
+"""A rule over recorded facts that says whether a policy or a gate applies."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """A check that a gate will make, in plain words."""
@@ -119,6 +151,9 @@ class Gate(_Reasoned):
 
     id: GateId
     type: str
+    when: When | None = Field(
+        default=None, description="A rule over recorded facts; where it does not hold, the gate does not apply."
+    )
 
     def plan(self) -> Iterable[Planned]:
         """Every check, each id once; ids begin with the gate's own and a slash."""
@@ -202,6 +237,10 @@ class _Thresholds(_Reasoned):
         covered = warn.limit <= fail.limit if fail.wants_high else warn.limit >= fail.limit
         if covered and not (warn.limit == fail.limit and len(warn.op) > len(fail.op)):
             raise _invalid(f"warn_if {self.warn_if!r} is never reached before fail_if {self.fail_if!r}", "warn_if")
+
+
+Thresholds = _Thresholds
+"""``fail_if`` and ``warn_if`` with their reason and advice, for the parts of a gate that judge a number."""
 
 
 def _check_one(text: str, key: str, low: float, high: float, *, wants_high: bool, percent: bool) -> None:
@@ -704,6 +743,9 @@ class AppliesTo(_Part):
     """What the policy is for."""
 
     stage: GateId = Field(description="The stage that a model enters when it passes, for example production.")
+    when: When | None = Field(
+        default=None, description="A rule over recorded facts; where it does not hold, nothing is evaluated: an error."
+    )
 
 
 class Defaults(_Part):
@@ -729,9 +771,23 @@ class Document(_Part):
             problem = gate.problem(self.inputs)
             if problem is not None:
                 raise _invalid(problem, "gates", str(position))
+            self._check_plan(position, gate)
         twice = [name for name, n in Counter(c for gate in self.gates for c in check_ids(gate)).items() if n > 1]
         if twice and len({gate.id for gate in self.gates}) == len(self.gates):
             raise _invalid(f"two checks have the id {twice[0]!r}", "gates")
         if not any(gate.can_refuse for gate in self.gates):
             raise _invalid("no check has fail_if, so the policy could never refuse anything", "gates")
         return self
+
+    def _check_plan(self, position: int, gate: Gate) -> None:
+        """A gate's checks carry its name, so that no gate can answer for another, and are the same when asked again."""
+        ids = check_ids(gate)
+        strange = next((name for name in ids if not name.startswith(f"{gate.id}/")), None)
+        if strange is not None:
+            raise _invalid(
+                f"check {strange[:60]!r} does not begin with its gate's id and a slash", "gates", str(position)
+            )
+        if not ids:
+            raise _invalid("the gate plans no check", "gates", str(position))
+        if ids != check_ids(gate):
+            raise _invalid("the gate plans other checks each time it is asked", "gates", str(position))

@@ -35,6 +35,7 @@ __all__ = [
     "CheckResult",
     "Decision",
     "Limits",
+    "Replay",
     "Verdict",
     "against_plan",
     "broken",

@@ -1,7 +1,6 @@
 """What the ledger says that a benchmark gate asks for: the model that stands in the stage, and recorded metrics.
 
-They are recorded with the evaluation, as facts. Whoever hands an evaluation in may count as they like; these facts are
-the ledger's, and are held against it.
+They are recorded with the evaluation, as facts.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from tallystick.canonical import Value
-from tallystick.errors import InvalidData, UsageError
+from tallystick.errors import UsageError
 from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
@@ -19,7 +18,7 @@ from tallystick.records import Entry
 if TYPE_CHECKING:
     from tallystick.policy.document import Policy
 
-__all__ = ["check_told", "facts"]
+__all__ = ["facts"]
 
 _WHOLE: Final = "all"
 """The slice of a metric that speaks for everyone."""
@@ -45,25 +44,6 @@ def facts(
     if names:
         found["recorded"] = _recorded(book, model, test_set, names)
     return found
-
-
-def check_told(book: Book, policy: Policy, model: Entry, test_set: Entry | None, *, told: Value) -> None:
-    """Hold the facts that somebody else judged by against the ledger.
-
-    Raises:
-        InvalidData: they are others.
-        UsageError: as for :func:`facts`.
-    """
-    theirs = told if isinstance(told, Mapping) else {}
-    champion = theirs.get("champion")
-    sha256 = champion.get("predictions_sha256") if isinstance(champion, Mapping) else None
-    known = facts(book, policy, model, test_set, champion=None if sha256 is None else str(sha256))
-    for name, value in known.items():
-        if theirs.get(name) != value:
-            what = {"champion": "champion is not the one", "recorded": "recorded metrics are not those"}[name]
-            raise InvalidData(
-                f"the {what} that the ledger knows", expected=str(value)[:200], got=str(theirs.get(name))[:200]
-            )
 
 
 def _champion(book: Book, model: Entry, *, stage: str, predictions: str | None) -> dict[str, Value]:

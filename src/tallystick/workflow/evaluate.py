@@ -20,7 +20,7 @@ from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, entitled
 from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, absent
-from tallystick.workflow import benchmark
+from tallystick.workflow import compare, facts
 from tallystick.workflow.desk import Desk, fitted
 from tallystick.workflow.record import dataset_named
 
@@ -135,7 +135,7 @@ def published(book: Book, entry: Entry) -> Policy:
     """The policy of an entry, from its stored bytes.
 
     Raises:
-        InvalidData: the stored bytes do not give the digest that the entry names.
+        InvalidData: the stored bytes do not give the digest that the entry names, or its gates now plan other checks.
     """
     from tallystick.policy import document
 
@@ -147,6 +147,12 @@ def published(book: Book, entry: Entry) -> Policy:
     if policy.digest != entry.body["digest"]:
         raise InvalidData(
             "policy is not what was published", where=where, expected=entry.body["digest"], got=policy.digest
+        )
+    if list(policy.plan) != book.field(entry, "plan"):
+        raise InvalidData(
+            "policy plans other checks than were published",
+            where=where,
+            remedy="Install its gates as they were when it was published, or publish a new version of it.",
         )
     return policy
 
@@ -225,6 +231,7 @@ def evaluate(
     dataset: str | None = None,
     champion: Path | None = None,
     explain: str | None = None,
+    baseline: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluated:
     """Run the gates of the stage's policy over recorded predictions, and record what they found.
@@ -235,6 +242,7 @@ def evaluate(
         dataset: the recorded test set that was scored, ``NAME`` or ``NAME@VERSION``; looks at it are counted.
         champion: predictions of the same rows by the model that stands in the stage, for a policy that compares.
         explain: what is said of earlier evaluations that did not pass.
+        baseline: what drift gates compare with: a file, or a recorded dataset; else the one that the policy names.
 
     Raises:
         NotFound: no such model, policy or dataset.
@@ -243,7 +251,15 @@ def evaluate(
         UsageError: a champion's predictions, and no champion or a policy that compares with none.
     """
     found = judged(
-        desk, model, predictions, stage=stage, policy=policy, dataset=dataset, champion=champion, progress=progress
+        desk,
+        model,
+        predictions,
+        stage=stage,
+        policy=policy,
+        dataset=dataset,
+        champion=champion,
+        baseline=baseline,
+        progress=progress,
     )
     return recorded(desk, found, actor=actor, explain=explain)
 
@@ -257,6 +273,7 @@ def judged(
     policy: str | None = None,
     dataset: str | None = None,
     champion: Path | None = None,
+    baseline: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Judged:
     """Run the gates, and record nothing: arguments and errors as of :func:`evaluate`."""
@@ -270,10 +287,17 @@ def judged(
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
     theirs = None if champion is None else fingerprint(champion).sha256
-    facts = benchmark.facts(book, rules_text, subject, test_set, champion=theirs)
-    outcome = judge.evaluate(
-        rules_text, predictions, data_digest=digest, facts=facts, champion=champion, progress=progress
-    )
+    told = facts.known(book, rules_text, subject, test_set, champion=theirs)
+    with compare.baseline(book, rules_text, baseline) as beside:
+        outcome = judge.evaluate(
+            rules_text,
+            predictions,
+            data_digest=digest,
+            facts=told,
+            champion=champion,
+            baseline=beside,
+            progress=progress,
+        )
     return matching(Judged(subject, entry, outcome, Scored(test_set, digest, scored, outcome.rows)))
 
 

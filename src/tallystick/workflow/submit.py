@@ -24,7 +24,7 @@ from tallystick.ledger.inbox import Inbox, Submission
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.records import Entry
-from tallystick.workflow.benchmark import check_told
+from tallystick.workflow import compare, facts
 from tallystick.workflow.desk import Desk
 from tallystick.workflow.evaluate import Judged, Scored, chosen_policy, matching, published, recorded
 
@@ -184,7 +184,9 @@ def _judged(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
         raise InvalidData("submission names another digest than its data have", expected=str(known), got=judged[:80])
     policy = published(book, entry)
     outcome = judge.rebuilt(policy, value["outcome"], value["evidence"], data_digest=judged)
-    check_told(book, policy, model, test_set, told=outcome.evidence.get("facts"))
+    told = outcome.evidence.get("facts", {})
+    facts.check_told(book, policy, model, test_set, told=told, rows=outcome.rows)
+    compare.check_told(book, policy, told=told)
     return matching(Judged(model, entry, outcome, Scored(test_set, judged, scored, outcome.rows)))
 
 

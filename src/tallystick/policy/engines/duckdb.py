@@ -164,6 +164,36 @@ class Source:
                     remedy="Find out why they are missing; a verdict over the rest would hide them.",
                 )
 
+    def variety(self, column: str) -> tuple[int, bool]:
+        """About how many different values a column has, and whether all that are not missing are numbers.
+
+        Raises:
+            InvalidData: it is missing.
+        """
+        self._require([column])
+        text = f"nullif(trim(CAST({self._sql(column)} AS VARCHAR)), '')"
+        chosen = f"approx_count_distinct({text}), count({text}), count(TRY_CAST({text} AS DOUBLE))"
+        with self._connection() as connection:
+            found = connection.execute(f"SELECT {chosen} FROM {self.relation}", [_literal(self.path)]).fetchone()  # noqa: S608
+        distinct, filled, numbers = found or (0, 0, 0)
+        return int(distinct), filled > 0 and filled == numbers
+
+    def quantiles(self, column: str, parts: int) -> tuple[float, ...]:
+        """The values of a column that end its parts of about as many rows each: ascending, each once, finite.
+
+        None where it holds no number. They are values of the column, so that they do not depend on threads.
+
+        Raises:
+            InvalidData: it is missing.
+        """
+        self._require([column])
+        value = self._number(self._sql(column))
+        points = [number / parts for number in range(1, parts)]
+        finite = f"SELECT quantile_disc(v, {points}) FROM (SELECT {value} AS v FROM {self.relation}) WHERE isfinite(v)"  # noqa: S608
+        with self._connection() as connection:
+            found = connection.execute(finite, [_literal(self.path)]).fetchone()
+        return tuple(sorted(set(found[0]))) if found and found[0] else ()
+
     def table(self, columns: Sequence[str]) -> pyarrow.Table:
         """These columns with all rows, in the order of the file: typed as in Parquet, text from CSV.
 

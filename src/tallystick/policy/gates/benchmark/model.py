@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from tallystick.policy.counts import Axis, label
-from tallystick.policy.evidence import CHAMPION, Counted, Evidence, Need, Rows, Scored, Setting, of_champion
+from tallystick.policy.evidence import CHAMPION, Counted, Evidence, Known, Need, Rows, Scored, Setting, of_champion
 from tallystick.policy.gates.benchmark.scorers import INF, SCORERS, Scorer, Task
 
 # What every gate's keys are made of: see the top of the language.
@@ -293,6 +293,10 @@ class BenchmarkGate(Gate):
     # ----------------------------------------------------------------------- what is asked of the data
 
     def needs(self, inputs: Inputs | None) -> Iterator[Need]:
+        names = [("recorded", about.recorded) for about in self.metrics if isinstance(about, RecordedMetric)]
+        compares = any(check.versus is not None or isinstance(check.about, Churn) for check in self.checks())
+        if names or compares:
+            yield Known((*names, *([("champion",)] if compares else [])))
         if inputs is None or not self._reads_data:
             return
         columns = inputs.columns
