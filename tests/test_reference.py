@@ -149,7 +149,7 @@ def test_the_page_of_commands_has_every_setting_and_its_variable():
 
 def models(model=None, seen=None):
     """Every pydantic model that a policy is made of."""
-    seen, model = {} if seen is None else seen, model or document_model()
+    model, seen = model or document_model(), {} if seen is None else seen
     if model.__name__ not in seen:
         seen[model.__name__] = model
         for field in model.model_fields.values():

@@ -34,13 +34,13 @@ from tallystick.policy.engines import duckdb as engine
 from tallystick.policy.evidence import BASELINE, DATA, Compared, Counted, Evidence, Known, Need, Rows, Scored, Setting
 from tallystick.policy.language import Gate, Inputs
 from tallystick.policy.registry import SHIPPED, maker_of
-from tallystick.policy.results import VERDICTS, CheckResult, Verdict, against_plan, broken, number, roll_up
+from tallystick.policy.results import VERDICTS, CheckResult, Verdict, against_plan, broken, number, read_result, roll_up
 from tallystick.policy.statistics import evaluation_seed
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["SCHEMA", "Outcome", "Progress", "evaluate", "replay", "table"]
+__all__ = ["SCHEMA", "Outcome", "Progress", "asked", "evaluate", "rebuilt", "replay", "table"]
 
 SCHEMA = "tallystick/check-results/v1"
 
@@ -165,6 +165,63 @@ def _replayed(policy: Policy, gate: Gate, evidence: Evidence, setting: Setting) 
         yield from _shielded(policy, gate, again)
 
 
+def rebuilt(policy: Policy, told: Value, evidence: Value, *, data_digest: str) -> Outcome:
+    """The outcome that somebody else says they came to, as far as it can be held against what they saw.
+
+    What follows from counts and facts is computed again and has to be equal; plan, seed and verdict have to be those of
+    the policy. What hangs on rows is their word.
+
+    Args:
+        policy: under which they judged.
+        told: plan, checks, verdict, tools, engine and seed, as :meth:`Outcome.as_json` says them.
+        evidence: as :attr:`Outcome.evidence`.
+        data_digest: of the data that they judged.
+
+    Raises:
+        InvalidData: it does not hold.
+    """
+    _check_digest(data_digest)
+    shape = {"plan": list, "checks": list, "verdict": str, "tools": dict, "engine": str, "seed": str}
+    if not isinstance(told, dict) or set(told) != set(shape) or any(type(told[k]) is not t for k, t in shape.items()):
+        raise InvalidData("the outcome is not of the known form", expected=", ".join(shape))
+    checks = tuple(map(read_result, told["checks"]))
+    seed = evaluation_seed(policy.digest, data_digest)
+    _agree("plan", list(policy.plan), told["plan"])
+    _agree("list of checks", list(policy.plan), [check.id for check in checks])
+    _agree("gates", list(policy.gate_of.values()), [(check.gate, check.type) for check in checks])
+    _agree("seed", seed, told["seed"])
+    again = {check.id: check for check in replay(policy, evidence, seed=seed)}
+    for check in checks:
+        if check.replay == "counts" or check.id in again:
+            _agree(f"check {check.id}", again.get(check.id), check)
+    verdict = roll_up(check.verdict for check in checks)
+    _agree("verdict", verdict, told["verdict"])
+    if any(not isinstance(name, str) or not isinstance(what, str) for name, what in told["tools"].items()):
+        raise InvalidData("the outcome is not of the known form", expected="names and versions of tools")
+    return Outcome(
+        plan=policy.plan,
+        checks=checks,
+        verdict=verdict,
+        evidence=evidence,
+        rows=Evidence.from_json(evidence).rows,
+        tools=told["tools"],
+        engine=told["engine"],
+        seed=seed,
+        policy=f"{policy.id}@{policy.version}",
+        policy_digest=policy.digest,
+        data_digest=data_digest,
+    )
+
+
+def _agree(what: str, ours: object, theirs: object) -> None:
+    if ours != theirs:
+        raise InvalidData(
+            f"the {what} does not follow from the policy and the counts",
+            expected=str(getattr(ours, "verdict", ours))[:80],
+            got=str(getattr(theirs, "verdict", theirs))[:80],
+        )
+
+
 def table(outcome: Outcome) -> list[list[str]]:
     """Rows of text for a command line: check, verdict, value, threshold, n, reason."""
     return [
@@ -198,8 +255,7 @@ def _read(
     if policy.favourable and counts[DATA].outcomes:
         counts[DATA].check_favourable(policy.favourable)
     data = sources[DATA]
-    told = {**facts, "inputs": {"rows": counts[DATA].rows}}
-    chosen = _chosen(told, [*_conditions_name(policy), *(p for n in needs if isinstance(n, Known) for p in n.paths)])
+    chosen = asked(policy, facts, rows=counts[DATA].rows)
     if baseline is not None and beside is not None:
         counts[BASELINE], chosen[BASELINE] = beside.counts, baseline.as_json(beside)
     return Evidence(
@@ -225,6 +281,14 @@ def _scores(source: engine.Source, need: Scored) -> Scores | None:
     if need.optional and not source.has(need.score):
         return None
     return source.scores(true=need.true, score=need.score, favourable=need.favourable)
+
+
+def asked(policy: Policy, facts: Mapping[str, Value], *, rows: int) -> dict[str, Value]:
+    """The facts that a policy's rules name, and no other: what an evaluation of so many rows records of them."""
+    applying = [gate for gate in policy.gates if _applies(policy, gate, facts)]
+    needs = [need for gate in applying for need in _needs(gate, policy.document.inputs)]
+    paths = [path for need in needs if isinstance(need, Known) for path in need.paths]
+    return _chosen({**facts, "inputs": {"rows": rows}}, [*_conditions_name(policy), *paths])
 
 
 def _needs(gate: Gate, inputs: Inputs | None) -> list[Need]:

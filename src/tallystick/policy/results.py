@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tallystick.canonical import Value
+from tallystick.errors import InvalidData
 from tallystick.people.rules import rolled_up
 from tallystick.policy.statistics import Interval
 from tallystick.policy.threshold import Threshold
@@ -39,6 +40,7 @@ __all__ = [
     "against_plan",
     "broken",
     "number",
+    "read_result",
     "roll_up",
 ]
 
@@ -169,6 +171,25 @@ class CheckResult:
             "replay": self.replay,
             "groups": [dict(group) for group in self.groups],
         }
+
+
+def read_result(value: Value) -> CheckResult:
+    """Read what :meth:`CheckResult.as_json` made; hostile input is refused.
+
+    Raises:
+        InvalidData: another shape.
+    """
+    try:
+        found = CheckResult(**{**value, "groups": tuple(value["groups"])})
+        known = found.verdict in VERDICTS and found.replay in ("counts", "threshold-only")
+        texts = (found.id, found.gate, found.type, found.reason, found.advice, found.because)
+        whole = isinstance(found.n, int) and not isinstance(found.n, bool) and found.n >= 0
+        good = known and whole and all(isinstance(text, str) for text in texts) and found.as_json() == value
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidData("check result is not of the known form", got=str(error)[:80]) from error
+    if not good:
+        raise InvalidData("check result is not of the known form", got=str(value.get("id"))[:80])
+    return found
 
 
 def against_plan(

@@ -28,7 +28,21 @@ if TYPE_CHECKING:
     from tallystick.policy.document import Policy
     from tallystick.policy.judge import Outcome
 
-__all__ = ["Evaluated", "checked", "chosen_policy", "evaluate", "explanations", "publish", "published"]
+__all__ = [
+    "Evaluated",
+    "Judged",
+    "Scored",
+    "checked",
+    "chosen_policy",
+    "evaluate",
+    "explanations",
+    "judged",
+    "matching",
+    "publish",
+    "published",
+    "read_back",
+    "recorded",
+]
 
 _VERIFIER: Final = {"id": "urn:x-tallystick:verifier:gates"}
 
@@ -179,7 +193,9 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class _Data:
+class Scored:
+    """The data that were scored."""
+
     entry: Entry | None
     sha256: str
     predictions: str
@@ -192,6 +208,16 @@ class _Data:
             "rows": self.rows,
             "predictions_sha256": self.predictions,
         }
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the gates found about a model, before it is on the ledger."""
+
+    model: Entry
+    policy: Entry
+    outcome: Outcome
+    data: Scored
 
 
 def evaluate(
@@ -220,6 +246,24 @@ def evaluate(
         NotFound: no such model, policy or dataset.
         InvalidData: the predictions cannot be read, or are not as many as the test set's rows.
     """
+    found = judged(
+        desk, model, predictions, stage=stage, policy=policy, dataset=dataset, baseline=baseline, progress=progress
+    )
+    return recorded(desk, found, actor=actor, explain=explain)
+
+
+def judged(
+    desk: Desk,
+    model: tuple[str, int | None],
+    predictions: Path,
+    *,
+    stage: str = "production",
+    policy: str | None = None,
+    dataset: str | None = None,
+    baseline: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Judged:
+    """Run the gates, and record nothing: arguments and errors as of :func:`evaluate`."""
     from tallystick.policy import judge
 
     book = desk.book()
@@ -234,44 +278,82 @@ def evaluate(
         outcome = judge.evaluate(
             rules_text, predictions, data_digest=digest, facts=told, baseline=beside, progress=progress
         )
-    data = _Data(test_set, digest, scored, outcome.rows)
-    _same_rows(data)
+    return matching(Judged(subject, entry, outcome, Scored(test_set, digest, scored, outcome.rows)))
+
+
+def recorded(
+    desk: Desk,
+    found: Judged,
+    *,
+    actor: str,
+    explain: str | None = None,
+    submission: Mapping[str, Value] | None = None,
+) -> Evaluated:
+    """Record what the gates found, with its decision.
+
+    Args:
+        submission: by whom and under what name it was handed in, if it was not found here.
+    """
     with desk.writing() as writer:
         before = desk.book(writer)
-        draft = _evaluation_draft(before, subject, entry, outcome, data, actor=actor, at=desk.clock(), explain=explain)
+        draft = _evaluation_draft(before, found, actor=actor, at=desk.clock(), explain=explain, submission=submission)
         evaluation = writer.append(fitted(draft)).entry
-        decision = writer.append(_decision_draft(subject, evaluation, entry, actor=actor, at=desk.clock())).entry
+        decision = writer.append(
+            _decision_draft(found.model, evaluation, found.policy, actor=actor, at=desk.clock())
+        ).entry
         earlier = rules.earlier_failures(before, evaluation)
         unexplained = rules.unexplained(before, evaluation, also=draft.body.get("earlier_explained", ()))
-    return Evaluated(outcome, evaluation, decision, entry, subject, tuple(earlier), tuple(unexplained))
+    return Evaluated(found.outcome, evaluation, decision, found.policy, found.model, tuple(earlier), tuple(unexplained))
 
 
-def _same_rows(data: _Data) -> None:
-    rows = None if data.entry is None else data.entry.body.get("rows")
-    if isinstance(rows, int) and rows != data.rows:
+def read_back(desk: Desk, found: Judged, evaluation: int, decision: int) -> Evaluated:
+    """What somebody else recorded of it, as the ledger has it."""
+    book = desk.book()
+    entry = desk.ledger.entry(evaluation)
+    return Evaluated(
+        found.outcome,
+        entry,
+        desk.ledger.entry(decision),
+        found.policy,
+        found.model,
+        tuple(rules.earlier_failures(book, entry)),
+        tuple(rules.unexplained(book, entry, also=entry.body.get("earlier_explained", ()))),
+    )
+
+
+def matching(found: Judged) -> Judged:
+    """The same, if as many rows were judged as the test set has.
+
+    Raises:
+        InvalidData: they were not.
+    """
+    test_set = found.data.entry
+    rows = None if test_set is None else test_set.body.get("rows")
+    if isinstance(rows, int) and rows != found.data.rows:
         raise InvalidData(
             "predictions are not those of this test set",
-            expected=f"{rows} rows, as in entry {data.entry.seq if data.entry else '?'}",
-            got=f"{data.rows} rows",
+            expected=f"{rows} rows, as in entry {test_set.seq if test_set else '?'}",
+            got=f"{found.data.rows} rows",
             remedy="Score the whole test set, or name the one that was scored with --dataset.",
         )
+    return found
 
 
 def _evaluation_draft(
     book: Book,
-    model: Entry,
-    policy: Entry,
-    outcome: Outcome,
-    data: _Data,
+    found: Judged,
     *,
     actor: str,
     at: str,
     explain: str | None,
+    submission: Mapping[str, Value] | None,
 ) -> Draft:
+    model, policy, outcome, data = found.model, found.policy, found.outcome, found.data
     usecase = model.body["usecase"]  # a reference, or that there is none and why: a string stands in it either way
     earlier = book.naming("evaluation", *(part for part in usecase.values() if isinstance(part, str)), data.sha256)
     same_use = [entry for entry in earlier if entry.body.get("usecase") == usecase]
-    same_data = [entry for entry in earlier if data.sha256 in _looked_at(entry)]
+    same_data = [entry for entry in earlier if data.sha256 in rules.data_digests(entry)]
+    scored = rules.scored_before_policy(book, policy, data.sha256)
     body: dict[str, Value] = {
         "model": model.ref.value(),
         "model_digest": model.body["digest"],
@@ -288,19 +370,18 @@ def _evaluation_draft(
         "engine": outcome.engine,
         "seed": outcome.seed,
     }
+    if submission is not None:
+        body["submission"] = dict(submission)
+    if scored is not None:
+        body["scored_before_policy"] = {"evaluation": scored.ref.value()}
     counts = Attachment.erasable("counts.json", "application/json", encode(outcome.evidence))
     subject = ({"name": str(model.body["name"]), "digest": {"sha256": model.body["digest"]}},)
-    draft = Draft("evaluation", actor, at, body, subject=subject, attachments=(counts,))
+    basis = "observed" if submission is None else "declared"
+    draft = Draft("evaluation", actor, at, body, basis=basis, subject=subject, attachments=(counts,))
     if explain:
         told = explanations(rules.unexplained(book, _as_if(draft, book)), explain)
         draft = replace(draft, body={**body, "earlier_explained": told})
     return draft
-
-
-def _looked_at(evaluation: Entry) -> list[Value]:
-    """Digests of the data that an evaluation names; whoever wrote it by hand may have named anything."""
-    data = evaluation.body.get("data")
-    return [item.get("sha256") for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
 
 
 def _as_if(draft: Draft, book: Book) -> Entry:
