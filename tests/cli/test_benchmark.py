@@ -7,7 +7,7 @@ import json
 import _outside as outside
 import pytest
 
-from tallystick.workflow import evaluate
+from tallystick.workflow import facts
 
 GATE = """\
   - id: champion
@@ -122,9 +122,9 @@ def test_a_build_job_cannot_say_that_there_is_no_champion(bank, monkeypatch):
     before = bank.ok("log", "--format", "json")
     with monkeypatch.context() as lying:
         absent = {"champion": {"absent": "no version stands in production"}}
-        lying.setattr(evaluate.benchmark, "facts", lambda *_, **__: absent)
+        lying.setattr(facts.benchmark, "facts", lambda *_, **__: absent)
         bank(*line)
-    assert "refused: the champion is not the one that the ledger knows" in bank.ok("ledger", "receive")
+    assert "refused: champion: submission names other facts" in bank.ok("ledger", "receive")
     assert bank.ok("log", "--format", "json") == before
     bank(*line, "--champion", "fair.csv")
     assert "recorded in entry" in bank.ok("ledger", "receive")
@@ -171,7 +171,7 @@ def test_a_build_job_cannot_say_what_was_measured(bank, monkeypatch):
     before = bank.ok("log", "--format", "json")
     with monkeypatch.context() as lying:
         fast = {"recorded": {"latency_ms_p95": {"value": 7, "unit": "ms", "n": 500, "entry": 12}}}
-        lying.setattr(evaluate.benchmark, "facts", lambda *_, **__: fast)
+        lying.setattr(facts.benchmark, "facts", lambda *_, **__: fast)
         bank(*line)
-    assert "refused: the recorded metrics are not those that the ledger knows" in bank.ok("ledger", "receive")
+    assert "refused: recorded: submission names other facts" in bank.ok("ledger", "receive")
     assert bank.ok("log", "--format", "json") == before

@@ -81,7 +81,7 @@ def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
     house = House(tmp_path, site).opened()
     (tmp_path / "house.yaml").write_text(FILES["house.yaml"])
     assert house("policy", "check", "house.yaml") == 0
-    assert "of band, the share of the commonest value; the policy wants at most 0.5." in " ".join(house.said.split())
+    assert "Of band, the share of the commonest value; the policy wants at most 0.5." in " ".join(house.said.split())
     assert house("policy", "publish", "house.yaml", "--as", "officer") == 0
     assert house("gate", "run", "credit", "--predictions", "bands.csv", "--as", "engineer") == 1
     assert "the share of the commonest value of band is 0.75; the policy wants at most 0.5" in " ".join(
@@ -263,7 +263,7 @@ def test_the_ledger_is_as_it_was_after_a_gate_that_ends_the_process(tmp_path: Pa
     assert house("policy", "publish", "policy.yaml", "--as", "officer") == 0, house.said
     before = len(outside.check(tmp_path / ".tallystick" / "ledger.db"))
     (tmp_path / "results.json").write_text('{"verdict": "pass"}')
-    words = ("gate", "run", "credit", "--predictions", "bands.csv", "-o", "results.json", "--as", "engineer")
+    words = ("gate", "run", "credit", "--predictions", "bands.csv", "-o", "json=results.json", "--as", "engineer")
     assert house(*words) == 0
     assert len(outside.check(tmp_path / ".tallystick" / "ledger.db")) == before
     assert not (tmp_path / "results.json").exists()

@@ -61,8 +61,13 @@ def check_told(
     ours = facts_named(policy, facts, rows=rows)
     for name in sorted({*ours, *told} - {BASELINE}):
         if ours.get(name) != told.get(name):
-            what = f"the fact {name!r} is not the one that the ledger knows"
-            raise InvalidData(what, expected=str(ours.get(name))[:200], got=str(told.get(name))[:200])
+            raise InvalidData(
+                "submission names other facts than the ledger knows",
+                where=name,
+                expected=str(ours.get(name))[:200],
+                got=str(told.get(name))[:200],
+                remedy="Run the gates again: something may have been recorded meanwhile.",
+            )
 
 
 def _newest(book: Book, usecase: Entry | None) -> Entry | None:

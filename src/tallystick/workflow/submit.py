@@ -4,7 +4,7 @@ A build job reads the ledger, runs the gates, and hands in what it found. Whoeve
 
 1. reads it as strictly as anything from a stranger, and refuses what names another ledger, model or policy;
 2. computes everything again that follows from the counts, and compares;
-3. holds the plan, the seed and the verdict against the published policy;
+3. holds the plan, the seed and the verdict against the published policy, and facts against the ledger;
 4. draws up the entries by its own rules, in its own transaction: attempts and earlier failures are counted here.
 
 What it cannot know is whether the counts are those of the data, and what hangs on rows (``threshold-only``): that is
