@@ -1,4 +1,4 @@
-"""A small validator of JSON Schema: the keywords that our schemas and that of SARIF use, and no others.
+"""A small validator of JSON Schema: the keywords that the schema of policies and that of SARIF use, and no others.
 
 A keyword that it does not know is an error, so that nothing passes by not being looked at.
 """
@@ -6,7 +6,7 @@ A keyword that it does not know is an error, so that nothing passes by not being
 import re
 
 _SILENT = {"$schema", "id", "title", "description", "default", "format", "definitions", "$defs", "discriminator"}
-_OF_OBJECTS = {"properties", "additionalProperties"}
+_OF_OBJECTS = {"properties", "additionalProperties", "propertyNames"}
 _TYPES = {
     "object": lambda v: isinstance(v, dict),
     "array": lambda v: isinstance(v, list),
@@ -55,6 +55,10 @@ def _additional(value, wanted, schema, root, where):
     return [p for k, v in rest.items() for p in problems(v, wanted, root=root, where=f"{where}.{k}")]
 
 
+def _names(value, wanted, _, root, where):
+    return [p for key in value for p in problems(key, wanted, root=root, where=f"{where}.{key}")]
+
+
 def _items(value, wanted, _, root, where):
     if not isinstance(value, list):
         return []
@@ -77,6 +81,7 @@ _KEYWORDS = {
     "type": _type,
     "properties": _properties,
     "additionalProperties": _additional,
+    "propertyNames": _names,
     "items": _items,
     "required": lambda v, w, *_: [f"lacks {k!r}" for k in w if isinstance(v, dict) and k not in v],
     "enum": lambda v, w, *_: [] if v in w else [f"{v!r} is none of {w}"],

@@ -38,4 +38,4 @@ def _cpu_seconds(act):
 
 
 if __name__ == "__main__":
-    harness.main(measure, rounds=(5, 1), rows=(10_000_000, 1_000))
+    harness.main(measure, rounds=(5, 1), rows=(10_000_000, 50_000))

@@ -191,6 +191,23 @@ def test_what_is_no_submission_is_refused(bank, key, data):
     assert "refused: " in received(bank, key)
 
 
+@pytest.mark.parametrize("forged", [{"model": {"version": 1}}, {"model": {"version": 2, "vendor": "x"}}, {}])
+def test_facts_that_the_ledger_does_not_know_are_refused(bank, key, monkeypatch, forged):
+    """A job could say of the model what it likes, and everything would follow from that."""
+    rule = "model.version == 1 || has(model.vendor) || !has(model.version)"
+    head = (bank.folder / "policy.yaml").read_text().partition("gates:")[0].replace("id: german", "id: rules")
+    (bank.folder / "rules.yaml").write_text(f"{head}gates: [{{id: r, type: expr, lang: cel, expr: '{rule}'}}]\n")
+    with key:
+        bank.ok("policy", "publish", "rules.yaml", "--as", "officer")
+    before = size(bank)
+    with monkeypatch.context() as patch:
+        patch.setattr("tallystick.workflow.facts.known", lambda *_, **__: forged)
+        code, _, err = bank(*HAND_IN.split(), "--policy", "rules")
+    assert code == 3, err
+    assert "other facts than the ledger knows" in received(bank, key)
+    assert size(bank) == before
+
+
 def test_a_job_is_told_that_it_was_refused(bank, key, monkeypatch):
     """A policy that was published meanwhile is the one that counts."""
     text = (bank.folder / "policy.yaml").read_text().replace("version: 1.0.0", "version: 1.1.0")

@@ -267,6 +267,7 @@ def test_a_value_is_not_rounded_onto_its_limit():
 def test_every_verdict_says_what_to_do_next(verdict):
     last = table.render(results(verdict)).splitlines()
     assert any(line.startswith("Next: ") for line in last[-3:])
+    assert (last[-1].startswith("  tallystick approve credit@1 ")) == (verdict in ("pass", "warn"))
 
 
 def test_looks_and_a_late_policy_are_told_in_every_format_but_the_annotated_checks():

@@ -1,4 +1,4 @@
-"""``gate run``."""
+"""``gate run|replay``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.front import Front, Group, acting, front, model_version, progress, terminal_width
+from tallystick.cli.front import (
+    NUMBER,
+    Front,
+    Group,
+    acting,
+    columns,
+    front,
+    model_version,
+    progress,
+    terminal_width,
+    wrapped,
+)
+from tallystick.cli.gate_test import selftest, test
 from tallystick.cli.outputs import Outputs, Target
 
 if TYPE_CHECKING:
     from tallystick.workflow.desk import Desk
     from tallystick.workflow.evaluate import Evaluated, Judged
+    from tallystick.workflow.replay import Replay
 
 __all__ = ["EXIT", "gate"]
 
@@ -26,10 +39,18 @@ def gate() -> None:
     """Run the gates of a policy over a model's predictions, and check again what they found."""
 
 
+gate.add_command(test)
+gate.add_command(selftest)
+
+
 @gate.command()
 @click.argument("model")
 @click.option("--predictions", required=True, type=click.Path(path_type=Path), help="CSV or Parquet, one row a case.")
 @click.option("--dataset", metavar="NAME[@V]", help="The recorded test set that was scored.")
+@click.option(
+    "--champion", type=click.Path(path_type=Path), help="Predictions of the same rows by the model in the stage."
+)
+@click.option("--baseline", metavar="FILE|NAME[@V]", help="What drift gates compare with; else what the policy names.")
 @click.option("--policy", metavar="ID", help="The published policy; needed only if several are in force.")
 @click.option("--stage", default="production", show_default=True, help="The stage whose policies are asked.")
 @click.option("--explain", metavar="TEXT", help="What is said of earlier evaluations that did not pass.")
@@ -52,6 +73,8 @@ def run(
     model: str,
     predictions: Path,
     dataset: str | None,
+    champion: Path | None,
+    baseline: str | None,
     policy: str | None,
     stage: str,
     explain: str | None,
@@ -70,13 +93,22 @@ def run(
     from tallystick.workflow import evaluate
     from tallystick.workflow.results import results
 
-    ledger = [front.ledger] if isinstance(front.ledger, Path) else []
-    target = Outputs.of(outputs, default=front.settings.format, environ=os.environ, taken=[predictions, *ledger])
+    handed_in = [predictions, *filter(None, [champion])]
+    taken = [*handed_in, *front.settings.keys.glob("*"), *([front.ledger] if isinstance(front.ledger, Path) else [])]
+    target = Outputs.of(outputs, default=front.settings.format, environ=os.environ, taken=taken)
     target.clear()
     with front.desk(writing=not submit) as desk:
         actor = desk.actor(front.actor)
         judged = evaluate.judged(
-            desk, model_version(model), predictions, stage=stage, policy=policy, dataset=dataset, progress=progress
+            desk,
+            model_version(model),
+            predictions,
+            stage=stage,
+            policy=policy,
+            dataset=dataset,
+            champion=champion,
+            baseline=baseline,
+            progress=progress,
         )
         if submit:
             found = _handed_in(front, desk, judged, actor=actor, explain=explain, patience=wait)
@@ -105,3 +137,64 @@ def _handed_in(
     if answer.evaluation is None or answer.decision is None:
         raise Refused("what was handed in was not recorded", where=f"submission {name}", got=answer.refused)
     return evaluate.read_back(desk, judged, answer.evaluation, answer.decision)
+
+
+@gate.command()
+@click.argument("evaluation", metavar="ENTRY")
+@click.option("--pack", type=click.Path(path_type=Path), help="An evidence pack to read instead of a ledger.")
+@click.option("--key", metavar="KEY|FILE", help="The ledger's public key, to open the pack with.")
+@front
+def replay(front: Front, evaluation: str, pack: Path | None, key: str | None) -> int:
+    """Compute a recorded evaluation again from its counts, without the data, and compare.
+
+    ENTRY is the number of an evaluation or of its decision. Each check is either computed again (counts), or its
+    recorded value is held against the threshold (threshold-only). Exits 0 if everything agrees, 1 if something
+    differs, 3 if the counts are erased or missing.
+    """
+    from tallystick.errors import UsageError
+    from tallystick.workflow import replay as again
+
+    if not NUMBER.fullmatch(evaluation):
+        raise UsageError("not the number of an entry", got=evaluation[:60], expected="such as 12")
+    if pack is not None:
+        found = again.replay(again.book_of_pack(pack, key), int(evaluation))
+    elif key is not None:
+        raise UsageError("a key opens a pack, and none is named", remedy="Add --pack FILE, or leave --key away.")
+    else:
+        with front.desk(writing=False) as desk:
+            found = again.replay(desk.book(), int(evaluation))
+    front.print(_replayed_value(found), _replayed_lines(found))
+    return 0 if found.agrees else 1
+
+
+def _replayed_value(found: Replay) -> dict[str, object]:
+    return {
+        "evaluation": found.evaluation.seq,
+        "policy": {"id": found.policy.id, "version": found.policy.version},
+        "agrees": found.agrees,
+        "checks": [
+            {"id": check.check, "how": check.how, "verdict": check.recorded, "differs": list(check.differs)}
+            for check in found.checks
+        ],
+        "problems": list(found.problems),
+    }
+
+
+def _replayed_lines(found: Replay) -> list[str]:
+    rows = [("check", "recorded", "looked at by", "")]
+    rows += [(one.check, one.recorded, one.how, "DIFFERS" if one.differs else "agrees") for one in found.checks]
+    lines = [f"evaluation in entry {found.evaluation.seq}, under {found.policy.id} {found.policy.version}", ""]
+    lines += [*columns(rows), ""]
+    for check in found.checks:
+        lines += [line for clause in check.differs for line in wrapped(f"{check.check}: {clause}", "")]
+    lines += [line for problem in found.problems for line in wrapped(f"{problem}", "")]
+    counted = sum(check.how == "counts" for check in found.checks)
+    verdict = "AGREES" if found.agrees else "DIFFERS"
+    return [
+        *lines,
+        *wrapped(
+            f"{verdict}: {counted} of {len(found.checks)} checks computed again from the counts; of the others only "
+            "the recorded value was held against its threshold: more would need the data",
+            "",
+        ),
+    ]

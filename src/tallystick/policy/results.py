@@ -35,6 +35,7 @@ __all__ = [
     "CheckResult",
     "Decision",
     "Limits",
+    "Replay",
     "Verdict",
     "against_plan",
     "broken",
@@ -94,6 +95,8 @@ class Limits:
             parts.append(f"wants {self.fail_if.wish}")
         if self.warn_if is not None:
             parts.append(f"warns unless it is {self.warn_if.wish}")
+        if not parts:
+            return "the policy sets no threshold, so this is reported and not judged"
         return "the policy " + " and ".join(parts)
 
     def show(self, value: float) -> str:
@@ -146,6 +149,8 @@ class CheckResult:
     """``counts``: anyone with the count tables can recompute it; ``threshold-only``: the rows would be needed."""
     groups: tuple[Mapping[str, Value], ...] = field(default=())
     """The figures of each group, for a bias check."""
+    figures: Mapping[str, Value] = field(default_factory=dict)
+    """What else was found, by name: what the data can tell, the size of the family, readings of a rule."""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -155,7 +160,7 @@ class CheckResult:
 
     def as_json(self) -> dict[str, Value]:
         """A JSON value with a canonical form: no NaN, no infinity, nothing that counts as absent."""
-        return {
+        facts: dict[str, Value] = {
             "id": self.id,
             "gate": self.gate,
             "type": self.type,
@@ -170,6 +175,7 @@ class CheckResult:
             "replay": self.replay,
             "groups": [dict(group) for group in self.groups],
         }
+        return facts | {"figures": dict(self.figures)} if self.figures else facts
 
 
 def read_result(value: Value) -> CheckResult:

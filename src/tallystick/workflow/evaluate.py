@@ -20,6 +20,7 @@ from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, entitled
 from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, absent
+from tallystick.workflow import compare, facts
 from tallystick.workflow.desk import Desk, fitted
 from tallystick.workflow.record import dataset_named
 
@@ -134,7 +135,7 @@ def published(book: Book, entry: Entry) -> Policy:
     """The policy of an entry, from its stored bytes.
 
     Raises:
-        InvalidData: the stored bytes do not give the digest that the entry names.
+        InvalidData: the stored bytes do not give the digest that the entry names, or its gates now plan other checks.
     """
     from tallystick.policy import document
 
@@ -146,6 +147,12 @@ def published(book: Book, entry: Entry) -> Policy:
     if policy.digest != entry.body["digest"]:
         raise InvalidData(
             "policy is not what was published", where=where, expected=entry.body["digest"], got=policy.digest
+        )
+    if list(policy.plan) != book.field(entry, "plan"):
+        raise InvalidData(
+            "policy plans other checks than were published",
+            where=where,
+            remedy="Install its gates as they were when it was published, or publish a new version of it.",
         )
     return policy
 
@@ -222,7 +229,9 @@ def evaluate(
     stage: str = "production",
     policy: str | None = None,
     dataset: str | None = None,
+    champion: Path | None = None,
     explain: str | None = None,
+    baseline: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluated:
     """Run the gates of the stage's policy over recorded predictions, and record what they found.
@@ -231,13 +240,27 @@ def evaluate(
         model: name, and version or None for the newest.
         predictions: CSV or Parquet with the columns that the policy names.
         dataset: the recorded test set that was scored, ``NAME`` or ``NAME@VERSION``; looks at it are counted.
+        champion: predictions of the same rows by the model that stands in the stage, for a policy that compares.
         explain: what is said of earlier evaluations that did not pass.
+        baseline: what drift gates compare with: a file, or a recorded dataset; else the one that the policy names.
 
     Raises:
         NotFound: no such model, policy or dataset.
-        InvalidData: the predictions cannot be read, or are not as many as the test set's rows.
+        InvalidData: the predictions cannot be read, are not as many as the test set's rows, or the champion's are not
+            of the same rows.
+        UsageError: a champion's predictions, and no champion or a policy that compares with none.
     """
-    found = judged(desk, model, predictions, stage=stage, policy=policy, dataset=dataset, progress=progress)
+    found = judged(
+        desk,
+        model,
+        predictions,
+        stage=stage,
+        policy=policy,
+        dataset=dataset,
+        champion=champion,
+        baseline=baseline,
+        progress=progress,
+    )
     return recorded(desk, found, actor=actor, explain=explain)
 
 
@@ -249,6 +272,8 @@ def judged(
     stage: str = "production",
     policy: str | None = None,
     dataset: str | None = None,
+    champion: Path | None = None,
+    baseline: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Judged:
     """Run the gates, and record nothing: arguments and errors as of :func:`evaluate`."""
@@ -261,7 +286,18 @@ def judged(
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
-    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, progress=progress)
+    theirs = None if champion is None else fingerprint(champion).sha256
+    told = facts.known(book, rules_text, subject, test_set, champion=theirs)
+    with compare.baseline(book, rules_text, baseline) as beside:
+        outcome = judge.evaluate(
+            rules_text,
+            predictions,
+            data_digest=digest,
+            facts=told,
+            champion=champion,
+            baseline=beside,
+            progress=progress,
+        )
     return matching(Judged(subject, entry, outcome, Scored(test_set, digest, scored, outcome.rows)))
 
 

@@ -4,7 +4,7 @@ A build job reads the ledger, runs the gates, and hands in what it found. Whoeve
 
 1. reads it as strictly as anything from a stranger, and refuses what names another ledger, model or policy;
 2. computes everything again that follows from the counts, and compares;
-3. holds the plan, the seed and the verdict against the published policy;
+3. holds the plan, the seed and the verdict against the published policy, and facts against the ledger;
 4. draws up the entries by its own rules, in its own transaction: attempts and earlier failures are counted here.
 
 What it cannot know is whether the counts are those of the data, and what hangs on rows (``threshold-only``): that is
@@ -24,6 +24,7 @@ from tallystick.ledger.inbox import Inbox, Submission
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.records import Entry
+from tallystick.workflow import compare, facts
 from tallystick.workflow.desk import Desk
 from tallystick.workflow.evaluate import Judged, Scored, chosen_policy, matching, published, recorded
 
@@ -181,7 +182,11 @@ def _judged(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
     known = scored if test_set is None else test_set.body.get("distribution", {}).get("sha256")
     if judged != known:
         raise InvalidData("submission names another digest than its data have", expected=str(known), got=judged[:80])
-    outcome = judge.rebuilt(published(book, entry), value["outcome"], value["evidence"], data_digest=judged)
+    policy = published(book, entry)
+    outcome = judge.rebuilt(policy, value["outcome"], value["evidence"], data_digest=judged)
+    told = outcome.evidence.get("facts", {})
+    facts.check_told(book, policy, model, test_set, told=told, rows=outcome.rows)
+    compare.check_told(book, policy, told=told)
     return matching(Judged(model, entry, outcome, Scored(test_set, judged, scored, outcome.rows)))
 
 

@@ -26,7 +26,10 @@ def render(results: Results) -> str:
     for check in results.shown:
         lines += _details(check)
     lines += [f"> {_escaped(f'note: {note}')}\n" for note in results.notes]
-    return "\n".join([*lines, f"**Next:** {_escaped(results.next_step)}.", ""])
+    lines += [f"**Next:** {_escaped(results.next_step)}."]
+    command = results.next_command
+    fence = "`" * (3 + command.count("`"))
+    return "\n".join([*lines, *(["", fence, command, fence] if command else []), ""])
 
 
 def _details(check: Mapping[str, Value]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -117,8 +118,11 @@ class Results:
         notes = []
         if not self.names_test_set:
             notes.append("no recorded test set was named (--dataset): this is no ground for an approval or a promotion")
-        if self.attempt["data"] > 1:
-            notes.append(f"this is recorded look number {self.attempt['data']} at this test set, whatever the model")
+        if max(self.attempt["usecase"], self.attempt["data"]) > 1:
+            notes.append(
+                f"this is recorded evaluation number {self.attempt['usecase']} of this use case, and look number "
+                f"{self.attempt['data']} at this test set, whatever the model"
+            )
         if self.scored_before_policy is not None:
             notes.append(
                 f"the policy was published (entry {self.policy_entry}) after this test set was first scored "
@@ -153,11 +157,16 @@ class Results:
         care = "read the warnings, then " if self.verdict == "warn" else ""
         explain = ""
         if self.unexplained:
-            explain = f"; before a promotion, say with --explain why {_entries(self.unexplained)} did not pass"
-        return one_line(
-            f"{care}let somebody entitled, who had no part in the model, decide: tallystick approve {self.model} "
-            f"--stage {self.stage} --rationale TEXT --as LABEL{explain}"
-        )
+            explain = f"before a promotion, say with --explain why {_entries(self.unexplained)} did not pass; "
+        return f"{care}{explain}let somebody entitled, who had no part in the model, approve or refuse it"
+
+    @property
+    def next_command(self) -> str:
+        """The command of the next step, where there is one; to be copied, so it is never broken."""
+        if not (self.is_green and self.names_test_set):
+            return ""
+        model, stage = (shlex.quote(one_line(text)) for text in (self.model, self.stage))
+        return f"tallystick approve {model} --stage {stage} --rationale TEXT --as LABEL"
 
 
 def _entries(seqs: Iterable[int]) -> str:

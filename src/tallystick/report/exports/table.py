@@ -1,6 +1,7 @@
 """The table for people: what was asked, what came of it, and what to do now.
 
 It fits the width it is given: long names break at their joints, long sentences between words, and nothing is cut off.
+Only a command that somebody may copy stays on one line.
 The verdict stands last, where a terminal leaves the eye, with the next step.
 """
 
@@ -75,7 +76,9 @@ def render(results: Results, width: int = _WIDTH) -> str:
     lines += [*notes, ""] if notes else []
     lines += _wrapped(results.headline, width)
     lines += _wrapped(results.recorded, width)
-    lines += _wrapped(f"Next: {results.next_step}.", width, hang=6)
+    command = results.next_command
+    lines += _wrapped(f"Next: {results.next_step}{':' if command else '.'}", width, hang=6)
+    lines += [f"  {command}"] if command else []
     return "\n".join([*lines, ""])
 
 
