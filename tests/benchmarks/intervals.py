@@ -39,7 +39,7 @@ def measure(run):
     columns = None if run.quick else _columns(path)
     mine, its = run.interleaved(lambda: _ours(gate, counts), lambda: 1 if run.quick else _its(columns))
     name = f"intervals-{harness.short(run.rows)}"
-    yield harness.compare(name, mine, its, unit="/s of CPU", what="fairlearn's n_boot", aim=">=1000")
+    yield harness.compare(name, mine, its, unit="/s", what="fairlearn's n_boot; both in a second of CPU", aim=">=1000")
 
 
 def _ours(gate, counts):
