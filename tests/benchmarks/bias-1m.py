@@ -28,7 +28,9 @@ def measure(run):
         lambda: 1 if run.quick else 1 / _cpu_seconds(lambda: [_by_fairlearn(columns, groups) for groups in GROUPS]),
     )
     name = f"bias-{harness.short(run.rows)}"
-    yield harness.compare(name, mine, its, unit="/s", what="fairlearn's MetricFrame; both in a second of CPU", aim=">=500")
+    yield harness.compare(
+        name, mine, its, unit="/s", what="fairlearn's MetricFrame; both in a second of CPU", aim=">=500"
+    )
 
 
 def ours(path):
