@@ -161,7 +161,7 @@ def test_a_cut_archive_is_refused(tmp_path: Path, data: Path) -> None:
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"none\.csv"):
         open_source(tmp_path / "none.csv")
-    with pytest.raises(InvalidData, match="not a regular file"):
+    with pytest.raises(InvalidData, match="1 to 20,000 Parquet files"):
         open_source(tmp_path)
 
 

@@ -19,15 +19,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData, TallystickError, Unavailable, UsageError
 from tallystick.policy.counts import Counts, Scores
 from tallystick.policy.document import Policy
 from tallystick.policy.engines import duckdb as engine
-from tallystick.policy.evidence import DATA, Counted, Evidence, Need, Rows, Scored, Setting
+from tallystick.policy.engines import files
+from tallystick.policy.evidence import DATA, Counted, Evidence, Need, Rows, Scored, Setting, Tallied
 from tallystick.policy.language import Gate
+from tallystick.policy.predicates import Tallies
 from tallystick.policy.results import CheckResult, Verdict, against_plan, broken, number, roll_up
 from tallystick.policy.statistics import evaluation_seed
 
@@ -81,34 +83,36 @@ class Outcome:
 
 def evaluate(
     policy: Policy,
-    data: Path,
+    data: Any,
     *,
     data_digest: str,
     facts: Mapping[str, Value] | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Judge a data file under a policy.
+    """Judge data under a policy.
 
     Args:
         policy: read beforehand; its plan is fixed.
-        data: CSV or Parquet with the columns that the policy names.
+        data: with the columns that the policy names: the path of a file of CSV, Parquet or Arrow IPC or of a folder of
+            Parquet files, or a frame of pandas, polars or pyarrow; see :mod:`tallystick.policy.engines.files`.
         data_digest: SHA-256 of the data in lower-case hex, as the ledger knows it.
         facts: what the ledger knows of the model, for rules over recorded facts.
-        progress: called before each part of the work.
+        progress: called before each part of the work, and on the way through a long scan; in the caller's thread.
 
     Raises:
         NotFound: no such file.
-        InvalidData: the file or a column cannot be used, an outcome is missing or NaN, or the file changed meanwhile.
+        InvalidData: the data or a column cannot be used, an outcome is missing or NaN, or a file changed meanwhile.
         UsageError: the digest is none.
     """
     _check_digest(data_digest)
     tell = progress or (lambda _: None)
     seed = evaluation_seed(policy.digest, data_digest)
     try:
-        before = _identity(data)
+        before = files.state(data)
         tell("reading the data")
-        found = _read(policy, {DATA: engine.open_source(data)}, facts or {})
-        _check_unchanged(data, before)
+        found = _read(policy, {DATA: engine.open_source(data, tell=progress)}, facts or {})
+        if files.state(data) != before:
+            raise _changed(data)
     except SystemExit as error:
         raise Unavailable("a library tried to end the program while the data were read") from error
     results = list(_run(policy, found, seed, tell))
@@ -169,7 +173,8 @@ def _read(policy: Policy, sources: Mapping[str, engine.Source], facts: Mapping[s
     """What the gates need, of each source in as few scans as it takes."""
     inputs = policy.document.inputs
     needs = list(dict.fromkeys(need for gate in policy.gates for need in gate.needs(inputs)))
-    counts = {name: _counted(source, needs, name) for name, source in sources.items()}
+    tallies = _tallied(sources, needs)
+    counts = {name: _counted(source, needs, name, tallies.get(name)) for name, source in sources.items()}
     if policy.favourable and any(isinstance(need, Counted) and need.source == DATA for need in needs):
         counts[DATA].check_favourable(policy.favourable)
     data = sources[DATA]
@@ -179,12 +184,19 @@ def _read(policy: Policy, sources: Mapping[str, engine.Source], facts: Mapping[s
         facts=facts,
         tables={need: _rows(sources, need) for need in needs if isinstance(need, Rows)},
         scores={need: _scores(data, need) for need in needs if isinstance(need, Scored)},
-        typed=data.typed,
+        tallies=tallies,
     )
 
 
-def _counted(source: engine.Source, needs: Iterable[Need], name: str) -> Counts:
-    return source.count([need.axes for need in needs if isinstance(need, Counted) and need.source == name])
+def _tallied(sources: Mapping[str, engine.Source], needs: Iterable[Need]) -> dict[str, Tallies]:
+    """One scan for each source that something is tallied of."""
+    wanted = {name: [need for need in needs if isinstance(need, Tallied) and need.source == name] for name in sources}
+    return {name: sources[name].tally(tallied) for name, tallied in wanted.items() if tallied}
+
+
+def _counted(source: engine.Source, needs: Iterable[Need], name: str, tallies: Tallies | None) -> Counts:
+    axes = [need.axes for need in needs if isinstance(need, Counted) and need.source == name]
+    return Counts(tallies.rows, ()) if tallies is not None and not axes else source.count(axes)
 
 
 def _rows(sources: Mapping[str, engine.Source], need: Rows) -> pyarrow.Table:
@@ -203,19 +215,10 @@ def _check_digest(digest: str) -> None:
         raise UsageError("the digest of the data is not a SHA-256 in lower-case hex", got=repr(digest)[:70])
 
 
-def _identity(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def _check_unchanged(path: Path, before: tuple[int, ...] | None) -> None:
-    if _identity(path) != before:
-        raise InvalidData(
-            "the data file changed while it was read", where=path.name, remedy="Evaluate a finished file."
-        )
+def _changed(path: Path) -> InvalidData:
+    return InvalidData(
+        "the data file changed while it was read", where=Path(path).name, remedy="Evaluate a finished file."
+    )
 
 
 # --------------------------------------------------------------------------- running

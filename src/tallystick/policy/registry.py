@@ -23,7 +23,7 @@ __all__ = ["GROUP", "SHIPPED", "document_model", "installed", "model_of"]
 
 GROUP: Final = "tallystick.gates"
 SHIPPED: Final = {
-    "schema": "tallystick.policy.language:SchemaGate",
+    "schema": "tallystick.policy.gates.schema:SchemaGate",
     "bias": "tallystick.policy.language:BiasGate",
     "benchmark": "tallystick.policy.language:BenchmarkGate",
 }
