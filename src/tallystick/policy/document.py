@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from tallystick import canonical
 from tallystick.errors import InvalidPolicy, NotFound
-from tallystick.policy import strict_yaml
+from tallystick.policy import references, strict_yaml
 from tallystick.policy.counts import label
 from tallystick.policy.language import Document, Gate, Planned
 from tallystick.policy.registry import SHIPPED, document_model, installed
@@ -79,6 +79,8 @@ class Policy:
 def load(path: Path, *, controls: Collection[str] | None = None) -> Policy:
     """Read a policy file.
 
+    A schema gate may take its columns ``from`` a file beside the policy; the policy that is returned holds them itself.
+
     Args:
         path: of the YAML file.
         controls: the ids of the control catalogue; given, every control of the policy must be among them.
@@ -96,7 +98,7 @@ def load(path: Path, *, controls: Collection[str] | None = None) -> Policy:
         raise NotFound("there is no such policy file", where=str(path)) from error
     except OSError as error:
         raise InvalidPolicy("the policy file cannot be read", where=str(path), got=error.strerror) from error
-    return parse(data, name=str(path), controls=controls)
+    return parse(references.inlined(data, name=str(path), folder=path.parent), name=str(path), controls=controls)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -256,7 +258,7 @@ def _near(word: object, known: Collection[str]) -> str:
 
 def _unknown_key(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
     model = _model_at(path[:-1], value)
-    known = () if model is None else tuple(model.model_fields)
+    known = () if model is None else tuple(part.alias or name for name, part in model.model_fields.items())
     near = _close(path[-1], known)
     meant = (*path[:-1], *near)
     return _Problem(path, f"unknown key {str(path[-1])[:60]!r}", _near(path[-1], known), meant=meant, unknown=True)

@@ -116,7 +116,7 @@ class Holds:
     kinds: tuple[tuple[str, Kind], ...]
     """What each of its columns is read as."""
     nulls: bool = False
-    """Whether a row passes for which the rule is neither true nor false."""
+    """Whether a row passes for which the rule is neither true nor false because one of its columns is missing."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ no functions, no attributes and no way to reach anything but the row.
 
 Every part has a kind: number, text, flag or time. A column has the kind of its dtype where the gate declares one,
 otherwise that of what it is compared with, otherwise number. Parts of different kinds are refused when the policy is
-read. A value that does not read as its kind, a missing one, NaN, an infinity and a division by zero make the comparison
-neither true nor false; ``and``, ``or`` and ``not`` go on with that as SQL does. Numbers are doubles.
+read. A value that does not read as its kind, a missing one, NaN and a division by zero make the comparison neither true
+nor false; ``and``, ``or`` and ``not`` go on with that as SQL does. Numbers are doubles.
 """
 
 from __future__ import annotations

@@ -259,7 +259,8 @@ class Conditions:
 
     def _rule(self, predicate: Holds) -> str:
         rule = row_rules.parse(predicate.rule, dict(predicate.kinds))
-        return f"coalesce({self._part(rule)}, {'TRUE' if predicate.nulls else 'FALSE'})"
+        missing = [f"{self.columns[name].sql} IS NULL" for name, _ in predicate.kinds]
+        return f"coalesce({self._part(rule)}, {' OR '.join(missing) if predicate.nulls else 'FALSE'})"
 
     def _part(self, part: row_rules.Part) -> str:
         if isinstance(part, row_rules.Constant):
@@ -271,7 +272,7 @@ class Conditions:
         if isinstance(part, row_rules.Negated):
             return f"(NOT {self._part(part.part)})"
         if isinstance(part, row_rules.Compared):
-            return f"({self._finite(part.left)} {part.op} {self._finite(part.right)})"
+            return f"({self._comparable(part.left)} {part.op} {self._comparable(part.right)})"
         inner = [self._part(inner) for inner in part.parts]
         if isinstance(part, row_rules.Joined):
             return f"({f' {part.op.upper()} '.join(inner)})"
@@ -280,11 +281,12 @@ class Conditions:
         divisor = f"nullif({inner[1]}, 0)" if part.op == "/" else inner[1]
         return f"({inner[0]} {part.op} {divisor})"
 
-    def _finite(self, part: row_rules.Part) -> str:
+    def _comparable(self, part: row_rules.Part) -> str:
+        """NaN is larger than every number here, and equal to itself, so it is no value to compare."""
         value = self._part(part)
         if part.kind != "number" or isinstance(part, row_rules.Constant):
             return value
-        return f"CASE WHEN isfinite({value}) THEN {value} END"
+        return f"CASE WHEN NOT isnan({value}) THEN {value} END"
 
     def _constant(self, part: row_rules.Constant) -> str:
         if part.kind == "text":

@@ -33,6 +33,7 @@ from tallystick.policy.language import (
     Text,
     _first,
     _invalid,
+    _Part,
     _Reasoned,
     _Thresholds,
 )
@@ -54,7 +55,7 @@ from tallystick.policy.results import CheckResult, Limits, Verdict, number
 from tallystick.policy.row_rules import Kind
 from tallystick.policy.threshold import Threshold
 
-__all__ = ["Column", "Freshness", "RowLimits", "RowRule", "SchemaGate", "Tolerance"]
+__all__ = ["Column", "Freshness", "Origin", "RowLimits", "RowRule", "SchemaGate", "Tolerance"]
 
 Dtype = Literal[
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
@@ -181,6 +182,13 @@ class Column(_Reasoned):
         }[kind]
 
 
+class Origin(_Part):
+    """Where columns and rules were taken from when the policy was read from its file."""
+
+    file: Name = Field(description="The path, from the folder of the policy.")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(description="Of the bytes of the file.")
+
+
 class RowLimits(_Reasoned):
     """How many rows there must be."""
 
@@ -235,7 +243,8 @@ class RowRule(_Reasoned):
     id: GateId = Field(description="The name of the rule.")
     expr: Text = Field(description="What must hold in every row, such as `amount_net <= amount`.")
     nulls: Literal["miss", "pass"] = Field(
-        default="miss", description="What becomes of a row for which it is neither true nor false."
+        default="miss",
+        description="What becomes of a row for which it is neither true nor false as a column is missing.",
     )
 
 
@@ -263,6 +272,9 @@ class SchemaGate(Gate):
     tools: ClassVar[tuple[str, ...]] = ("pyarrow",)
 
     type: Literal["schema"]
+    origin: Origin | None = Field(
+        default=None, alias="from", description="A schema of pandera in YAML: its path from the folder of the policy."
+    )
     columns: dict[Name, Column] = Field(default_factory=dict)
     rows: RowLimits | None = None
     rules: list[RowRule] = Field(default_factory=list, max_length=200, description="Rules over the columns of a row.")
@@ -277,6 +289,8 @@ class SchemaGate(Gate):
 
     @model_validator(mode="after")
     def _consistent(self) -> SchemaGate:
+        if self.origin is not None and not self.columns:
+            raise _invalid("the columns of the file were not taken over", "from")
         if not self.columns and self.rows is None and not self.rules and self.freshness is None:
             raise _invalid("the gate has neither columns nor rows nor rules nor freshness, so it checks nothing")
         for position, rule in enumerate(self.rules):
