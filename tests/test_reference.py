@@ -173,7 +173,7 @@ HEADINGS = {
     "Columns": "inputs.columns",
     "Defaults": "defaults",
     "SchemaGate": "A gate of type schema",
-    "Rows": "rows",
+    "Origin": "from",
     "Column": "columns, of a schema gate",
     "Tolerance": "tolerate",
     "BiasGate": "A gate of type bias",

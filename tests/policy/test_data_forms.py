@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -244,3 +245,37 @@ def test_a_batch_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(
     assert path.stat().st_size < 10_000
     with pytest.raises(InvalidData, match="too large unpacked"):
         open_source(path).tally([Tallied(NotMissing("x"))])
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+@pytest.mark.parametrize("end", [b"", b",2", b",2\n", b",2\r\n", b",2\n3,4\n"])
+@pytest.mark.parametrize("before", [b"", b"1,2\n"], ids=["alone", "after another"])
+def test_a_line_that_is_longer_than_the_engines_buffers_is_not_lost(
+    tmp_path: Path, packed: bool, end: bytes, before: bytes
+) -> None:
+    """The engine was seen to leave out the last one and to say nothing."""
+    content = b"x,y\n" + before + b"0" * 70_000_000 + end
+    path = tmp_path / ("x.csv.gz" if packed else "x.csv")
+    path.write_bytes(gzip.compress(content, 1) if packed else content)
+    with pytest.raises(InvalidData):
+        open_source(path).tally([Tallied(NotMissing("x"))])
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_a_line_as_long_as_the_engine_allows_is_read(tmp_path: Path, end: bytes) -> None:
+    for name, lines in (("a.csv", [b"x", b"0" * 1_900_000]), ("b.csv", [b"x", *[b"0" * 1_900_000] * 3])):
+        path = tmp_path / name
+        path.write_bytes((end or b"\n").join(lines) + end)
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes(), 1))
+        for file in (path, tmp_path / f"{name}.gz"):
+            assert open_source(file).tally([Tallied(NotMissing("x"))]).rows == len(lines) - 1
+
+
+def test_a_header_that_is_too_long_and_too_many_columns_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(b"x" * 5_000_000, 1))
+    with pytest.raises(InvalidData, match="header of the data file is too long"):
+        open_source(path)
+    path.write_bytes(gzip.compress(",".join(f"c{i}" for i in range(10_001)).encode() + b"\n", 1))
+    with pytest.raises(InvalidData, match="too many columns"):
+        open_source(path)

@@ -95,7 +95,8 @@ class Evidence:
     counts: Mapping[str, Counts] = field(default_factory=dict)
     """By source."""
     facts: Mapping[str, Value] = field(default_factory=dict)
-    """What the ledger knew of the model when it was judged: ``model``, ``usecase``, ``dataset``, ``metric``."""
+    """What the ledger knew of the model when it was judged: ``model``, ``usecase``, ``dataset``, ``metric``;
+    and the time, ``evaluated_at``."""
     tables: Mapping[Rows, pyarrow.Table] = field(default_factory=dict)
     scores: Mapping[Scored, Scores | None] = field(default_factory=dict)
     """None where the data are without a score, and may be."""

@@ -220,7 +220,8 @@ def evaluate(
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
-    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, progress=progress)
+    facts = {"evaluated_at": desk.clock()}
+    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, facts=facts, progress=progress)
     data = _Data(test_set, digest, scored, outcome.rows)
     _same_rows(data)
     with desk.writing() as writer:

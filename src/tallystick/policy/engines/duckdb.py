@@ -42,7 +42,7 @@ __all__ = ["MAX_CELLS", "MEMORY", "Source", "engine", "of_table", "open_source"]
 
 MAX_CELLS = 50_000
 """More different combinations than this are no groups, but identifiers or scores."""
-MEMORY: Final = "640MiB"
+MEMORY: Final = "320MiB"
 """What a scan may hold; beyond it goes to disk, and what cannot is refused."""
 _DISK: Final = "32GiB"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {

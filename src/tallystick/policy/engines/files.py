@@ -34,12 +34,17 @@ __all__ = ["FRAME", "Files", "connection", "of_table", "opened", "state"]
 FRAME: Final = "frame"
 """What a frame is called within SQL."""
 MAX_FILES: Final = 20_000
+MAX_HEADER: Final = 1024 * 1024
+MAX_COLUMNS: Final = 10_000
 MAX_BATCH: Final = 256 * 1024 * 1024
 """Bytes that one batch of an Arrow file may have, unpacked."""
 _CSV = (
     "read_csv($file, columns={{{columns}}}, auto_detect=false, header=true, delim=',', quote='\"', escape='\"', "
     "compression='{compression}', null_padding=false, ignore_errors=false, strict_mode=true, hive_partitioning=false)"
 )
+_LONGEST_LINE: Final = 2_000_000
+"""Bytes; the engine's own limit."""
+_BLOCK: Final = 1024 * 1024
 Config = Mapping[str, Any]
 
 
@@ -71,8 +76,20 @@ def opened(data: Any, *, config: Config) -> Files:
 
     Raises:
         NotFound: no such file.
-        InvalidData: of another form, or unreadable.
+        InvalidData: of another form, unreadable, or of more columns than :data:`MAX_COLUMNS`.
     """
+    found = _opened(data, config)
+    if len(found.columns) > MAX_COLUMNS:
+        raise InvalidData(
+            "the data have too many columns",
+            where=found.name,
+            expected=f"up to {MAX_COLUMNS:,}",
+            got=f"{len(found.columns):,}",
+        )
+    return found
+
+
+def _opened(data: Any, config: Config) -> Files:
     if not isinstance(data, str | Path):
         return of_table(_table(data), text=False, name="the frame")
     path = Path(data)
@@ -114,15 +131,49 @@ def _csv(path: Path, config: Config) -> Files:
     packed = path.name.lower().endswith(".gz")
     try:
         with gzip.open(path, "rb") if packed else path.open("rb") as file:
-            lines = (line.decode("utf-8-sig" if i == 0 else "utf-8") for i, line in enumerate(file))
-            header = next(csv.reader(lines, strict=True), [])
+            header = next(csv.reader(_first_lines(file, path), strict=True), [])
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidData("the header of the data file cannot be read", where=path.name, got=str(error)[:80]) from error
     if not header:
         raise InvalidData("the data file is empty", where=path.name, expected="a header with the names of the columns")
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
+    _check_lines(path, packed=packed)
     relation = _CSV.format(columns=columns, compression="gzip" if packed else "none")
     return Files(path.name, tuple(header), relation, frozenset(header), {"file": _literal(path)}, (path,))
+
+
+def _check_lines(path: Path, *, packed: bool) -> None:
+    """Refuse a last line that is too long: the engine loses one that is longer than its buffers, without a word.
+
+    It refuses every other line of such a length itself, so of a plain file only the end is looked at. Of a packed file
+    the end is known when all of it was unpacked.
+    """
+    length = 0
+    with gzip.open(path, "rb") if packed else path.open("rb") as file:
+        if not packed:
+            file.seek(max(path.stat().st_size - _LONGEST_LINE - 3, 0))
+        while block := file.read(_BLOCK):
+            first = re.search(rb"[\r\n]", block)
+            length += first.start() if first else len(block)
+            if length > _LONGEST_LINE:
+                raise InvalidData(
+                    "a line of the data file is too long", where=path.name, expected=f"up to {_LONGEST_LINE:,} bytes"
+                )
+            if first:
+                length = len(block) - 1 - max(block.rfind(b"\n"), block.rfind(b"\r"))
+
+
+def _first_lines(file: Any, path: Path) -> Iterator[str]:
+    """Lines as text, until they are more than a header can be."""
+    left, encoding = MAX_HEADER, "utf-8-sig"
+    while line := file.readline(left + 1):
+        left -= len(line)
+        if left < 0:
+            raise InvalidData(
+                "the header of the data file is too long", where=path.name, expected=f"up to {MAX_HEADER:,} bytes"
+            )
+        yield line.decode(encoding)
+        encoding = "utf-8"
 
 
 def _parquet(path: Path, config: Config) -> Files:

@@ -537,7 +537,10 @@ class _Judged:
             return self._made("error", None, reason)
         if self.tally.newest is None:
             return self._made("not_evaluable", None, f"{fresh.column} is missing in every row")
-        age = row_rules.microseconds(now) - self.tally.newest
+        try:
+            age = row_rules.microseconds(now) - self.tally.newest
+        except ValueError as error:
+            return self._made("error", None, f"the time at which the data are judged cannot be read: {error}")
         if age < 0:
             reason = f"the newest {fresh.column} lies {_span(-age)} after the time of the evaluation"
             return self._made("fail", age / _DAY, reason)
