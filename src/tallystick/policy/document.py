@@ -15,7 +15,7 @@ import os
 import stat
 import typing
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,7 +98,8 @@ def load(path: Path, *, controls: Collection[str] | None = None) -> Policy:
         raise NotFound("there is no such policy file", where=str(path)) from error
     except OSError as error:
         raise InvalidPolicy("the policy file cannot be read", where=str(path), got=error.strerror) from error
-    return parse(references.inlined(data, name=str(path), folder=path.parent), name=str(path), controls=controls)
+    filled, places = references.inlined(data, name=str(path), folder=path.parent)
+    return _parse(filled, name=str(path), controls=controls, places=places)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -117,7 +118,19 @@ def parse(data: bytes, *, name: str, controls: Collection[str] | None = None) ->
     Raises:
         InvalidPolicy: ``where`` is file:line:column of the first problem; the message lists up to five.
     """
+    return _parse(data, name=name, controls=controls, places={})
+
+
+def _parse(
+    data: bytes,
+    *,
+    name: str,
+    controls: Collection[str] | None,
+    places: Mapping[strict_yaml.Path, strict_yaml.Place],
+) -> Policy:
+    """``places`` are those of the text as somebody wrote it, if that is not what is read."""
     parsed = strict_yaml.parse(data, name=name)
+    parsed = replace(parsed, places=dict(places)) if places else parsed
     if not isinstance(parsed.value, dict):
         raise InvalidPolicy("a policy is a mapping of keys to values", where=f"{name}:1:1")
     document, problems = _validated(parsed)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from tallystick.canonical import Value
@@ -19,8 +20,8 @@ from tallystick.policy import pandera_yaml, strict_yaml
 __all__ = ["inlined"]
 
 
-def inlined(data: bytes, *, name: str, folder: Path) -> bytes:
-    """The bytes of a policy, with what it refers to.
+def inlined(data: bytes, *, name: str, folder: Path) -> tuple[bytes, Mapping[strict_yaml.Path, strict_yaml.Place]]:
+    """The bytes of a policy with what it refers to, and where its parts stood before, for messages.
 
     Args:
         data: YAML.
@@ -31,7 +32,7 @@ def inlined(data: bytes, *, name: str, folder: Path) -> bytes:
         InvalidPolicy: the policy or a file that it refers to cannot be read, or a column stands in both.
     """
     if b"from" not in data:
-        return data
+        return data, {}
     parsed = strict_yaml.parse(data, name=name)
     found = parsed.value.get("gates") if isinstance(parsed.value, dict) else None
     gates: list[Value] = found if isinstance(found, list) else []
@@ -44,10 +45,11 @@ def inlined(data: bytes, *, name: str, folder: Path) -> bytes:
         line, column = parsed.place(("gates", place, "from"))
         gates[place] = _filled(gate, folder, where=f"{name}:{line}:{column}")
     if not referring:
-        return data
+        return data, {}
     files = ", ".join(gate["from"] for _, gate in referring)
     text = json.dumps(parsed.value, indent=2, ensure_ascii=False)
-    return f"# Read from {PurePosixPath(name).name}, with what it takes from {_plain(files)}.\n{text}\n".encode()
+    filled = f"# Read from {PurePosixPath(name).name}, with what it takes from {_plain(files)}.\n{text}\n"
+    return filled.encode(), parsed.places
 
 
 def _plain(text: str) -> str:
