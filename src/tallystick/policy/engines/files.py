@@ -16,6 +16,7 @@ import csv
 import gzip
 import re
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -132,12 +133,12 @@ def _csv(path: Path, config: Config) -> Files:
     try:
         with gzip.open(path, "rb") if packed else path.open("rb") as file:
             header = next(csv.reader(_first_lines(file, path), strict=True), [])
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        _check_lines(path, packed=packed)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InvalidData("the header of the data file cannot be read", where=path.name, got=str(error)[:80]) from error
     if not header:
         raise InvalidData("the data file is empty", where=path.name, expected="a header with the names of the columns")
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
-    _check_lines(path, packed=packed)
     relation = _CSV.format(columns=columns, compression="gzip" if packed else "none")
     return Files(path.name, tuple(header), relation, frozenset(header), {"file": _literal(path)}, (path,))
 

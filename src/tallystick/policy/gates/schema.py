@@ -357,13 +357,11 @@ class SchemaGate(Gate):
             return f"{case.demand}."
         if case.key not in self.tolerate:
             return f"{case.demand}, in every row."
-        what = "number" if self._by_rows(case.key) else "share"
+        what = "number" if self.by_rows(case.key) else "share"
         return f"{case.demand}. Of the {what} of rows that miss this, {self.limits(case.key).words}."
 
     def needs(self, inputs: Inputs | None) -> Iterator[Need]:
         del inputs
-        if self.rows is not None and not any(self.cases()):
-            return
         for case in self.cases():
             yield Tallied(case.predicate, show=self.show, personal=case.personal)
 
@@ -386,7 +384,8 @@ class SchemaGate(Gate):
         tolerance = self.tolerate.get(key)
         return _STRICT if tolerance is None else tolerance.limits
 
-    def _by_rows(self, key: str) -> bool:
+    def by_rows(self, key: str) -> bool:
+        """Whether what is tolerated of a check is a number of rows, not a share."""
         limits = self.limits(key)
         return any(limit is not None and limit.rows for limit in (limits.fail_if, limits.warn_if))
 
@@ -491,17 +490,13 @@ class _Judged:
             return self._made("not_evaluable", None, "there are no rows")
         if isinstance(self.case.predicate, Newest):
             return self._fresh()
-        value = float(tally.missed) if self._by_rows else tally.missed / rows if rows else 0.0
+        share = tally.missed / rows if rows else 0.0
+        value = float(tally.missed) if self.gate.by_rows(self.case.key) else share
         return self._made(self._limits.verdict(value, None), value, self._reason())
 
     @property
     def _limits(self) -> Limits:
         return self.gate.limits(self.case.key)
-
-    @property
-    def _by_rows(self) -> bool:
-        limits = self._limits
-        return any(limit is not None and limit.rows for limit in (limits.fail_if, limits.warn_if))
 
     def _reason(self) -> str:
         demand, missed, n = self.case.demand, self.tally.missed, self.evidence.rows
