@@ -33,7 +33,7 @@ def test_it_refuses_the_first_candidate_and_promotes_the_second(told):
     assert "selection rate of sex=Female is 0.31 of sex=Male's" in " ".join(text.split())
     assert "you made it" in text
     assert "credit@2 promoted to production" in text
-    assert "recorded look number 2 at this test set" in text
+    assert "look number 2 at this test set" in " ".join(text.split())
 
 
 def test_it_shows_what_catches_each_forgery(told):

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from tallystick import errors, settings
 from tallystick.cli.main import cli
 from tallystick.people.keys import RIGHTS
-from tallystick.policy.metrics import BENCHMARKS, GROUP_METRICS
+from tallystick.policy.gates.benchmark.scorers import SCORERS
+from tallystick.policy.metrics import GROUP_METRICS
 from tallystick.policy.registry import document_model
 from tallystick.policy.results import VERDICTS
 from tallystick.records import KINDS
@@ -149,8 +150,7 @@ def test_the_page_of_commands_has_every_setting_and_its_variable():
 
 def models(model=None, seen=None):
     """Every pydantic model that a policy is made of."""
-    model = model or document_model()
-    seen = {} if seen is None else seen
+    model, seen = model or document_model(), {} if seen is None else seen
     if model.__name__ not in seen:
         seen[model.__name__] = model
         for field in model.model_fields.values():
@@ -184,8 +184,17 @@ HEADINGS = {
     "MinGroup": "min_group",
     "BiasMetric": "metrics, of a bias gate",
     "BootstrapInterval": "interval",
+    "Compared": "favourable, as a comparison",
+    "Exclusion": "exclude",
+    "Family": "family",
     "BenchmarkGate": "A gate of type benchmark",
     "BenchmarkMetric": "metrics, of a benchmark gate",
+    "RecordedMetric": "metrics that are recorded",
+    "Versus": "versus",
+    "Churn": "churn",
+    "DriftGate": "A gate of type drift",
+    "DriftMetric": "metrics, of a drift gate",
+    "ExpressionGate": "A gate of type expr",
 }
 
 
@@ -225,7 +234,28 @@ def test_the_page_of_policies_says_which_keys_are_required_and_what_holds_withou
 
 def test_the_page_of_gates_has_every_metric_and_no_other():
     named = re.findall(r"^\| `([a-z0-9_]+)` \|", page("gates.md"), re.M)
-    assert sorted(named) == sorted([*GROUP_METRICS, *BENCHMARKS, *VERDICTS])
+    assert sorted(named) == sorted([*GROUP_METRICS, *VERDICTS])
+
+
+INTERVALS = {
+    "": "none",
+    "delong": "DeLong",
+    "hanley_mcneil": "Hanley and McNeil",
+    "newcombe_paired": "Newcombe, paired",
+    "wald": "Wald",
+    "wilson": "Wilson",
+}
+
+
+def test_the_page_of_the_benchmark_gate_has_every_metric_with_its_intervals():
+    found = re.findall(r"^\| `([a-z0-9_]+)` \| (.*) \|$", page("gates/benchmark.md"), re.M)
+    assert [name for name, _ in found] == list(SCORERS)
+    for name, line in found:
+        scorer, cells = SCORERS[name], [cell.split(":")[0] for cell in line.split(" | ")]
+        words = [INTERVALS.get(method, method.replace("_", " ")) for method in (scorer.interval, scorer.paired)]
+        assert cells[-2:] == words or (scorer.basis == "bins" and cells[-1] == words[0]), name
+        if "higher" in cells or "lower" in cells:
+            assert ("higher" in cells) == scorer.higher_is_better, name
 
 
 # --- records --------------------------------------------------------------------------------------------------------

@@ -265,7 +265,7 @@ KINDS: Final = _table(
         verdict="text",
         tools="map",
         engine="text",
-        optional="earlier_explained:list seed:text",
+        optional="earlier_explained:list scored_before_policy:map seed:text submission:map",
     ),
     _kind(
         "decision",

@@ -61,7 +61,7 @@ GATE = "gate run credit@2 --dataset german --as engineer --predictions"
         ("key new officer --role engineer --by officer", 1, ["a key of this label is registered"]),
         ("key new Ledger --role engineer --by officer", 2, ["label"]),
         ("log --kind modell", 2, ["no such kind"]),
-        ("gate run credit@2 --predictions fair.csv -o nowhere/x.json --as engineer", 3, ["nowhere/x.json"]),
+        ("gate run credit@2 --predictions fair.csv -o json=nowhere/x.json --as engineer", 3, ["nowhere/x.json"]),
         ("report credit@2 -o nowhere/x.pdf", 3, ["nowhere/x.pdf"]),
         ("pack credit@2 -o nowhere/x.zip", 3, ["nowhere/x.zip"]),
         ("ledger checkpoint -o nowhere/x", 3, ["nowhere/x"]),

@@ -112,7 +112,7 @@ def test_nothing_of_the_machine_stands_in_the_bytes(bank):
 
 def test_gate_run_says_it_as_json_too(bank):
     line = ["gate", "run", "credit@2", "--predictions", "fair.csv", "--dataset", "german", "--as", "engineer"]
-    value = json.loads(bank.ok(*line, "--format", "json", "-o", "result.json"))
+    value = json.loads(bank.ok(*line, "--format", "json", "-o", "json=result.json"))
     assert value["schema"] == "tallystick/check-results/v1"
     assert value == json.loads((bank.folder / "result.json").read_text())
     assert {check["verdict"] for check in value["checks"]} == {"pass"}

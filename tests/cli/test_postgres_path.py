@@ -251,3 +251,20 @@ def test_a_url_that_is_none_is_put_wrongly_and_not_repeated(bank, url, monkeypat
         assert out == ""
         assert len(complaints(err)) == 1
     assert bank("log")[0] == 2
+
+
+def test_a_builder_hands_in_and_the_owner_of_the_key_records(bank, server, monkeypatch):
+    """The job connects as a role that may read the ledger and insert into the inbox, and has no key."""
+    bank.ok("ledger", "grant", "--writer", "writer", "--builder", "stranger")
+    keeper, key = server.url("writer", bank.database), bank.folder / ".tallystick" / "keys" / "ledger.pem"
+    monkeypatch.setenv("TALLYSTICK_LEDGER", server.url("stranger", bank.database))
+    away = key.rename(key.with_name("away"))
+    job = "gate run credit@2 --predictions fair.csv --dataset german --as engineer --submit --wait 0"
+    code, _, err = bank(*job.split())
+    assert (code, "nobody recorded the submission" in err) == (3, True)
+    away.rename(key)
+    monkeypatch.setenv("TALLYSTICK_LEDGER", keeper)
+    assert "of role stranger: recorded in entry" in bank.ok("ledger", "receive")
+    assert raws(bank)[-2]["body"]["submission"]["by"] == "role stranger"
+    assert bank.ok("ledger", "receive") == ""
+    bank.ok("ledger", "fsck", "--key", KEY)

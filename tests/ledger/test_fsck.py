@@ -7,8 +7,11 @@ import os
 import random
 import re
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import _trial_ledger as world
 import pytest
@@ -16,11 +19,13 @@ import rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tallystick
 from tallystick.canonical import leaf_hash
 from tallystick.errors import InvalidInput, Malformed, NotFound, TallystickError, Tampered
 from tallystick.ledger.fsck import examined, fsck
 from tallystick.ledger.guards import TRIGGERS
 from tallystick.ledger.ledger import Ledger, extends
+from tallystick.ledger.store import in_order
 from tallystick.proof.keys import Signer
 from tallystick.proof.note import VerifierKey
 from tallystick.records import Attachment, Personal
@@ -470,3 +475,35 @@ def test_doctor_warns_of_what_is_not_as_it_should_be(single):
         condition = ledger.condition()
     assert condition.facts["triggers"] == "missing or altered"
     assert len(condition.warnings) == 3
+
+
+PAGES = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+import tamper
+world = tamper.World(Path(sys.argv[1]))
+for end in range(4095, world.size, 4096):
+    print(end, world.check(("ledger", 0, end, 7)), flush=True)
+"""
+
+
+def test_numbers_out_of_order_keep_nobody_for_ever(tmp_path):
+    """A bit of the number by which an inner page leads on: who asks for what comes after it gets what came before."""
+    source, trials = Path(tallystick.__file__).parents[1], Path(world.__file__).parent
+    words = [sys.executable, "-c", PAGES, *map(str, (tmp_path, source, trials, trials.parent))]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ledger: found" in done.stdout
+
+
+@pytest.mark.parametrize("page", [[(3,), (3,)], [(3,), (2,)], [(1,)], [(0,)], [("2",)], [(None,)]])
+def test_a_page_that_does_not_lead_on_is_none(page):
+    with pytest.raises(Malformed, match="order of their numbers"):
+        in_order(page, 1, where="here")
+
+
+def test_a_page_in_order_is_handed_on():
+    assert in_order([(2, "b"), (3, "a")], 1, where="here") == [(2, "b"), (3, "a")]
+    assert in_order([(1, "b", 0), (2, "a", 0)], (1, "a"), where="here", width=2)[-1] == (2, "a", 0)
+    assert in_order([], b"", where="here") == []

@@ -14,8 +14,10 @@ import pytest
 import _figures as figures
 
 SHORT = {
+    "bombs": ["--bombs", "5"],
     "clock": ["--times", "1", "--commands", "0"],
     "crash": ["--kills", "8", "--engine", "sqlite"],
+    "expressions": ["--mutations", "200"],
     "powerloss": ["--cases", "64", "--jobs", "1"],
     "rows": ["--entries", "20", "--cases", "28", "--jobs", "1"],
     "syscalls": ["--cases", "15"],

@@ -15,6 +15,7 @@ from tallystick.errors import InvalidData
 from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import Policy
 from tallystick.policy.gates import bias
+from tallystick.policy.gates.groups import MAX_GROUPS
 from tallystick.policy.metrics import GROUP_METRICS, RATES, compare
 from tallystick.policy.results import CheckResult
 
@@ -91,6 +92,28 @@ def test_compas_shows_the_rates_that_propublica_published(
     for name, published in (("false_positive_rate", fpr), ("false_negative_rate", fnr), ("precision", ppv)):
         rate = RATES[name]
         assert round(100 * rate.numerator(cells) / rate.denominator(cells), 2) == published
+
+
+@pytest.mark.parametrize(
+    ("race", "cells", "npv", "ratios"),
+    [
+        ("African-American", (1369, 805, 532, 990), 0.65, (1.61, 0.51)),
+        ("Caucasian", (505, 349, 461, 1139), 0.71, (2.23, 0.62)),
+        ("", (2035, 1282, 1216, 2681), 0.69, (1.94, 0.55)),
+    ],
+)
+def test_compas_shows_the_published_contingency_tables(
+    data: Path, race: str, cells: tuple[int, ...], npv: float, ratios: tuple[float, float]
+) -> None:
+    """ "How We Analyzed the COMPAS Recidivism Algorithm" (2016): counts, predictive value, likelihood ratios."""
+    counts = compas(data, (race,) if race else ())
+    found = counts.table(()).groups("1")[()]
+    assert found == cells
+    share = {name: rate.numerator(found) / rate.denominator(found) for name, rate in RATES.items()}
+    assert round(share["negative_predictive_value"], 2) == npv
+    positive = share["true_positive_rate"] / share["false_positive_rate"]
+    negative = share["false_negative_rate"] / (1 - share["false_positive_rate"])
+    assert (round(positive, 2), round(negative, 2)) == ratios
 
 
 def test_compas_over_everyone_shows_the_published_rates(data: Path) -> None:
@@ -270,7 +293,7 @@ def test_figures_of_fewer_than_ten_people_stay_in_the_count_tables(policy: Make,
 
 
 def test_values_that_are_no_groups_of_people_are_an_error(policy: Make, counted: Counted) -> None:
-    (check,) = judge(policy(gate("")), counted({str(i): (1, 1, 1, 1) for i in range(bias.MAX_GROUPS + 1)}))
+    (check,) = judge(policy(gate("")), counted({str(i): (1, 1, 1, 1) for i in range(MAX_GROUPS + 1)}))
     assert check.verdict == "error"
 
 

@@ -45,7 +45,7 @@ UNFAIR = {"F": (30, 10, 70, 90), "M": (82, 20, 20, 80)}
 
 def check(name: str = "g/a", verdict: str = "pass") -> CheckResult:
     value = 0.5 if verdict in MEASURED else None
-    return replace(broken(name, "g", "bias", "because"), verdict=verdict, value=value)  # type: ignore[arg-type]
+    return replace(broken(name, name.partition("/")[0], "bias", "because"), verdict=verdict, value=value)  # type: ignore[arg-type]
 
 
 # --------------------------------------------------------------------------- what an outcome is

@@ -341,3 +341,33 @@ def test_tables_of_the_first_version_are_still_read() -> None:
         "tables": [{"columns": ["g"], "cells": [[["a"], "0", "0", 2], [[None], "1", "0", 1]]}],
     }
     assert Counts.from_json(first).table(("g",)).groups("1") == {("a",): (0, 0, 0, 2), (None,): (0, 0, 1, 0)}
+
+
+# --------------------------------------------------------------------------- what a file says of itself
+
+
+def test_nan_is_seen_where_the_footer_does_not_tell_of_it(tmp_path: Path) -> None:
+    """The smallest and largest value that Arrow writes leave NaN out (https://github.com/duckdb/duckdb/issues/25521)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path, axis = tmp_path / "x.parquet", Axis("x", "band", (0.0, 2.0))
+    pq.write_table(pa.table({"x": pa.array([float("nan"), 0.0, 1.0], from_pandas=False)}), path)
+    assert open_source(path).count([(axis,)]).over(axis).cells == (((1,), 2), ((None,), 1))
+
+
+@pytest.mark.parametrize("kind", ["double", "int64"])
+def test_a_footer_that_lies_is_not_believed(tmp_path: Path, kind: str) -> None:
+    import struct
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path, axis = tmp_path / "x.parquet", Axis("x", "band", (0.0, 2.0))
+    pq.write_table(pa.table({"x": pa.array([0, 500] * 100, pa.type_for_alias(kind))}), path, use_dictionary=False)
+    content, form = path.read_bytes(), "<d" if kind == "double" else "<q"
+    footer = len(content) - 8 - struct.unpack("<I", content[-8:-4])[0]
+    lying = content[footer:].replace(struct.pack(form, 500), struct.pack(form, 1))
+    assert lying != content[footer:]
+    path.write_bytes(content[:footer] + lying)
+    assert open_source(path).count([(axis,)]).over(axis).cells == (((1,), 100), ((2,), 100))

@@ -305,12 +305,21 @@ def test_the_defaults_of_v1_stand_still() -> None:
     gate = parse(GOOD.encode(), name="p").gates[1]
     assert gate.model_dump(exclude={"metrics", "sensitive", "because", "advice"}) == {
         "id": "bias.approval",
+        "when": None,
         "type": "bias",
         "missing_group": "as_group",
-        "min_group": {"n": 100, "positives": 30, "on_small": "not_evaluable", "max_excluded_share": 0.02},
+        "max_depth": 1,
+        "min_group": {
+            "n": 100,
+            "positives": 30,
+            "on_small": "not_evaluable",
+            "max_excluded_share": 0.02,
+            "pool": False,
+        },
         "require_groups": {},
         "decision": "point",
         "interval": {"method": "multinomial_bootstrap", "n": 10_000, "seed": "from_digest"},
+        "family": None,
     }
     assert parse(GOOD.encode(), name="p").confidence == 0.95
 

@@ -12,7 +12,8 @@ Three kinds of what a disk may hold, each laid out as files and opened:
 * *Journal cut*: the rollback journal ends at one offset after the other, beside the ledger as it was.
 
 What it shows: each is a whole ledger, clean for fsck and seen from outside, whose entries are the first ones of
-the true history, with every entry that was acknowledged before; and it takes the next append.
+the true history, with every entry that was acknowledged before; and it takes the next append. Until something else is
+acknowledged, what was written before a failed sync may be there too: its writer was told that nobody knows.
 
 Also *a disk that lies*: the journal cut beside a ledger that is half written, which no disk leaves that keeps what it
 said was synced. Then the promise is less: found to be damaged, or such a prefix; never accepted and something else.
@@ -154,6 +155,8 @@ class Recording:
     (unname, name), (sync, None) of the folder, (acknowledged, number of entries)."""
     history: list[dict] = field(default_factory=list)
     """All entries at the end."""
+    unknown: list[dict] = field(default_factory=list)
+    """All entries if what was written before the first sync that failed came to stay, of which nobody knows."""
     begin_size: int = 0
     """How many there were at the beginning."""
 
@@ -176,6 +179,11 @@ class Recording:
             for kept in [event] if durable else keep(event):
                 _happen(kept, names, files)
         return {name: bytes(files[file]) for name, file in names.items()}
+
+    def histories(self, moment):
+        """What may be there then: once more was acknowledged, only what came of that."""
+        unknown = self.unknown and self.acknowledged(moment) == self.begin_size
+        return [self.history, self.unknown] if unknown else [self.history]
 
     def acknowledged(self, moment):
         """How many entries had been acknowledged by then."""
@@ -303,7 +311,20 @@ def recorded(scene, folder):
     everything = recording.on_disk(len(recording.events), lambda event: [event])
     assert everything == listener.files(), f"{scene}: the recording ends with the files that are there"
     recording.begin_size, recording.history = size, outside.check(path)
+    failed = next((moment for moment, event in enumerate(recording.events) if event[0] == "failed sync"), None)
+    if failed is not None:
+        files = recording.on_disk(failed, lambda event: [event])
+        recording.unknown = outside.check(laid_out(folder / f"{scene}, unknown", files))
     return recording
+
+
+def laid_out(folder, files):
+    """A folder with these files and no others; the path of the ledger."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder / NAME
 
 
 # --------------------------------------------------------------------------- what may be lost
@@ -409,18 +430,18 @@ class World:
         """What became of one state; AssertionError if that is not what was promised."""
         kind, *which = case
         if kind.endswith("writes lost"):
-            files, at_least, history = self._lost(*which)
+            files, at_least, histories = self._lost(*which)
         else:
             files, at_least = self._cuts[kind].at(*which)
-            history = self._cuts[kind].history
-        path = self._laid_out(files)
+            histories = [self._cuts[kind].history]
+        path = laid_out(self._memory / f"left-{os.getpid()}", files)
         if kind == "a disk that lies":
-            return f"{kind}: {_prefix_or_found(path, history)}"
+            return f"{kind}: {_prefix_or_found(path, histories)}"
         if not path.exists():
             assert not at_least, "a ledger that was acknowledged is there"
             trial_ledger.create(path).close()
             return kind
-        count = _prefix(path, history)
+        count, history = _prefix(path, histories)
         assert count >= at_least, f"{at_least} entries were acknowledged, {count} are there"
         if not kind.endswith("writes lost"):
             assert count == at_least, f"{at_least} entries were committed, {count} are there"
@@ -430,34 +451,27 @@ class World:
     def _lost(self, scene, moment, variant):
         recording = self._recordings[scene]
         keep = _choice(variant, random.Random(f"{self._seed} {scene} {moment} {variant}"))
-        return recording.on_disk(moment, keep), recording.acknowledged(moment), recording.history
-
-    def _laid_out(self, files):
-        folder = self._memory / f"left-{os.getpid()}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-        return folder / NAME
+        return recording.on_disk(moment, keep), recording.acknowledged(moment), recording.histories(moment)
 
 
-def _prefix(path, history):
-    """How many of the first entries of a history a ledger holds, which holds nothing else and is whole."""
+def _prefix(path, histories):
+    """How many of the first entries of which history a ledger holds, which holds nothing else and is whole."""
     examined = fsck(path)
     assert examined.ok, f"fsck: {examined.problems[0]}"
     entries = outside.check(path)
-    assert entries == history[: len(entries)], "the entries are the first ones of the history"
-    return len(entries)
+    found = [history for history in histories if entries == history[: len(entries)]]
+    assert found, "the entries are the first ones of the history"
+    return len(entries), found[0]
 
 
-def _prefix_or_found(path, history):
+def _prefix_or_found(path, histories):
     try:
         examined = fsck(path, key=trial_ledger.key())
     except TallystickError:
         return "found"
     if not examined.ok:
         return "found"
-    return f"as {'after' if _prefix(path, history) > 3 else 'before'}"
+    return f"as {'after' if _prefix(path, histories)[0] > 3 else 'before'}"
 
 
 def _goes_on(path, count, history):

@@ -86,6 +86,11 @@ class World:
         self._export = export(made)
         assert fsck(made, key=self._key).ok
 
+    @property
+    def size(self):
+        """Bytes of the file."""
+        return len(self._file)
+
     def cases(self, *, bits, chance):
         """(which, number, offset, bit): ``bits`` of each byte of the file, every one of the proofs."""
         for offset in range(len(self._file)):

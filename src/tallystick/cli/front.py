@@ -35,6 +35,7 @@ __all__ = [
     "model_version",
     "pairs",
     "progress",
+    "terminal_width",
     "when",
     "wrapped",
     "write_output",
@@ -262,18 +263,23 @@ def wrapped(text: str, indent: str, *, hang: int = 2) -> list[str]:
 
     Names and digests stay whole: somebody may want to copy them.
     """
-    import shutil
     import textwrap
 
-    width = max(60, min(108, shutil.get_terminal_size((110, 24)).columns - 2))
     return textwrap.wrap(
         text,
-        width=width,
+        width=terminal_width(),
         initial_indent=indent,
         subsequent_indent=indent + " " * hang,
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def terminal_width() -> int:
+    """Columns of a line that is well read: as many as the terminal holds, from 60 up to 108."""
+    import shutil
+
+    return max(60, min(108, shutil.get_terminal_size((110, 24)).columns - 2))
 
 
 def when(recorded_at: str) -> str:

@@ -1,28 +1,32 @@
-"""``gate run``."""
+"""``gate run|replay``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from tallystick.cli.front import (
+    NUMBER,
     Front,
     Group,
     acting,
-    check_output,
     columns,
     front,
     model_version,
     progress,
+    terminal_width,
     wrapped,
-    write_output,
 )
+from tallystick.cli.gate_test import selftest, test
+from tallystick.cli.outputs import Outputs, Target
 
 if TYPE_CHECKING:
-    from tallystick.workflow.evaluate import Evaluated
+    from tallystick.workflow.desk import Desk
+    from tallystick.workflow.evaluate import Evaluated, Judged
+    from tallystick.workflow.replay import Replay
 
 __all__ = ["EXIT", "gate"]
 
@@ -32,17 +36,36 @@ EXIT: Final = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 4, "error": 3}
 
 @click.group(cls=Group)
 def gate() -> None:
-    """Run the gates of a policy over a model's predictions."""
+    """Run the gates of a policy over a model's predictions, and check again what they found."""
+
+
+gate.add_command(test)
+gate.add_command(selftest)
 
 
 @gate.command()
 @click.argument("model")
 @click.option("--predictions", required=True, type=click.Path(path_type=Path), help="CSV or Parquet, one row a case.")
 @click.option("--dataset", metavar="NAME[@V]", help="The recorded test set that was scored.")
+@click.option(
+    "--champion", type=click.Path(path_type=Path), help="Predictions of the same rows by the model in the stage."
+)
+@click.option("--baseline", metavar="FILE|NAME[@V]", help="What drift gates compare with; else what the policy names.")
 @click.option("--policy", metavar="ID", help="The published policy; needed only if several are in force.")
 @click.option("--stage", default="production", show_default=True, help="The stage whose policies are asked.")
 @click.option("--explain", metavar="TEXT", help="What is said of earlier evaluations that did not pass.")
-@click.option("-o", "output", type=click.Path(path_type=Path), help="Also write the JSON form to this file.")
+@click.option(
+    "-o",
+    "outputs",
+    type=Target(),
+    multiple=True,
+    help="Write the results as table, json, junit, sarif, github, markdown or tap, to PATH or to the standard output;"
+    " repeatable.",
+)
+@click.option("--submit", is_flag=True, help="Hand the results in instead: without the ledger's key.")
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds to wait for the answer, then."
+)
 @acting
 @front
 def run(
@@ -50,117 +73,128 @@ def run(
     model: str,
     predictions: Path,
     dataset: str | None,
+    champion: Path | None,
+    baseline: str | None,
     policy: str | None,
     stage: str,
     explain: str | None,
-    output: Path | None,
+    outputs: tuple[tuple[str, Path | None], ...],
+    submit: bool,
+    wait: float,
 ) -> int:
     """Judge MODEL[@VERSION] under the stage's policy and record what was found.
+
+    With --submit it is recorded by whoever runs `tallystick ledger receive`, who computes again what follows from
+    counts; a build job then needs neither the ledger's key nor the right to write to the ledger.
 
     Exits 0 if every planned check passed (warnings allowed), 1 if one failed, 4 if the numbers do not decide, 3 if a
     check could not run.
     """
-    import json
-
     from tallystick.workflow import evaluate
+    from tallystick.workflow.results import results
 
-    if output is not None:
-        check_output(output)
-        output.unlink(missing_ok=True)  # what an earlier run found must not pass for what this one did
-    with front.desk(writing=True) as desk:
-        found = evaluate.evaluate(
+    handed_in = [predictions, *filter(None, [champion])]
+    taken = [*handed_in, *front.settings.keys.glob("*"), *([front.ledger] if isinstance(front.ledger, Path) else [])]
+    target = Outputs.of(outputs, default=front.settings.format, environ=os.environ, taken=taken)
+    target.clear()
+    with front.desk(writing=not submit) as desk:
+        actor = desk.actor(front.actor)
+        judged = evaluate.judged(
             desk,
             model_version(model),
             predictions,
-            actor=desk.actor(front.actor),
             stage=stage,
             policy=policy,
             dataset=dataset,
-            explain=explain,
+            champion=champion,
+            baseline=baseline,
             progress=progress,
         )
-    value = _value(found)
-    if output is not None:
-        write_output(output, (json.dumps(value, indent=2) + "\n").encode())
-    front.print(value, _lines(found))
+        if submit:
+            found = _handed_in(front, desk, judged, actor=actor, explain=explain, patience=wait)
+        else:
+            found = evaluate.recorded(desk, judged, actor=actor, explain=explain)
+    told = results(found, predictions)
+    try:
+        target.write(told)
+    finally:
+        target.print(told, terminal_width())  # what was recorded is said, even if a disk is full
     return EXIT.get(found.outcome.verdict, 3)
 
 
-def _value(found: Evaluated) -> dict[str, object]:
-    body = found.evaluation.body
+def _handed_in(
+    front: Front, desk: Desk, judged: Judged, *, actor: str, explain: str | None, patience: float
+) -> Evaluated:
+    from tallystick.errors import Refused
+    from tallystick.ledger.inbox import inbox
+    from tallystick.workflow import evaluate
+    from tallystick.workflow import submit as verbs
+
+    with inbox(front.ledger) as opened:
+        name = verbs.hand_in(desk, judged, opened, actor=actor, explain=explain)
+        progress("waiting until it is recorded")
+        answer = verbs.wait_for(opened, name, patience=patience)
+    if answer.evaluation is None or answer.decision is None:
+        raise Refused("what was handed in was not recorded", where=f"submission {name}", got=answer.refused)
+    return evaluate.read_back(desk, judged, answer.evaluation, answer.decision)
+
+
+@gate.command()
+@click.argument("evaluation", metavar="ENTRY")
+@click.option("--pack", type=click.Path(path_type=Path), help="An evidence pack to read instead of a ledger.")
+@click.option("--key", metavar="KEY|FILE", help="The ledger's public key, to open the pack with.")
+@front
+def replay(front: Front, evaluation: str, pack: Path | None, key: str | None) -> int:
+    """Compute a recorded evaluation again from its counts, without the data, and compare.
+
+    ENTRY is the number of an evaluation or of its decision. Each check is either computed again (counts), or its
+    recorded value is held against the threshold (threshold-only). Exits 0 if everything agrees, 1 if something
+    differs, 3 if the counts are erased or missing.
+    """
+    from tallystick.errors import UsageError
+    from tallystick.workflow import replay as again
+
+    if not NUMBER.fullmatch(evaluation):
+        raise UsageError("not the number of an entry", got=evaluation[:60], expected="such as 12")
+    if pack is not None:
+        found = again.replay(again.book_of_pack(pack, key), int(evaluation))
+    elif key is not None:
+        raise UsageError("a key opens a pack, and none is named", remedy="Add --pack FILE, or leave --key away.")
+    else:
+        with front.desk(writing=False) as desk:
+            found = again.replay(desk.book(), int(evaluation))
+    front.print(_replayed_value(found), _replayed_lines(found))
+    return 0 if found.agrees else 1
+
+
+def _replayed_value(found: Replay) -> dict[str, object]:
     return {
-        "schema": "tallystick/check-results/v1",
-        "model": f"{found.model.body['name']}@{found.model.body['version']}",
-        "policy": {"id": found.policy.body["id"], "version": found.policy.body["version"]},
-        "verdict": found.outcome.verdict,
         "evaluation": found.evaluation.seq,
-        "decision": found.decision.seq,
-        "attempt": body["attempt"],
-        "checks": [check.as_json() for check in found.outcome.checks],
-        "earlier_failures": [entry.seq for entry in found.earlier],
-        "unexplained": [entry.seq for entry in found.unexplained],
+        "policy": {"id": found.policy.id, "version": found.policy.version},
+        "agrees": found.agrees,
+        "checks": [
+            {"id": check.check, "how": check.how, "verdict": check.recorded, "differs": list(check.differs)}
+            for check in found.checks
+        ],
+        "problems": list(found.problems),
     }
 
 
-def _lines(found: Evaluated) -> list[str]:
-    name = f"{found.model.body['name']}@{found.model.body['version']}"
-    policy = found.policy.body
-    lines = [f"{name} under {policy['id']} {policy['version']} (entry {found.policy.seq})", ""]
-    lines += columns([("check", "verdict", "value", "the policy", "n"), *_rows(found)])
-    lines += [""]
-    for check in found.outcome.checks:
-        if check.verdict != "pass":
-            lines += wrapped(f"{check.verdict.upper().replace('_', ' ')}  {check.id}: {check.reason}", "")
-        if check.verdict not in ("pass", "not_applicable"):
-            lines += wrapped(f"why this criterion: {check.because}", "  ") if check.because else []
-            lines += wrapped(f"look at: {check.advice}", "  ") if check.advice else []
-    return [*lines, *_looks(found), "", _verdict(name, found)]
-
-
-def _rows(found: Evaluated) -> list[tuple[str, ...]]:
-    """A row for each check; what a schema gate found in order stands in one row."""
-    from tallystick.policy.judge import table
-
-    rows: list[tuple[str, ...]] = []
-    passed: dict[str, int] = {}
-    for check, row in zip(found.outcome.checks, table(found.outcome), strict=True):
-        if check.type == "schema" and check.verdict == "pass":
-            passed[check.gate] = passed.get(check.gate, 0) + 1
-        else:
-            rows.append((row[0], row[1], row[2], _limits(check.threshold), row[4]))
-    kept = f"{found.outcome.rows:,}"
-    return [(f"{gate}: {count} checks", "pass", "", "all hold", kept) for gate, count in passed.items()] + rows
-
-
-def _limits(threshold: Mapping[str, object]) -> str:
-    words = {"fail_if": "fails if", "warn_if": "warns if"}
-    return ", ".join(f"{words[key]} {threshold[key]}" for key in words if threshold.get(key))
-
-
-def _looks(found: Evaluated) -> list[str]:
-    attempt = found.evaluation.body["attempt"]
-    lines = []
-    if "absent" in found.evaluation.body["data"][0]["dataset"]:
-        lines.append(
-            "note: no recorded test set was named (--dataset): this is no ground for an approval or a promotion"
-        )
-    if attempt["data"] > 1:
-        lines.append(f"note: this is recorded look number {attempt['data']} at this test set")
-    if found.earlier:
-        seqs = ", ".join(str(entry.seq) for entry in found.earlier)
-        lines.append(f"note: earlier evaluations of this use case did not pass: entries {seqs}")
-    if found.unexplained and found.outcome.verdict in ("pass", "warn"):
-        seqs = ", ".join(str(entry.seq) for entry in found.unexplained)
-        lines.append(f"note: a promotion needs an explanation (--explain) of entries {seqs}")
-    return lines
-
-
-def _verdict(name: str, found: Evaluated) -> str:
-    seqs = f"evaluation in entry {found.evaluation.seq}, decision in entry {found.decision.seq}"
-    words = {
-        "pass": f"PASS: every planned check of {name} passed",
-        "warn": f"PASS with warnings: {name} may go on to approval",
-        "fail": f"REFUSED: {name} does not pass",
-        "inconclusive": f"INCONCLUSIVE: the numbers do not decide about {name}",
-    }
-    return f"{words.get(found.outcome.verdict, f'ERROR: a check of {name} could not run; nothing is green')} ({seqs})"
+def _replayed_lines(found: Replay) -> list[str]:
+    rows = [("check", "recorded", "looked at by", "")]
+    rows += [(one.check, one.recorded, one.how, "DIFFERS" if one.differs else "agrees") for one in found.checks]
+    lines = [f"evaluation in entry {found.evaluation.seq}, under {found.policy.id} {found.policy.version}", ""]
+    lines += [*columns(rows), ""]
+    for check in found.checks:
+        lines += [line for clause in check.differs for line in wrapped(f"{check.check}: {clause}", "")]
+    lines += [line for problem in found.problems for line in wrapped(f"{problem}", "")]
+    counted = sum(check.how == "counts" for check in found.checks)
+    verdict = "AGREES" if found.agrees else "DIFFERS"
+    return [
+        *lines,
+        *wrapped(
+            f"{verdict}: {counted} of {len(found.checks)} checks computed again from the counts; of the others only "
+            "the recorded value was held against its threshold: more would need the data",
+            "",
+        ),
+    ]

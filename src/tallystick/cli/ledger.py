@@ -1,9 +1,13 @@
-"""``ledger checkpoint``, ``prove``, ``fsck``, ``migrate``, ``grant`` and ``upgrade``."""
+"""``ledger checkpoint``, ``prove``, ``fsck``, ``migrate``, ``grant``, ``receive`` and ``upgrade``."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from tallystick.proof.note import Checkpoint
     from tallystick.workflow.health import Examined
     from tallystick.workflow.prove import Growth, Inclusion
+    from tallystick.workflow.submit import Received
 
 __all__ = ["ledger"]
 
@@ -205,19 +210,71 @@ def _after_move(retired: str | None, *, keep: bool) -> list[str]:
 @ledger.command()
 @click.option("--writer", "writers", multiple=True, metavar="ROLE", help="May append and read; repeatable.")
 @click.option("--auditor", "auditors", multiple=True, metavar="ROLE", help="May read; repeatable.")
+@click.option(
+    "--builder", "builders", multiple=True, metavar="ROLE", help="May read, and hand in evaluations; repeatable."
+)
 @front
-def grant(front: Front, writers: tuple[str, ...], auditors: tuple[str, ...]) -> None:
-    """Say which roles of the PostgreSQL server may append to the ledger, and which may read it.
+def grant(front: Front, writers: tuple[str, ...], auditors: tuple[str, ...], builders: tuple[str, ...]) -> None:
+    """Say which roles of the PostgreSQL server may append to the ledger, which may read it, and which may hand in.
 
     The roles have to be there. Whatever else they, or everybody, had been granted on the ledger is taken away.
     """
     from tallystick.workflow import places
 
-    if not writers and not auditors:
-        raise UsageError("no role is named", remedy="Name one with --writer or --auditor.")
-    places.grant(front.ledger, writers=writers, auditors=auditors)
-    value = {"writers": list(writers), "auditors": list(auditors)}
-    front.print(value, pairs({"may append": ", ".join(writers) or "-", "may read": ", ".join(auditors) or "-"}))
+    roles = {"may append": writers, "may read": auditors, "may hand in": builders}
+    if not any(roles.values()):
+        raise UsageError("no role is named", remedy="Name one with --writer, --auditor or --builder.")
+    places.grant(front.ledger, writers=writers, auditors=auditors, builders=builders)
+    value = {"writers": list(writers), "auditors": list(auditors), "builders": list(builders)}
+    front.print(value, pairs({what: ", ".join(named) or "-" for what, named in roles.items()}))
+
+
+@ledger.command()
+@click.option("--watch", is_flag=True, help="Go on until stopped.")
+@front
+def receive(front: Front, watch: bool) -> None:
+    """Record the evaluations that build jobs handed in: those that may not write to the ledger themselves.
+
+    What follows from counts is computed again; what does not hold is refused, and whoever handed it in is told.
+    """
+    from tallystick.ledger import inbox as inboxes
+    from tallystick.workflow import submit
+
+    with front.desk(writing=True) as desk, inboxes.lay_out(front.ledger) as inbox, _until_stopped() as stopped:
+        while True:
+            for found in submit.receive(desk, inbox):
+                _tell(front, found)
+            if not watch or stopped.wait(_PAUSE):
+                return
+
+
+_PAUSE: Final = 0.2
+"""Seconds between looks at the inbox."""
+
+
+@contextlib.contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """Set by the signals that end a service, so that what was begun is finished."""
+    stopped = threading.Event()
+    before = {name: signal.signal(name, lambda *_: stopped.set()) for name in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopped
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _tell(front: Front, found: Received) -> None:
+    answer, submission = found.answer, found.submission
+    value: Value = {
+        "submission": submission.name,
+        "by": submission.by,
+        "evaluation": answer.evaluation,
+        "decision": answer.decision,
+        "refused": answer.refused,
+    }
+    became = f"refused: {answer.refused}" if answer.refused else f"recorded in entry {answer.evaluation}"
+    front.print(value, [f"submission {submission.name[:8]} of {submission.by}: {became}"])
 
 
 @ledger.command()

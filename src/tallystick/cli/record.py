@@ -66,6 +66,7 @@ def record() -> None:
 @click.option("--role", help="training, validation, test or reference.")
 @click.option("--licence", help="Its licence.")
 @click.option("--sensitive", metavar="COLUMNS", help="Protected attributes among its columns, with commas between.")
+@click.option("--histograms", is_flag=True, help="Keep histograms of its columns, for drift gates to compare with.")
 @_declare
 @acting
 @_again
@@ -78,6 +79,7 @@ def dataset(
     role: str | None,
     licence: str | None,
     sensitive: str | None,
+    histograms: bool,
     declare: Path | None,
     idempotency: str | None,
 ) -> None:
@@ -96,6 +98,7 @@ def dataset(
             name=name or path.name.split(".")[0],
             version=version,
             declared=declared,
+            histograms=histograms,
             progress=shown,
             key=idempotency,
         )

@@ -31,7 +31,7 @@ from tallystick.errors import InvalidInput, Malformed, NewerFormat, NotVerified
 from tallystick.ledger.guards import TABLES
 from tallystick.ledger.places import Place, connect
 from tallystick.ledger.reading import Reader, Rows, checked_part, extends, genesis_key, required_links
-from tallystick.ledger.store import PATIENCE, Store
+from tallystick.ledger.store import PATIENCE, Store, in_order
 from tallystick.ledger.sweep import Irregular, Swept, attachments, sweep
 from tallystick.proof.merkle import Frontier
 from tallystick.proof.note import VerifierKey, open_checkpoint
@@ -397,7 +397,7 @@ class _Examination(Rows):
                 _PAGE,
             )
         ):
-            last = page[-1][0]
+            last = in_order(page, start - 1, where=self._store.where)[-1][0]
             links = defaultdict(set)
             for seq, target in self._all(
                 "SELECT seq, target_seq FROM links WHERE seq >= ? AND seq <= ?", page[0][0], last
@@ -537,12 +537,12 @@ class _Examination(Rows):
 
     def _find_altered(self) -> None:
         """Each attachment's digest, once, however many entries name it."""
-        row = self._one("SELECT sha256, bytes FROM attachments ORDER BY sha256 LIMIT 1")
-        while row is not None:
-            sha256, data = row
-            if digest(data) != sha256.hex():
-                self._altered.add(sha256)
-            row = self._one("SELECT sha256, bytes FROM attachments WHERE sha256 > ? ORDER BY sha256 LIMIT 1", sha256)
+        last = b""
+        one = "SELECT sha256, bytes FROM attachments WHERE sha256 > ? ORDER BY sha256 LIMIT 1"
+        while page := self._all(one, last):
+            ((last, data),) = in_order(page, last, where=self._store.where)
+            if digest(data) != last.hex():
+                self._altered.add(last)
 
     # ----------------------------------------------------------------- checkpoints
 
@@ -556,7 +556,7 @@ class _Examination(Rows):
             size,
             _PAGE,
         ):
-            for row in page:
+            for row in in_order(page, size, where=self._store.where):
                 size = row[0]
                 yield _Head(*row)
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from tallystick.errors import CommitUnknown, NotFound, Refused, TallystickError, Tampered
 from tallystick.ledger.fsck import examined
 from tallystick.ledger.places import Place, connect, laid_out, retire
-from tallystick.ledger.store import Store
+from tallystick.ledger.store import Store, in_order
 
 __all__ = ["Moved", "move"]
 
@@ -120,7 +120,8 @@ def _pages(store: Store, table: str) -> Iterator[list[tuple[Any, ...]]]:
     after = f"SELECT * FROM {table} WHERE ({key}) > ({marks}) ORDER BY {key} LIMIT ?"  # noqa: S608 - constants
     while page:
         yield page
-        page = store.all(after, *page[-1][:width], size)
+        last = page[-1][:width]
+        page = in_order(store.all(after, *last, size), last if width > 1 else last[0], where=store.where, width=width)
 
 
 def _check(store: Store) -> None:

@@ -11,7 +11,7 @@ from tallystick.errors import UsageError
 from tallystick.ledger import sqlite
 from tallystick.ledger.store import PATIENCE, Store
 
-__all__ = ["Place", "bring_up", "connect", "exists", "laid_out", "retire"]
+__all__ = ["Place", "bring_up", "connect", "exists", "is_url", "laid_out", "retire"]
 
 Place = str | Path
 """A path, or a URL that begins with ``postgresql://``."""
@@ -19,7 +19,12 @@ Place = str | Path
 _POSTGRES = ("postgresql", "postgres")
 
 
-def _is_url(place: Place) -> bool:
+def is_url(place: Place) -> bool:
+    """Whether it is a database.
+
+    Raises:
+        UsageError: a URL of something else.
+    """
     if isinstance(place, Path) or "://" not in place:
         return False
     scheme = urlsplit(place).scheme
@@ -37,7 +42,7 @@ def connect(place: Place, *, writing: bool, patience: float = PATIENCE) -> Store
         NotFound, InvalidInput, NewerFormat, LedgerBusy, Unavailable: as the store says.
         UsageError: a URL of something else.
     """
-    if _is_url(place):
+    if is_url(place):
         from tallystick.ledger import postgres  # the driver: on use only
 
         return postgres.connect(str(place), writing=writing, patience=patience)
@@ -51,7 +56,7 @@ def laid_out(place: Place) -> AbstractContextManager[Store]:
     Raises:
         Refused: something is there.
     """
-    if _is_url(place):
+    if is_url(place):
         from tallystick.ledger import postgres
 
         return postgres.lay_out(str(place))
@@ -60,7 +65,7 @@ def laid_out(place: Place) -> AbstractContextManager[Store]:
 
 def exists(place: Place) -> bool:
     """Whether there is something to open; of a database only asking it can tell."""
-    return _is_url(place) or Path(place).exists()
+    return is_url(place) or Path(place).exists()
 
 
 def retire(place: Place, where: str) -> str | None:
@@ -68,7 +73,7 @@ def retire(place: Place, where: str) -> str | None:
 
     A database has no such place: its writers lose their right there. Returns the file that was made, if one was.
     """
-    return None if _is_url(place) else str(sqlite.retire(Path(os.path.realpath(place)), where))
+    return None if is_url(place) else str(sqlite.retire(Path(os.path.realpath(place)), where))
 
 
 def bring_up(place: Place) -> int:
@@ -77,7 +82,7 @@ def bring_up(place: Place) -> int:
     Raises:
         NotFound, NewerFormat, LedgerBusy, Unavailable: as :func:`connect`.
     """
-    if _is_url(place):
+    if is_url(place):
         from tallystick.ledger import postgres
 
         return postgres.bring_up(str(place))

@@ -314,11 +314,13 @@ class PostgresStore:
 
         return self._connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
-    def administer(self, statement: str) -> psycopg.Cursor[Any]:
-        """One statement that is none of the ledger's: the session's settings, the layout, rights. Nothing fences it."""
+    def administer(self, statement: str, *values: object) -> psycopg.Cursor[Any]:
+        """One statement that is none of the ledger's: the session's settings, the layout, rights, the inbox. Nothing
+        fences it. Values stand for ``%s``.
+        """
         self._opener.check(self.where)
         try:
-            return self._connection.execute(statement.encode())
+            return self._connection.execute(statement.encode(), values or None)
         except self._error as error:
             raise self._ours(error) from error
 
@@ -418,10 +420,18 @@ def connect(url: str, *, writing: bool, patience: float = PATIENCE) -> PostgresS
     return _connected(_parsed(url), writing=writing, patience=patience)
 
 
-def grant(url: str, *, writers: Sequence[str] = (), auditors: Sequence[str] = (), patience: float = PATIENCE) -> None:
+def grant(
+    url: str,
+    *,
+    writers: Sequence[str] = (),
+    auditors: Sequence[str] = (),
+    builders: Sequence[str] = (),
+    patience: float = PATIENCE,
+) -> None:
     """Let roles that exist write or read the ledger, and no more than that: called by its owner, as often as need be.
 
     A writer reads and appends; it cannot change, remove or erase anything. An auditor reads, erasable values included.
+    A builder reads all but erasable values, and may put submissions in the inbox, which is made for it.
     Whatever else these roles, or everybody (PUBLIC), were allowed on the ledger is taken back.
 
     Raises:
@@ -430,7 +440,7 @@ def grant(url: str, *, writers: Sequence[str] = (), auditors: Sequence[str] = ()
         Unavailable: as :func:`connect`, or not called by the owner.
     """
     with contextlib.closing(connect(url, writing=True, patience=patience)) as store, store.turn():
-        privileges.grant(store, writers=writers, auditors=auditors)
+        privileges.grant(store, writers=writers, auditors=auditors, builders=builders)
 
 
 def bring_up(url: str, *, folder: Path = MIGRATIONS, patience: float = PATIENCE) -> int:

@@ -1,16 +1,18 @@
 """Who may do what to a ledger in PostgreSQL: given by its owner to roles that exist, and looked up for `doctor`.
 
-The owner lays out, grants, erases and scrubs; writers append; auditors read. What a writer has no right to, no SQL
-through its connection can do, whoever wrote that SQL. The owner, and superusers, can take the guards away: nothing in
-the database itself hinders them, only checkpoints that were kept elsewhere show what they changed.
+The owner lays out, grants, erases and scrubs; writers append; auditors read; builders read, and hand in. What a role
+has no right to, no SQL through its connection can do, whoever wrote that SQL. The owner, and superusers, can take the
+guards away: nothing in the database itself hinders them, only checkpoints that were kept elsewhere show what they
+changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from tallystick.errors import InvalidInput, Refused, Unavailable, UsageError
+from tallystick.ledger import inbox
 from tallystick.ledger.guards import TABLES
 
 if TYPE_CHECKING:
@@ -21,14 +23,17 @@ __all__ = ["grant", "may", "owners", "who_else"]
 _SCHEMA: Final = "tallystick"
 _ALL: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 _BY_COLUMN: Final = frozenset({"SELECT", "INSERT", "UPDATE", "REFERENCES"})
+_ERASABLE: Final = "side_values"
 _CHANGES: Final = "UPDATE, DELETE, TRUNCATE, TRIGGER"
 
 
-def grant(store: PostgresStore, *, writers: Sequence[str], auditors: Sequence[str]) -> None:
+def grant(
+    store: PostgresStore, *, writers: Sequence[str], auditors: Sequence[str], builders: Sequence[str] = ()
+) -> None:
     """See :func:`tallystick.ledger.postgres.grant`; in a transaction, which an error has to end."""
-    roles = (*writers, *auditors)
+    roles = (*writers, *auditors, *builders)
     if not roles or len(set(roles)) < len(roles):
-        raise UsageError("name each role once, as writer or as auditor", got=", ".join(roles) or "none")
+        raise UsageError("name each role once, as writer, auditor or builder", got=", ".join(roles) or "none")
     _check_is_owner(store)
     for role in roles:
         _check_role(store, role)
@@ -40,8 +45,32 @@ def grant(store: PostgresStore, *, writers: Sequence[str], auditors: Sequence[st
         store.administer(f"GRANT SELECT ON ALL TABLES IN SCHEMA {_SCHEMA} TO {role}")
     for role in map(_quoted, writers):
         store.administer(f"GRANT INSERT ON {', '.join(map(_full, TABLES))} TO {role}")
+    for role in map(_quoted, builders):
+        store.administer(f"REVOKE ALL ON {_full(_ERASABLE)} FROM {role}")
+    _grant_inbox(store, writers=writers, builders=builders)
     for role in roles:
-        _check_no_more(store, role, {"SELECT", "INSERT"} if role in writers else {"SELECT"})
+        due = {table: {"SELECT", "INSERT"} if role in writers else {"SELECT"} for table in TABLES}
+        _check_no_more(store, role, due | ({_ERASABLE: set()} if role in builders else {}))
+
+
+def _grant_inbox(store: PostgresStore, *, writers: Sequence[str], builders: Sequence[str]) -> None:
+    """Builders hand in and read answers; whoever writes takes out and answers."""
+    if builders:
+        for statement in inbox.statements():
+            store.administer(statement)
+        store.administer(f"REVOKE ALL ON ALL TABLES IN SCHEMA {inbox.SCHEMA} FROM PUBLIC")
+    elif not store.one("SELECT 1 FROM pg_namespace WHERE nspname = ?", inbox.SCHEMA):
+        return
+    submissions, answers = f"{inbox.SCHEMA}.submissions", f"{inbox.SCHEMA}.answers"
+    for role in map(_quoted, (*writers, *builders)):
+        store.administer(f"REVOKE ALL ON ALL TABLES IN SCHEMA {inbox.SCHEMA} FROM {role}")
+        store.administer(f"GRANT USAGE ON SCHEMA {inbox.SCHEMA} TO {role}")
+    for role in map(_quoted, builders):
+        store.administer(f"GRANT INSERT (name, content) ON {submissions} TO {role}")
+        store.administer(f"GRANT SELECT ON {answers} TO {role}")
+    for role in map(_quoted, writers):
+        store.administer(f"GRANT SELECT, DELETE ON {submissions} TO {role}")
+        store.administer(f"GRANT SELECT, INSERT ON {answers} TO {role}")
 
 
 def _check_is_owner(store: PostgresStore) -> None:
@@ -67,14 +96,14 @@ def _check_role(store: PostgresStore, role: str) -> None:
         raise Refused(f"role {role} is {what}", where=store.where, remedy="Give the work to a role of its own.")
 
 
-def _check_no_more(store: PostgresStore, role: str, due: set[str]) -> None:
+def _check_no_more(store: PostgresStore, role: str, due: Mapping[str, set[str]]) -> None:
     """Rights come also from other grantors, from groups, and from predefined roles: what holds in the end counts."""
     if store.one("SELECT has_schema_privilege(?, ?, 'CREATE')", role, _SCHEMA)[0]:
         raise _too_much(role, f"{store.where}, schema {_SCHEMA}", "CREATE")
     for table in TABLES:
         held = {verb for verb in _ALL if _holds(store, role, table, verb)}
-        if held - due:
-            raise _too_much(role, f"{store.where}, table {table}", ", ".join(sorted(held - due)))
+        if held - due[table]:
+            raise _too_much(role, f"{store.where}, table {table}", ", ".join(sorted(held - due[table])))
 
 
 def _holds(store: PostgresStore, role: str, table: str, verb: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tallystick.canonical import commitment, decode, digest
 from tallystick.errors import Malformed, NotFound, Tampered
-from tallystick.ledger.store import Condition, Store
+from tallystick.ledger.store import Condition, Store, in_order
 from tallystick.proof.merkle import consistency_proof, inclusion_proof, verify_consistency
 from tallystick.proof.note import MAX_SIZE, VerifierKey, open_checkpoint
 from tallystick.proof.receipt import Receipt
@@ -142,7 +142,7 @@ class Reader(Rows):
         query = f"SELECT seq, bytes FROM entries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608 - no value stands in it
         last = (self.size if stop is None else min(stop, self.size)) - 1  # a stray row can have the last number
         while start <= last and (page := self._all(query, start, last, *wanted, _PAGE)):
-            yield from page
+            yield from in_order(page, start - 1, where=self.where)
             start = page[-1][0] + 1
 
     # ----------------------------------------------------------------- beside the entries
@@ -242,7 +242,7 @@ class Reader(Rows):
         size = 0
         query = "SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?"
         while page := self._all(query, size, _PAGE):
-            yield from (_bytes(note) for _, note in page)
+            yield from (_bytes(note) for _, note in in_order(page, size, where=self.where))
             size = page[-1][0]
 
     def receipt(self, entry: Entry) -> Receipt:

@@ -22,12 +22,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from tallystick.errors import UsageError
+from tallystick.errors import Malformed, UsageError
 
-__all__ = ["PATIENCE", "Condition", "Opener", "Store", "by_name"]
+__all__ = ["PATIENCE", "Condition", "Opener", "Store", "by_name", "in_order"]
 
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers, unless the caller says otherwise."""
+
+
+def in_order(page: list[Any], after: Any, *, where: str, width: int = 1) -> list[Any]:
+    """A page of rows that were asked for in the order of their first columns, all after a certain one.
+
+    Whoever goes through a table page by page trusts in this to come to an end, and a database whose index is damaged
+    does not keep it.
+
+    Args:
+        after: what the first columns of the row before were; a value alone where ``width`` is 1.
+
+    Raises:
+        Malformed: they are not.
+    """
+    for row in page:
+        place = row[0] if width == 1 else tuple(row[:width])
+        if not (type(place) is type(after) and place > after):
+            raise Malformed("rows are not in the order of their numbers", where=where, got=repr(place)[:80])
+        after = place
+    return page
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any, Final
 from tallystick.canonical import digest
 from tallystick.errors import NewerFormat, NotVerified
 from tallystick.ledger.reading import Rows, checked_part, required_links
-from tallystick.ledger.store import Store
+from tallystick.ledger.store import Store, in_order
 from tallystick.proof.merkle import Frontier
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.records import FIRST_PREV, Entry, Ref, entry_value, holds_reference
@@ -224,5 +224,5 @@ def attachments(store: Store, named: Iterable[bytes] | None = None) -> dict[byte
 def _stored(store: Store) -> Iterable[bytes]:
     last = b""
     while page := store.all("SELECT sha256 FROM attachments WHERE sha256 > ? ORDER BY sha256 LIMIT ?", last, PAGE):
-        yield from (digested for (digested,) in page)
+        yield from (digested for (digested,) in in_order(page, last, where=store.where))
         last = page[-1][0]

@@ -38,6 +38,7 @@ __all__ = [
     "Tenure",
     "approval_problems",
     "counted_approvals",
+    "data_digests",
     "decision_problems",
     "earlier_failures",
     "evaluation_problems",
@@ -51,6 +52,7 @@ __all__ = [
     "published",
     "recorded_promotion_problems",
     "rolled_up",
+    "scored_before_policy",
     "seen",
     "standing",
     "unexplained",
@@ -177,6 +179,23 @@ def earlier_failures(book: Book, evaluation: Entry) -> list[Entry]:
             usecase_of(book, entry) == usecase or entry.body.get("model_digest") == evaluation.body.get("model_digest")
         )
     ]
+
+
+def data_digests(evaluation: Entry) -> list[Value]:
+    """Digests of the data that an evaluation names; whoever wrote it by hand may have named anything."""
+    data = evaluation.body.get("data")
+    return [item.get("sha256") for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
+
+
+def scored_before_policy(book: Book, policy: Entry, *digests: Value) -> Entry | None:
+    """The first evaluation that scored any of these data, if it stands before the policy; else None.
+
+    Whoever wrote the policy could have known that result when they chose its thresholds. Models and use cases do not
+    matter, only the data; and only what is recorded can be known.
+    """
+    known = [digest for digest in digests if isinstance(digest, str)]
+    looks = book.naming("evaluation", *known) if known else []
+    return next((e for e in looks if e.seq < policy.seq and set(known) & set(map(str, data_digests(e)))), None)
 
 
 def _evaluations(book: Book, usecase: str | None, model_digest: Value) -> list[Entry]:

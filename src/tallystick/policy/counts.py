@@ -34,6 +34,7 @@ __all__ = [
     "Scores",
     "Table",
     "by_outcome",
+    "group_value",
     "group_words",
     "label",
 ]
@@ -72,6 +73,13 @@ def label(value: object) -> str | None:
     if _NUMBER.fullmatch(text):
         return _number(text)
     return text
+
+
+def group_value(value: str | None) -> str | None:
+    """Group values keep their spelling; only what is no value at all becomes None."""
+    if value is None or not value.strip() or value.lower() == "nan":
+        return None
+    return unicodedata.normalize("NFC", value)
 
 
 def _number(text: str) -> str:

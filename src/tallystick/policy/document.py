@@ -15,14 +15,16 @@ import os
 import stat
 import typing
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from tallystick import canonical
-from tallystick.errors import InvalidPolicy, NotFound
+from tallystick.errors import InvalidPolicy, NotFound, TallystickError
 from tallystick.policy import references, strict_yaml
 from tallystick.policy.counts import label
 from tallystick.policy.language import Document, Gate, Planned
@@ -73,7 +75,23 @@ class Policy:
     @property
     def gate_of(self) -> dict[str, tuple[str, str]]:
         """Gate id and type of each planned check."""
-        return {check.id: (gate.id, gate.type) for gate in self.gates for check in gate.plan()}
+        kinds = {gate.id: gate.type for gate in self.gates}
+        return {check: (name, kinds[name]) for check in self.plan for name in (check.partition("/")[0],)}
+
+    def checks_of(self, gate: Gate) -> tuple[str, ...]:
+        """The ids of the checks that the gate planned when the policy was read, whatever it would say now."""
+        return self._by_gate[gate.id]
+
+    @cached_property
+    def _by_gate(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {gate.id: [] for gate in self.gates}
+        for check in self.plan:
+            found[check.partition("/")[0]].append(check)
+        return {name: tuple(checks) for name, checks in found.items()}
+
+    def conditions(self, gate: Gate) -> tuple[str, ...]:
+        """The rules over recorded facts that say whether a gate applies."""
+        return tuple(rule for rule in (self.document.applies_to.when, gate.when) if rule is not None)
 
 
 def load(path: Path, *, controls: Collection[str] | None = None) -> Policy:
@@ -133,11 +151,27 @@ def _parse(
     parsed = replace(parsed, places=dict(places)) if places else parsed
     if not isinstance(parsed.value, dict):
         raise InvalidPolicy("a policy is a mapping of keys to values", where=f"{name}:1:1")
-    document, problems = _validated(parsed)
+    document, problems = _validated(parsed, name)
     problems += _across(parsed.value, controls)
     if problems or document is None:
         raise _gathered(parsed, problems, name)
-    return _policy(document, parsed.value, data)
+    with _of_others(parsed.value, name):
+        return _policy(document, parsed.value, data)
+
+
+@contextmanager
+def _of_others(value: canonical.Value, name: str) -> Iterator[None]:
+    """Whatever a gate of another distribution raises while it is read or plans is a policy that cannot be used."""
+    kinds = _kinds(value)
+    try:
+        yield
+    except (ValidationError, TallystickError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if not kinds:
+            raise
+        what = f"a gate of type {' or '.join(sorted(kinds))} raised {type(error).__name__} while the policy was read"
+        raise InvalidPolicy(what, where=name, remedy="Ask whoever made that gate.") from error
 
 
 def _policy(document: Document, value: canonical.Value, source: bytes) -> Policy:
@@ -154,8 +188,15 @@ def _policy(document: Document, value: canonical.Value, source: bytes) -> Policy
         document=document,
         source=source,
         canonical=canonical.encode(value),
-        planned=tuple(check for gate in document.gates for check in gate.plan()),
+        planned=tuple(_in_words(check, gate) for gate in document.gates for check in gate.plan()),
     )
+
+
+def _in_words(check: Planned, gate: Gate) -> Planned:
+    """A planned check that says, too, on what it depends."""
+    if gate.when is None:
+        return check
+    return replace(check, demand=f"{check.demand} Only where {gate.when}; elsewhere it does not apply.")
 
 
 def json_schema() -> dict[str, Any]:
@@ -191,9 +232,10 @@ def _gathered(parsed: strict_yaml.Parsed, problems: list[_Problem], name: str) -
     return InvalidPolicy(what, where=f"{name}:{line}:{column}", remedy=remedy)
 
 
-def _validated(parsed: strict_yaml.Parsed) -> tuple[Document | None, list[_Problem]]:
+def _validated(parsed: strict_yaml.Parsed, name: str) -> tuple[Document | None, list[_Problem]]:
     try:
-        return document_model(_kinds(parsed.value)).model_validate_json(json.dumps(parsed.value)), []
+        with _of_others(parsed.value, name):
+            return document_model(_kinds(parsed.value)).model_validate_json(json.dumps(parsed.value)), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         problems = [_problem(dict(detail), parsed.value) for detail in details]
@@ -243,7 +285,9 @@ def _keys(keys: tuple[str, ...]) -> Iterator[str | int]:
 def _path(loc: tuple[str | int, ...], value: canonical.Value) -> strict_yaml.Path:
     """The way through the document: pydantic's location without the names of types that it puts in between."""
     path: list[str | int] = []
-    for step in loc:
+    for place, step in enumerate(loc):
+        if place == 2 and path[:1] == ["gates"]:
+            continue  # the type of the gate, which may be spelt like one of its keys
         in_mapping = isinstance(value, dict) and step in value
         in_sequence = isinstance(value, list) and isinstance(step, int) and step < len(value)
         if in_mapping or in_sequence:
@@ -300,15 +344,22 @@ def _at(path: strict_yaml.Path, value: canonical.Value) -> canonical.Value:
 
 def _model_at(path: strict_yaml.Path, value: canonical.Value) -> type[BaseModel] | None:
     """The model that describes a part of the document: the keys that may stand there."""
-    models: list[type[BaseModel]] = [document_model()]
+    models: list[type[BaseModel]] = [document_model(_kinds(value))]
     for step in path:
         value = value[step]
         fields = [m.model_fields[step] for m in models if isinstance(step, str) and step in m.model_fields]
         if fields:
             models = [model for found in fields for model in _models_in(found.annotation)]
         if isinstance(value, dict) and len(models) > 1:
-            models = [m for m in models if value.get("type") in typing.get_args(m.model_fields["type"].annotation)]
+            models = [_likest(models, value)]
     return models[0] if models else None
+
+
+def _likest(models: list[type[BaseModel]], value: Mapping[str, canonical.Value]) -> type[BaseModel]:
+    """Of several models for one place the one that a mapping was written for: by its type, else by its keys."""
+    typed = [m for m in models if "type" in m.model_fields]
+    of_type = [m for m in typed if value.get("type") in typing.get_args(m.model_fields["type"].annotation)]
+    return max(of_type or models, key=lambda model: len(model.model_fields.keys() & value.keys()))
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -15,17 +15,51 @@ from typing import TYPE_CHECKING, Final
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
+from tallystick.policy.cel import Path
 from tallystick.policy.counts import Axis, Counts, Scores
 from tallystick.policy.predicates import Predicate, Tallies
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["DATA", "SCHEMA", "Counted", "Evidence", "Need", "Rows", "Scored", "Setting", "Tallied"]
+    from tallystick.policy.language import Inputs
+
+__all__ = [
+    "BASELINE",
+    "CHAMPION",
+    "DATA",
+    "DECILES",
+    "EVALUATED_AT",
+    "PERCENTILES",
+    "SCHEMA",
+    "Compared",
+    "Counted",
+    "Evidence",
+    "Known",
+    "Need",
+    "Rows",
+    "Scored",
+    "Setting",
+    "Tallied",
+    "of_champion",
+]
 
 SCHEMA: Final = "tallystick/evidence/v1"
 DATA: Final = "data"
 """The data that are judged. Other sources stand beside them, such as a baseline."""
+BASELINE: Final = "baseline"
+"""The data that they are compared with, as a source of counts; and what is known of them, as a fact."""
+CHAMPION: Final = "champion"
+"""The same rows with the predictions of the model that stands in the stage beside them: see :func:`of_champion`."""
+EVALUATED_AT: Final = "evaluated_at"
+"""The fact that says at what time the data are judged: as whoever judges them claims."""
+DECILES: Final = 10
+PERCENTILES: Final = 100
+
+
+def of_champion(column: str) -> str:
+    """What a column of the champion's file is called in the source :data:`CHAMPION`."""
+    return f"champion.{column}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +105,25 @@ class Tallied:
         return replace(self, show=max(self.show, other.show), personal=self.personal or other.personal)
 
 
-Need = Counted | Rows | Scored | Tallied
+@dataclass(frozen=True)
+class Known:
+    """These recorded facts; those that there are not are left out."""
+
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Count tables of one column, in the data and in their baseline, along the same axis."""
+
+    column: str
+    parts: int = 0
+    """Into so many bands of about as many rows of the baseline each; 0: along the edges, or by spelling."""
+    edges: tuple[float, ...] = ()
+    """Of the bands, where the policy lists them; none: by spelling."""
+
+
+Need = Counted | Compared | Rows | Scored | Tallied | Known
 
 
 @dataclass(frozen=True)
@@ -84,6 +136,8 @@ class Setting:
     """Of every interval."""
     seed: str = "0" * 16
     """16 hex digits; see :func:`tallystick.policy.statistics.evaluation_seed`."""
+    inputs: Inputs | None = None
+    """What the policy says of the data."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +149,11 @@ class Evidence:
     counts: Mapping[str, Counts] = field(default_factory=dict)
     """By source."""
     facts: Mapping[str, Value] = field(default_factory=dict)
-    """What the ledger knew of the model when it was judged: ``model``, ``usecase``, ``dataset``, ``metric``;
-    and the time, ``evaluated_at``."""
+    """What the ledger knew of the model when it was judged, as far as gates name it: ``model``, ``usecase``,
+    ``dataset``, ``metric``, ``inputs``; ``recorded``, its recorded metrics with unit and entry; ``champion``, the model
+    that stands in the stage, or ``{"absent": why}``; what is known of the ``baseline``; and the time,
+    ``evaluated_at``.
+    """
     tables: Mapping[Rows, pyarrow.Table] = field(default_factory=dict)
     scores: Mapping[Scored, Scores | None] = field(default_factory=dict)
     """None where the data are without a score, and may be."""

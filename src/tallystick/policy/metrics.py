@@ -1,4 +1,4 @@
-"""The metrics that a policy can name: what each measures, which way is better, and its formula over counts.
+"""The metrics between groups that a policy can name: what each measures, which way is better, its formula.
 
 Every formula stands on four counts of one group, relative to the favourable outcome:
 
@@ -15,11 +15,11 @@ Pure; imports nothing heavy, because reading a policy needs the names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-__all__ = ["BENCHMARKS", "GROUP_METRICS", "RATES", "Benchmark", "Comparison", "GroupMetric", "Rate", "compare"]
+__all__ = ["GROUP_METRICS", "RATES", "Comparison", "GroupMetric", "Rate", "compare"]
 
 TP, FP, FN, TN = range(4)
 
@@ -31,9 +31,12 @@ class Rate:
     name: str
     words: str
     above: tuple[int, ...]
+    """Positions among the cells of a group; (tp, fp, fn, tn) where nothing else is said."""
     below: tuple[int, ...]
     of: str
     """Whom the denominator counts, in words."""
+    everyone: int = 4
+    """How many cells a group has."""
 
     def numerator(self, cells: Sequence[int]) -> int:
         return sum(cells[i] for i in self.above)
@@ -44,7 +47,7 @@ class Rate:
     @property
     def conditional(self) -> bool:
         """True where the denominator is only a part of the group."""
-        return len(self.below) < 4
+        return len(self.below) < self.everyone
 
 
 def _rates(*rates: Rate) -> Mapping[str, Rate]:
@@ -57,10 +60,11 @@ RATES: Mapping[str, Rate] = _rates(
     Rate("false_positive_rate", "false positive rate", (FP,), (FP, TN), "people with the unfavourable true outcome"),
     Rate("false_negative_rate", "false negative rate", (FN,), (TP, FN), "people with the favourable true outcome"),
     Rate("precision", "precision", (TP,), (TP, FP), "people with a favourable prediction"),
+    Rate("negative_predictive_value", "negative predictive value", (TN,), (TN, FN), "people with another prediction"),
     Rate("accuracy", "accuracy", (TP, TN), (TP, FP, FN, TN), "people"),
 )
 """selection_rate (tp+fp)/n, true_positive_rate tp/(tp+fn), false_positive_rate fp/(fp+tn),
-false_negative_rate fn/(tp+fn), precision tp/(tp+fp), accuracy (tp+tn)/n."""
+false_negative_rate fn/(tp+fn), precision tp/(tp+fp), negative_predictive_value tn/(tn+fn), accuracy (tp+tn)/n."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class GroupMetric:
     form: Literal["ratio", "difference"]
     means: str
     """What the metric asks for, in a clause."""
+    rule: Literal["four_fifths", "ll144"] | None = None
+    """A rule of law that says more than the value: who is left out, and what stands beside it."""
 
     @property
     def higher_is_better(self) -> bool:
@@ -110,6 +116,11 @@ def _group_metrics() -> Mapping[str, GroupMetric]:
             "among people who merit the favourable outcome, groups are wrongly denied it at like rates",
         ),
         ("predictive_parity", ("precision",), "a favourable prediction is right equally often in every group"),
+        (
+            "negative_predictive_value",
+            ("negative_predictive_value",),
+            "a prediction that is not the favourable one is right equally often in every group",
+        ),
         ("accuracy", ("accuracy",), "predictions are right equally often in every group"),
     ]
     table: dict[str, GroupMetric] = {}
@@ -118,6 +129,12 @@ def _group_metrics() -> Mapping[str, GroupMetric]:
         for form in forms:
             name = f"{family}_{form}"
             table[name] = GroupMetric(name, tuple(RATES[rate] for rate in names), form, means)
+    rules: tuple[tuple[Literal["four_fifths", "ll144"], str], ...] = (
+        ("four_fifths", "each group is selected at four fifths of the highest rate or more (29 CFR 1607.4(D))"),
+        ("ll144", "the impact ratio of each category is stated (6 RCNY 5-301)"),
+    )
+    for rule, means in rules:
+        table[rule] = GroupMetric(rule, (RATES["selection_rate"],), "ratio", means, rule)
     return table
 
 
@@ -135,73 +152,53 @@ class Comparison:
     """Positions of the groups with the smallest and the largest rate."""
 
 
-def compare(metric: GroupMetric, groups: Sequence[Sequence[int]]) -> Comparison | None:
+def compare(
+    metric: GroupMetric,
+    groups: Sequence[Sequence[int]],
+    *,
+    rates: Sequence[Rate] | None = None,
+    reference: int | None = None,
+) -> Comparison | None:
     """The metric between groups of (tp, fp, fn, tn), each with denominators above 0.
+
+    Args:
+        metric: what is compared.
+        groups: the cells of each.
+        rates: in place of the metric's own, where the cells are others.
+        reference: position of the group that every other is compared with; None for the smallest and the largest.
 
     Returns:
         None where the metric has no value: fewer than two groups, or a ratio whose largest rate is 0.
     """
     if len(groups) < 2:
         return None
-    found = [_compare_rate(rate, metric.form, groups) for rate in metric.rates]
+    found = [_compare_rate(rate, metric.form, groups, reference) for rate in rates or metric.rates]
     whole = [item for item in found if item is not None]
     if len(whole) < len(found):
         return None
-    worst = min if metric.form == "ratio" else max
-    return worst(whole, key=lambda item: item.value)
+    return _worst(metric.form, whole)
 
 
-def _compare_rate(rate: Rate, form: str, groups: Sequence[Sequence[int]]) -> Comparison | None:
+def _worst(form: str, found: Sequence[Comparison]) -> Comparison:
+    return (min if form == "ratio" else max)(found, key=lambda item: item.value)
+
+
+def _compare_rate(rate: Rate, form: str, groups: Sequence[Sequence[int]], reference: int | None) -> Comparison | None:
     values = [rate.numerator(cells) / rate.denominator(cells) for cells in groups]
-    low, high = values.index(min(values)), values.index(max(values))
-    if form == "difference":
-        return Comparison(values[high] - values[low], rate, low, high)
-    if values[high] == 0:
+    if form == "ratio" and not any(values):
         return None
-    return Comparison(values[low] / values[high], rate, low, high)
+    if reference is None:
+        return _between(rate, form, values, values.index(min(values)), values.index(max(values)))
+    others = [
+        at for at in range(len(values)) if at != reference and (form == "difference" or values[at] + values[reference])
+    ]
+    return _worst(form, [_between(rate, form, values, *_ordered(values, at, reference)) for at in others])
 
 
-@dataclass(frozen=True)
-class Benchmark:
-    """A measure of quality over everyone.
-
-    ``rate`` is set where it is a single share (Wilson interval); ``formula`` where it is a function of the four
-    counts (bootstrap interval); neither where it needs the score of each row.
-    """
-
-    name: str
-    words: str
-    bounds: tuple[float, float]
-    higher_is_better: bool = True
-    rate: Rate | None = None
-    formula: Callable[[Any, Any, Any, Any], Any] | None = None
-    has_interval: bool = True
-
-    @property
-    def needs_score(self) -> bool:
-        return self.rate is None and self.formula is None
+def _ordered(values: Sequence[float], one: int, two: int) -> tuple[int, int]:
+    return (one, two) if values[one] <= values[two] else (two, one)
 
 
-def _balanced(tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
-    return (tp / (tp + fn) + tn / (tn + fp)) / 2
-
-
-def _f1(tp: Any, fp: Any, fn: Any, tn: Any) -> Any:  # noqa: ARG001  (one signature for every formula)
-    return 2 * tp / (2 * tp + fp + fn)
-
-
-def _benchmarks(*items: Benchmark) -> Mapping[str, Benchmark]:
-    return {item.name: item for item in items}
-
-
-BENCHMARKS: Mapping[str, Benchmark] = _benchmarks(
-    Benchmark("accuracy", "accuracy", (0.0, 1.0), rate=RATES["accuracy"]),
-    Benchmark("precision", "precision", (0.0, 1.0), rate=RATES["precision"]),
-    Benchmark("recall", "recall", (0.0, 1.0), rate=RATES["true_positive_rate"]),
-    Benchmark("balanced_accuracy", "balanced accuracy", (0.0, 1.0), formula=_balanced),
-    Benchmark("f1", "F1 score", (0.0, 1.0), formula=_f1),
-    Benchmark("roc_auc", "area under the ROC curve", (0.0, 1.0)),
-    Benchmark("brier", "Brier score", (0.0, 1.0), higher_is_better=False, has_interval=False),
-    Benchmark("log_loss", "log loss", (0.0, float("inf")), higher_is_better=False, has_interval=False),
-)
-"""balanced_accuracy (tp/(tp+fn) + tn/(tn+fp))/2; f1 2tp/(2tp+fp+fn); the last three as scikit-learn defines them."""
+def _between(rate: Rate, form: str, values: Sequence[float], low: int, high: int) -> Comparison:
+    value = values[high] - values[low] if form == "difference" else values[low] / values[high]
+    return Comparison(value, rate, low, high)

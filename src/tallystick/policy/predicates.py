@@ -194,6 +194,9 @@ class Tallies:
             )
         return self.found[key][1]
 
+    def __contains__(self, predicate: Predicate) -> bool:
+        return encode(as_json(predicate)) in self.found
+
     def as_json(self) -> dict[str, Value]:
         """What is recorded: only what differs from an empty tally is written."""
         return {

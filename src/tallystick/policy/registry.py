@@ -8,10 +8,11 @@ policy names it, and none can take the name of a shipped gate.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Union
 
 from pydantic import Field, create_model
@@ -19,20 +20,23 @@ from pydantic import Field, create_model
 from tallystick.errors import InvalidPolicy
 from tallystick.policy.language import Document, Gate
 
-__all__ = ["GROUP", "SHIPPED", "document_model", "installed", "model_of"]
+__all__ = ["GROUP", "SHIPPED", "document_model", "installed", "maker_of", "model_of"]
 
 GROUP: Final = "tallystick.gates"
 SHIPPED: Final = {
     "schema": "tallystick.policy.gates.schema:SchemaGate",
     "bias": "tallystick.policy.language:BiasGate",
-    "benchmark": "tallystick.policy.language:BenchmarkGate",
+    "benchmark": "tallystick.policy.gates.benchmark.model:BenchmarkGate",
+    "drift": "tallystick.policy.gates.drift:DriftGate",
+    "expr": "tallystick.policy.gates.expression:ExpressionGate",
 }
 
 
-def installed() -> dict[str, EntryPoint]:
-    """The gates of other distributions, by type."""
+@lru_cache
+def installed() -> Mapping[str, EntryPoint]:
+    """The gates of other distributions, by type, as they were installed when this process first asked."""
     found = {point.name: point for point in entry_points(group=GROUP)}
-    return {name: point for name, point in found.items() if name not in SHIPPED}
+    return MappingProxyType({name: point for name, point in found.items() if name not in SHIPPED})
 
 
 def model_of(kind: str) -> type[Gate] | None:
@@ -49,10 +53,18 @@ def model_of(kind: str) -> type[Gate] | None:
     return None if point is None else _loaded(point)
 
 
+def maker_of(kind: str) -> tuple[str, str] | None:
+    """Name and version of the distribution that a gate comes from; None for a shipped one."""
+    point = None if kind in SHIPPED else installed().get(kind)
+    return None if point is None or point.dist is None else (point.dist.name, point.dist.version)
+
+
 def _loaded(point: EntryPoint) -> type[Gate]:
     try:
         model = point.load()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _unusable(point, f"{type(error).__name__} while it was loaded") from error
     if not (isinstance(model, type) and issubclass(model, Gate)):
         raise _unusable(point, "no subclass of tallystick.policy.language.Gate")

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tallystick.canonical import Value
+from tallystick.errors import InvalidData
 from tallystick.people.rules import rolled_up
 from tallystick.policy.statistics import Interval
 from tallystick.policy.threshold import Threshold
@@ -34,10 +35,12 @@ __all__ = [
     "CheckResult",
     "Decision",
     "Limits",
+    "Replay",
     "Verdict",
     "against_plan",
     "broken",
     "number",
+    "read_result",
     "roll_up",
 ]
 
@@ -92,6 +95,8 @@ class Limits:
             parts.append(f"wants {self.fail_if.wish}")
         if self.warn_if is not None:
             parts.append(f"warns unless it is {self.warn_if.wish}")
+        if not parts:
+            return "the policy sets no threshold, so this is reported and not judged"
         return "the policy " + " and ".join(parts)
 
     def show(self, value: float) -> str:
@@ -144,6 +149,8 @@ class CheckResult:
     """``counts``: anyone with the count tables can recompute it; ``threshold-only``: the rows would be needed."""
     groups: tuple[Mapping[str, Value], ...] = field(default=())
     """The figures of each group, for a bias check."""
+    figures: Mapping[str, Value] = field(default_factory=dict)
+    """What else was found, by name: what the data can tell, the size of the family, readings of a rule."""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -153,7 +160,7 @@ class CheckResult:
 
     def as_json(self) -> dict[str, Value]:
         """A JSON value with a canonical form: no NaN, no infinity, nothing that counts as absent."""
-        return {
+        facts: dict[str, Value] = {
             "id": self.id,
             "gate": self.gate,
             "type": self.type,
@@ -168,6 +175,26 @@ class CheckResult:
             "replay": self.replay,
             "groups": [dict(group) for group in self.groups],
         }
+        return facts | {"figures": dict(self.figures)} if self.figures else facts
+
+
+def read_result(value: Value) -> CheckResult:
+    """Read what :meth:`CheckResult.as_json` made; hostile input is refused.
+
+    Raises:
+        InvalidData: another shape.
+    """
+    try:
+        found = CheckResult(**{**value, "groups": tuple(value["groups"])})
+        known = found.verdict in VERDICTS and found.replay in ("counts", "threshold-only")
+        texts = (found.id, found.gate, found.type, found.reason, found.advice, found.because)
+        whole = isinstance(found.n, int) and not isinstance(found.n, bool) and found.n >= 0
+        good = known and whole and all(isinstance(text, str) for text in texts) and found.as_json() == value
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidData("check result is not of the known form", got=str(error)[:80]) from error
+    if not good:
+        raise InvalidData("check result is not of the known form", got=str(value.get("id"))[:80])
+    return found
 
 
 def against_plan(

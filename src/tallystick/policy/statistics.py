@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FEW", "GENERATOR", "Interval", "bootstrap", "check_seed", "evaluation_seed", "hanley_mcneil", "wilson"]
+__all__ = [
+    "FEW",
+    "GENERATOR",
+    "Interval",
+    "bootstrap",
+    "check_seed",
+    "evaluation_seed",
+    "hanley_mcneil",
+    "multinomials",
+    "normal_quantile",
+    "wilson",
+]
 
 GENERATOR = "numpy PCG64"
 FEW = 10
@@ -59,7 +70,7 @@ class Interval:
 
 def wilson(k: int, n: int, confidence: float) -> Interval:
     """The Wilson score interval of the share ``k / n``, for ``n > 0``."""
-    z = _z(confidence)
+    z = normal_quantile(confidence)
     share, spread = k / n, z * z / n
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
@@ -72,11 +83,12 @@ def hanley_mcneil(area: float, positives: int, negatives: int, confidence: float
     """The normal interval around an area under the ROC curve, cut to 0..1, for at least one row of each outcome."""
     q1, q2 = area / (2 - area), 2 * area * area / (1 + area)
     variance = area * (1 - area) + (positives - 1) * (q1 - area * area) + (negatives - 1) * (q2 - area * area)
-    half = _z(confidence) * math.sqrt(max(0.0, variance) / (positives * negatives))
+    half = normal_quantile(confidence) * math.sqrt(max(0.0, variance) / (positives * negatives))
     return Interval(max(0.0, area - half), min(1.0, area + half), confidence, "hanley_mcneil")
 
 
-def _z(confidence: float) -> float:
+def normal_quantile(confidence: float) -> float:
+    """How many standard errors a two-sided normal interval reaches to each side."""
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
@@ -94,6 +106,17 @@ def check_seed(seed: str, check: str) -> str:
     So a check can be computed again alone, and in any order.
     """
     return hashlib.sha256(f"{seed}/{check}".encode()).hexdigest()[:16]
+
+
+def multinomials(cells: Sequence[int], replicates: int, seed: str) -> Iterator[NDArray[np.float64]]:
+    """Count tables drawn from one that was seen, in blocks of shape (replicates of the block, cells)."""
+    import numpy as np
+
+    total = sum(cells)
+    shares = np.asarray(cells, dtype=np.float64) / total
+    generator = np.random.Generator(np.random.PCG64(int(seed, 16)))
+    for start in range(0, replicates, _BLOCK):
+        yield generator.multinomial(total, shares, size=min(_BLOCK, replicates - start)).astype(np.float64)
 
 
 def bootstrap(
@@ -118,15 +141,8 @@ def bootstrap(
     """
     import numpy as np
 
-    total = sum(cells)
-    shares = np.asarray(cells, dtype=np.float64) / total
-    generator = np.random.Generator(np.random.PCG64(int(seed, 16)))
-    values = np.empty(replicates)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for start in range(0, replicates, _BLOCK):
-            size = min(_BLOCK, replicates - start)
-            drawn = generator.multinomial(total, shares, size=size).astype(np.float64)
-            values[start : start + size] = statistic(drawn)
+        values = np.concatenate([statistic(drawn) for drawn in multinomials(cells, replicates, seed)])
     if not np.isfinite(values).all():
         return None
     tail = (1 - confidence) / 2

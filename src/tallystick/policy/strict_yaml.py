@@ -1,9 +1,9 @@
 """YAML for policies: one plain document to a JSON-like value, with the line and column of every part.
 
 What is refused, because people and programs could read it differently: several documents, anchors, aliases, merge
-keys, tags, duplicate keys, keys that are not text, depth over 32, more than 256 KB, text that is not UTF-8 or not in
-normal form C, numbers that are not finite. Plain scalars are read as JSON reads them (YAML 1.2): only ``true`` and
-``false`` are flags, ``010``, ``1_000``, ``0x1f`` and ``12:30`` are text, and so is a date.
+keys, tags, duplicate keys, keys that are not text, depth over 32, more than 256 KB or 50,000 parts, text that is not
+UTF-8 or not in normal form C, numbers that are not finite. Plain scalars are read as JSON reads them (YAML 1.2): only
+``true`` and ``false`` are flags, ``010``, ``1_000``, ``0x1f`` and ``12:30`` are text, and so is a date.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import Any
 from tallystick.canonical import MAX_DEPTH, Value
 from tallystick.errors import InvalidPolicy
 
-__all__ = ["MAX_SIZE", "Parsed", "Path", "Place", "parse"]
+__all__ = ["MAX_PARTS", "MAX_SIZE", "Parsed", "Path", "Place", "parse"]
 
 MAX_SIZE = 256 * 1024
+MAX_PARTS = 50_000
+"""Keys, values, lists and mappings of a policy; reading takes about as long as there are many."""
 
 Path = tuple[str | int, ...]
 """The way to a part: keys and positions from the root."""
@@ -92,6 +94,7 @@ class _Reader:
         self.name = name
         self.events = events
         self.places: dict[Path, Place] = {}
+        self.parts = 0
 
     def document(self) -> Parsed:
         value: Value = None
@@ -115,6 +118,9 @@ class _Reader:
             raise self._refuse(event, "anchors and aliases are not allowed in a policy", "Write the value out.")
         if event.tag is not None:
             raise self._refuse(event, f"tags such as {str(event.tag)[:40]!r} are not allowed in a policy", "Remove it.")
+        self.parts += 1
+        if self.parts > MAX_PARTS:
+            raise self._refuse(event, f"the policy has more than {MAX_PARTS:,} parts", "Divide it into several.")
         if len(path) > MAX_DEPTH:
             raise self._refuse(event, "the policy is nested too deeply", f"Stay within {MAX_DEPTH} levels.")
         self.places.setdefault(path, self._place(event))

@@ -187,6 +187,7 @@ def open_points(story: Story) -> Iterator[Note]:
         if found:
             entries = tuple(dict.fromkeys(entry.seq for entry in found))
             yield Note(f"{words.plural(len(found), one, many)}.", "open", entries[:6])
+    yield from _late_policies(story)
     yield from _beside_the_commit(story)
     if story.unmapped_authors:
         yield Note(f"{words.plural(story.unmapped_authors, 'author')} of the code bound to no key.", "open")
@@ -206,6 +207,15 @@ def _unnamed(story: Story) -> Iterator[Note]:
         if reason is not None:
             text = f"Policy author: {words.shortened(reason, 80)}: nobody but the publisher stands for it."
             yield Note(text, "open", (policy.seq,))
+
+
+def _late_policies(story: Story) -> Iterator[Note]:
+    """Thresholds that could have been chosen with results in hand."""
+    for ground in story.grounds:
+        scored = story.scored_before(ground)
+        if scored is not None and ground.policy is not None:
+            text = f"Policy {title(ground.policy, 'id', 'version')} was published after its data were first scored."
+            yield Note(text, "open", (ground.policy.seq, scored.seq))
 
 
 def _beside_the_commit(story: Story) -> Iterator[Note]:

@@ -148,6 +148,15 @@ class Story:
             if tenure.model.ref == self.model.ref
         ]
 
+    def scored_before(self, ground: Ground) -> Entry | None:
+        """The evaluation in which the ground's data were first scored, if the policy came after it.
+
+        Found in the books, whether the evaluation itself says it or not.
+        """
+        if ground.policy is None:
+            return None
+        return rules.scored_before_policy(self.book, ground.policy, *rules.data_digests(ground.evaluation))
+
     @cached_property
     def earlier_failures(self) -> list[Entry]:
         """Evaluations before the ones that count, of the same use case and policy, that did not pass."""

@@ -37,7 +37,7 @@ def tests(story: Story) -> Section:
 
 def _one_evaluation(story: Story, ground: Ground) -> list[Block]:
     evaluation, checks = ground.evaluation, story.checks(ground.evaluation)
-    blocks: list[Block] = [_policy(story, ground.policy), _evaluation(ground)]
+    blocks: list[Block] = [_policy(story, ground.policy), _evaluation(story, ground)]
     if checks is None:
         return [
             *blocks,
@@ -78,7 +78,7 @@ def _policy(story: Story, policy: Entry | None) -> Facts:
     )
 
 
-def _evaluation(ground: Ground) -> Facts:
+def _evaluation(story: Story, ground: Ground) -> Facts:
     entry, decision = ground.evaluation, ground.decision
     return Facts(
         f"evaluation-{entry.seq}",
@@ -90,10 +90,20 @@ def _evaluation(ground: Ground) -> Facts:
             fact(entry, "Evaluated", entry.recorded_at, say=words.day),
             inside(entry, "Recorded evaluations of this use case", "attempt", "usecase", style="number"),
             inside(entry, "Recorded looks at this test data", "attempt", "data", style="number"),
+            _order(story, ground),
             field(entry, "Engine and seed", "engine", say=lambda engine: _engine(entry, engine)),
             field(entry, "Tools", "tools"),
         ),
     )
+
+
+def _order(story: Story, ground: Ground) -> Fact:
+    """Whether the thresholds stood before anybody could have known a result on these data."""
+    scored = story.scored_before(ground)
+    text = "before these data were first scored, as far as this ledger knows"
+    if scored is not None:
+        text = f"after these data were first scored, in entry {scored.seq}"
+    return fact(ground.policy, "Policy published", text)
 
 
 def _engine(entry: Entry, engine: Value) -> str:

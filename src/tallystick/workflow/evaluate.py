@@ -20,6 +20,7 @@ from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing, entitled
 from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, absent
+from tallystick.workflow import compare, facts
 from tallystick.workflow.desk import Desk, fitted
 from tallystick.workflow.record import dataset_named
 
@@ -27,7 +28,21 @@ if TYPE_CHECKING:
     from tallystick.policy.document import Policy
     from tallystick.policy.judge import Outcome
 
-__all__ = ["Evaluated", "checked", "chosen_policy", "evaluate", "explanations", "publish", "published"]
+__all__ = [
+    "Evaluated",
+    "Judged",
+    "Scored",
+    "checked",
+    "chosen_policy",
+    "evaluate",
+    "explanations",
+    "judged",
+    "matching",
+    "publish",
+    "published",
+    "read_back",
+    "recorded",
+]
 
 _VERIFIER: Final = {"id": "urn:x-tallystick:verifier:gates"}
 
@@ -120,7 +135,7 @@ def published(book: Book, entry: Entry) -> Policy:
     """The policy of an entry, from its stored bytes.
 
     Raises:
-        InvalidData: the stored bytes do not give the digest that the entry names.
+        InvalidData: the stored bytes do not give the digest that the entry names, or its gates now plan other checks.
     """
     from tallystick.policy import document
 
@@ -132,6 +147,12 @@ def published(book: Book, entry: Entry) -> Policy:
     if policy.digest != entry.body["digest"]:
         raise InvalidData(
             "policy is not what was published", where=where, expected=entry.body["digest"], got=policy.digest
+        )
+    if list(policy.plan) != book.field(entry, "plan"):
+        raise InvalidData(
+            "policy plans other checks than were published",
+            where=where,
+            remedy="Install its gates as they were when it was published, or publish a new version of it.",
         )
     return policy
 
@@ -172,7 +193,9 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class _Data:
+class Scored:
+    """The data that were scored."""
+
     entry: Entry | None
     sha256: str
     predictions: str
@@ -187,6 +210,16 @@ class _Data:
         }
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What the gates found about a model, before it is on the ledger."""
+
+    model: Entry
+    policy: Entry
+    outcome: Outcome
+    data: Scored
+
+
 def evaluate(
     desk: Desk,
     model: tuple[str, int | None],
@@ -196,7 +229,9 @@ def evaluate(
     stage: str = "production",
     policy: str | None = None,
     dataset: str | None = None,
+    champion: Path | None = None,
     explain: str | None = None,
+    baseline: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluated:
     """Run the gates of the stage's policy over recorded predictions, and record what they found.
@@ -205,12 +240,43 @@ def evaluate(
         model: name, and version or None for the newest.
         predictions: CSV or Parquet with the columns that the policy names.
         dataset: the recorded test set that was scored, ``NAME`` or ``NAME@VERSION``; looks at it are counted.
+        champion: predictions of the same rows by the model that stands in the stage, for a policy that compares.
         explain: what is said of earlier evaluations that did not pass.
+        baseline: what drift gates compare with: a file, or a recorded dataset; else the one that the policy names.
 
     Raises:
         NotFound: no such model, policy or dataset.
-        InvalidData: the predictions cannot be read, or are not as many as the test set's rows.
+        InvalidData: the predictions cannot be read, are not as many as the test set's rows, or the champion's are not
+            of the same rows.
+        UsageError: a champion's predictions, and no champion or a policy that compares with none.
     """
+    found = judged(
+        desk,
+        model,
+        predictions,
+        stage=stage,
+        policy=policy,
+        dataset=dataset,
+        champion=champion,
+        baseline=baseline,
+        progress=progress,
+    )
+    return recorded(desk, found, actor=actor, explain=explain)
+
+
+def judged(
+    desk: Desk,
+    model: tuple[str, int | None],
+    predictions: Path,
+    *,
+    stage: str = "production",
+    policy: str | None = None,
+    dataset: str | None = None,
+    champion: Path | None = None,
+    baseline: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Judged:
+    """Run the gates, and record nothing: arguments and errors as of :func:`evaluate`."""
     from tallystick.policy import judge
 
     book = desk.book()
@@ -220,46 +286,94 @@ def evaluate(
     test_set = None if dataset is None else dataset_named(book, dataset)
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
-    facts = {"evaluated_at": desk.clock()}
-    outcome = judge.evaluate(rules_text, predictions, data_digest=digest, facts=facts, progress=progress)
-    data = _Data(test_set, digest, scored, outcome.rows)
-    _same_rows(data)
+    theirs = None if champion is None else fingerprint(champion).sha256
+    told = facts.known(book, rules_text, subject, test_set, champion=theirs, at=desk.clock())
+    with compare.baseline(book, rules_text, baseline) as beside:
+        outcome = judge.evaluate(
+            rules_text,
+            predictions,
+            data_digest=digest,
+            facts=told,
+            champion=champion,
+            baseline=beside,
+            progress=progress,
+        )
+    return matching(Judged(subject, entry, outcome, Scored(test_set, digest, scored, outcome.rows)))
+
+
+def recorded(
+    desk: Desk,
+    found: Judged,
+    *,
+    actor: str,
+    explain: str | None = None,
+    submission: Mapping[str, Value] | None = None,
+) -> Evaluated:
+    """Record what the gates found, with its decision.
+
+    Args:
+        submission: by whom and under what name it was handed in, if it was not found here.
+    """
     with desk.writing() as writer:
         before = desk.book(writer)
-        draft = _evaluation_draft(before, subject, entry, outcome, data, actor=actor, at=desk.clock(), explain=explain)
+        draft = _evaluation_draft(before, found, actor=actor, at=desk.clock(), explain=explain, submission=submission)
         evaluation = writer.append(fitted(draft)).entry
-        decision = writer.append(_decision_draft(subject, evaluation, entry, actor=actor, at=desk.clock())).entry
+        decision = writer.append(
+            _decision_draft(found.model, evaluation, found.policy, actor=actor, at=desk.clock())
+        ).entry
         earlier = rules.earlier_failures(before, evaluation)
         unexplained = rules.unexplained(before, evaluation, also=draft.body.get("earlier_explained", ()))
-    return Evaluated(outcome, evaluation, decision, entry, subject, tuple(earlier), tuple(unexplained))
+    return Evaluated(found.outcome, evaluation, decision, found.policy, found.model, tuple(earlier), tuple(unexplained))
 
 
-def _same_rows(data: _Data) -> None:
-    rows = None if data.entry is None else data.entry.body.get("rows")
-    if isinstance(rows, int) and rows != data.rows:
+def read_back(desk: Desk, found: Judged, evaluation: int, decision: int) -> Evaluated:
+    """What somebody else recorded of it, as the ledger has it."""
+    book = desk.book()
+    entry = desk.ledger.entry(evaluation)
+    return Evaluated(
+        found.outcome,
+        entry,
+        desk.ledger.entry(decision),
+        found.policy,
+        found.model,
+        tuple(rules.earlier_failures(book, entry)),
+        tuple(rules.unexplained(book, entry, also=entry.body.get("earlier_explained", ()))),
+    )
+
+
+def matching(found: Judged) -> Judged:
+    """The same, if as many rows were judged as the test set has.
+
+    Raises:
+        InvalidData: they were not.
+    """
+    test_set = found.data.entry
+    rows = None if test_set is None else test_set.body.get("rows")
+    if isinstance(rows, int) and rows != found.data.rows:
         raise InvalidData(
             "predictions are not those of this test set",
-            expected=f"{rows} rows, as in entry {data.entry.seq if data.entry else '?'}",
-            got=f"{data.rows} rows",
+            expected=f"{rows} rows, as in entry {test_set.seq if test_set else '?'}",
+            got=f"{found.data.rows} rows",
             remedy="Score the whole test set, or name the one that was scored with --dataset.",
         )
+    return found
 
 
 def _evaluation_draft(
     book: Book,
-    model: Entry,
-    policy: Entry,
-    outcome: Outcome,
-    data: _Data,
+    found: Judged,
     *,
     actor: str,
     at: str,
     explain: str | None,
+    submission: Mapping[str, Value] | None,
 ) -> Draft:
+    model, policy, outcome, data = found.model, found.policy, found.outcome, found.data
     usecase = model.body["usecase"]  # a reference, or that there is none and why: a string stands in it either way
     earlier = book.naming("evaluation", *(part for part in usecase.values() if isinstance(part, str)), data.sha256)
     same_use = [entry for entry in earlier if entry.body.get("usecase") == usecase]
-    same_data = [entry for entry in earlier if data.sha256 in _looked_at(entry)]
+    same_data = [entry for entry in earlier if data.sha256 in rules.data_digests(entry)]
+    scored = rules.scored_before_policy(book, policy, data.sha256)
     body: dict[str, Value] = {
         "model": model.ref.value(),
         "model_digest": model.body["digest"],
@@ -276,19 +390,18 @@ def _evaluation_draft(
         "engine": outcome.engine,
         "seed": outcome.seed,
     }
+    if submission is not None:
+        body["submission"] = dict(submission)
+    if scored is not None:
+        body["scored_before_policy"] = {"evaluation": scored.ref.value()}
     counts = Attachment.erasable("counts.json", "application/json", encode(outcome.evidence))
     subject = ({"name": str(model.body["name"]), "digest": {"sha256": model.body["digest"]}},)
-    draft = Draft("evaluation", actor, at, body, subject=subject, attachments=(counts,))
+    basis = "observed" if submission is None else "declared"
+    draft = Draft("evaluation", actor, at, body, basis=basis, subject=subject, attachments=(counts,))
     if explain:
         told = explanations(rules.unexplained(book, _as_if(draft, book)), explain)
         draft = replace(draft, body={**body, "earlier_explained": told})
     return draft
-
-
-def _looked_at(evaluation: Entry) -> list[Value]:
-    """Digests of the data that an evaluation names; whoever wrote it by hand may have named anything."""
-    data = evaluation.body.get("data")
-    return [item.get("sha256") for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
 
 
 def _as_if(draft: Draft, book: Book) -> Entry:

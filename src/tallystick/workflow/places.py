@@ -23,8 +23,8 @@ def _place(text: str) -> Place:
     return text if is_url(text) else Path(text)
 
 
-def grant(place: Place, *, writers: Sequence[str], auditors: Sequence[str]) -> None:
-    """Let roles of a PostgreSQL server append, or read.
+def grant(place: Place, *, writers: Sequence[str], auditors: Sequence[str], builders: Sequence[str] = ()) -> None:
+    """Let roles of a PostgreSQL server append, read, or hand in evaluations.
 
     Raises:
         UsageError: the ledger is a file, whose permissions the file system keeps.
@@ -33,4 +33,4 @@ def grant(place: Place, *, writers: Sequence[str], auditors: Sequence[str]) -> N
         raise UsageError("a file has no roles", where=str(place), remedy="Use chmod and chown.")
     from tallystick.ledger import postgres
 
-    postgres.grant(place, writers=writers, auditors=auditors)
+    postgres.grant(place, writers=writers, auditors=auditors, builders=builders)

@@ -143,14 +143,23 @@ def dataset(
     name: str,
     version: str | None = None,
     declared: Mapping[str, Value] | None = None,
+    histograms: bool = False,
     progress: Progress | None = None,
     key: str | None = None,
 ) -> Appended:
-    """Record a dataset: fingerprint, shape and profile; never rows. The version defaults to the fingerprint's start."""
+    """Record a dataset: fingerprint, shape and profile; never rows. The version defaults to the fingerprint's start.
+
+    With ``histograms`` also how often values of its columns occur, so that later data can be compared with it.
+    """
     from tallystick.capture import dataset as captures
+    from tallystick.capture.fingerprint import unchanged
+    from tallystick.workflow import compare
 
     said = dict(declared or {})
-    captured = captures.describe(path, declared=said, name=name, version=version, progress=progress)
+    with unchanged(path):
+        captured = captures.describe(path, declared=said, name=name, version=version, progress=progress)
+        if histograms:
+            captured = replace(captured, attachments=(*captured.attachments, compare.histograms(path)))
     return _recorded(desk, draft_of("dataset", captured, actor=actor, at=desk.clock(), declared=list(said), key=key))
 
 

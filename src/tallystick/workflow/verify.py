@@ -20,7 +20,7 @@ from tallystick.people.keys import KeyRing
 from tallystick.proof.anchors import Anchors
 from tallystick.proof.container import MAX_TOTAL
 from tallystick.proof.note import VerifierKey, open_checkpoint
-from tallystick.proof.pack import MAX_BEGINNING, Pack, signed_size
+from tallystick.proof.pack import MAX_BEGINNING, Pack, open_pack, signed_size
 from tallystick.proof.pdf import MAX_PDF
 from tallystick.proof.verify import (
     PEOPLE,
@@ -34,7 +34,7 @@ from tallystick.proof.verify import (
     verify_report,
 )
 
-__all__ = ["read_small", "trusted_keys", "verify"]
+__all__ = ["pack_of", "read_small", "trusted_keys", "verify"]
 
 _RECEIPT: Final = ".tlog-proof"
 _TLOG_PROOF: Final = b"c2sp.org/tlog-proof"
@@ -99,6 +99,18 @@ def verify(
         return _no_evidence(f"{file.name} is no {kinds}: there is nothing in it to verify", keys[0])
     judge = _judge(data)
     return _of_another(_best([judge(data, one, kept.under(one)) for one in _named(data, keys)]), data, keys)
+
+
+def pack_of(path: Path, key: VerifierKey) -> Pack:
+    """A pack from a file, every byte of it checked against a key.
+
+    Raises:
+        NotFound: the file cannot be read.
+        NotVerified: it does not hold, or is no pack.
+    """
+    with _opened(path) as stream:
+        ((_, data),) = _packs(stream, stream.read(MAX_BEGINNING), [key])
+    return open_pack(data, key)
 
 
 def _judge(data: bytes) -> Callable[[bytes, VerifierKey, Anchors], Verdict]:

@@ -9,6 +9,8 @@ Rules:
   policy are parameters.
 * The connection may open these files, nothing else, and loads no extension. It has a limit of memory, beyond which it
   goes to a temporary folder of its own.
+* What a file says of its values is not believed: the optimizer would answer ``isnan(x)`` or ``x <= 1`` from the
+  smallest and largest value in the footer of a Parquet file, which count no NaN, and which anybody can write there.
 * Only counts are aggregated: sums of floating-point numbers differ from run to run with several threads.
 * A message never shows a value of a row.
 """
@@ -28,8 +30,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from tallystick.errors import InvalidData
-from tallystick.policy.counts import Axis, Cell, Counts, Mark, Scores, Table, label
+from tallystick.policy.counts import Axis, Cell, Counts, Mark, Scores, Table, group_value, label
 from tallystick.policy.engines import files
+from tallystick.policy.engines.arrow import numbers
 from tallystick.policy.engines.conditions import Column, Conditions, Uncheckable, type_name
 from tallystick.policy.evidence import Tallied
 from tallystick.policy.predicates import Matches, Newest, Predicate, Tallies, Tally, Unique, columns_of
@@ -123,23 +126,28 @@ class Source:
 
     def _group_by(self, axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> str:
         places = {axis: f"a{place}" for place, axis in enumerate(axes)}
-        chosen = ", ".join(f"{self._marks(axis)} AS {name}" for axis, name in places.items())
+        chosen = ", ".join(f"{self._marks(axis, name)} AS {name}" for axis, name in places.items())
+        beside = "".join(self._beside(axis, name) for axis, name in places.items() if axis.form == "band")
         sets = dict.fromkeys(frozenset(places[axis] for axis in table) for table in tables)
         grouped = ", ".join(f"({', '.join(sorted(names))})" for names in sets)
         flags = [f"GROUPING({name})" for name in places.values()]
         return (
             f"SELECT {', '.join(['count(*)', *places.values(), *flags])} "  # noqa: S608  (positions only)
-            f"FROM (SELECT {chosen} FROM {self.relation}) "
+            f"FROM (SELECT {chosen} FROM (SELECT *{beside} FROM {self.relation})) "
             f"GROUP BY GROUPING SETS ({grouped}) LIMIT {MAX_CELLS + 1}"
         )
 
-    def _marks(self, axis: Axis) -> str:
+    def _marks(self, axis: Axis, name: str) -> str:
         """SQL for what a row shows along an axis."""
-        column = self._sql(axis.column)
         if axis.form != "band":
-            return f"CAST({column} AS VARCHAR)"
-        value = self._number(column)
-        return f"CASE WHEN {value} IS NULL OR isnan({value}) THEN NULL ELSE {_band(value, axis.edges)} END"
+            return f"CAST({self._sql(axis.column)} AS VARCHAR)"
+        band = _band(f"v{name}", f"e{name}", len(axis.edges))
+        return f"{band} + CASE WHEN v{name} IS NULL OR isnan(v{name}) THEN NULL ELSE 0 END"
+
+    def _beside(self, axis: Axis, name: str) -> str:
+        """SQL for two more columns: the value as a number, and the edges of its bands."""
+        edges = ", ".join(map(repr, axis.edges))
+        return f", {self._number(self._sql(axis.column))} AS v{name}, [{edges}]::DOUBLE[] AS e{name}"
 
     def _number(self, column: str) -> str:
         """SQL for a column as a number; NULL where it is none. The engine would let the reader of CSV do a plain cast,
@@ -178,6 +186,35 @@ class Source:
                     remedy="Find out why they are missing; a verdict over the rest would hide them.",
                 )
 
+    def variety(self, column: str) -> tuple[int, bool]:
+        """About how many different values a column has, and whether all that are not missing are numbers.
+
+        Raises:
+            InvalidData: it is missing.
+        """
+        self._require([column])
+        text = f"nullif(trim(CAST({self._sql(column)} AS VARCHAR)), '')"
+        chosen = f"approx_count_distinct({text}), count({text}), count(TRY_CAST({text} AS DOUBLE))"
+        with self._connection() as connection:
+            distinct, filled, numbers = self._fetch(connection, f"SELECT {chosen} FROM {self.relation}")[0]  # noqa: S608
+        return int(distinct), filled > 0 and filled == numbers
+
+    def quantiles(self, column: str, parts: int) -> tuple[float, ...]:
+        """The values of a column that end its parts of about as many rows each: ascending, each once, finite.
+
+        None where it holds no number. They are values of the column, so that they do not depend on threads.
+
+        Raises:
+            InvalidData: it is missing.
+        """
+        self._require([column])
+        value = self._number(self._sql(column))
+        points = [number / parts for number in range(1, parts)]
+        finite = f"SELECT quantile_disc(v, {points}) FROM (SELECT {value} AS v FROM {self.relation}) WHERE isfinite(v)"  # noqa: S608
+        with self._connection() as connection:
+            found = self._fetch(connection, finite)[0][0]
+        return tuple(sorted(set(found or ())))
+
     def table(self, columns: Sequence[str]) -> pyarrow.Table:
         """These columns with all rows, in the order of the file: typed as in Parquet, text from CSV.
 
@@ -203,8 +240,8 @@ class Source:
         found = self.table([true, score])
         truth = found[true].combine_chunks().dictionary_encode()
         good = np.array([label(value) == favourable for value in truth.dictionary.to_pylist()], dtype=np.int64)
-        numbers = _numbers(found[score].combine_chunks())
-        wrong = int((~np.isfinite(numbers)).sum())
+        values = numbers(found[score])
+        wrong = int((~np.isfinite(values)).sum())
         if wrong:
             raise InvalidData(
                 f"{wrong:,} {'row has' if wrong == 1 else 'rows have'} no score",
@@ -212,7 +249,7 @@ class Source:
                 expected="a finite number in every row",
                 remedy="Find out why they are missing; a verdict over the rest would hide them.",
             )
-        return Scores(good[truth.indices.to_numpy()], numbers)
+        return Scores(good[truth.indices.to_numpy()], values)
 
     def _sql(self, name: str) -> str:
         return f"c{self.columns.index(name)}"
@@ -428,41 +465,19 @@ class _Scan:
 def _mark(axis: Axis, value: Any) -> Mark:
     if axis.form == "outcome":
         return label(value)
-    return _group_value(value) if axis.form == "group" else value
+    return group_value(value) if axis.form == "group" else value
 
 
-def _band(value: str, edges: Sequence[float], below: int = 0) -> str:
-    """SQL for how many of the edges a number reaches, found by halves; ``below`` edges are reached for certain."""
-    if not edges:
-        return str(below)
-    middle = len(edges) // 2
-    reached, missed = _band(value, edges[middle + 1 :], below + middle + 1), _band(value, edges[:middle], below)
-    return f"CASE WHEN {value} >= CAST('{edges[middle]!r}' AS DOUBLE) THEN {reached} ELSE {missed} END"
+def _band(value: str, edges: str, count: int) -> str:
+    """SQL for how many of the edges a number reaches, found by halves. Past the last there is none to be reached.
 
-
-def _group_value(value: str | None) -> str | None:
-    """Group values keep their spelling; only what is no value at all becomes None."""
-    if value is None or not value.strip() or value.lower() == "nan":
-        return None
-    return unicodedata.normalize("NFC", value)
-
-
-def _numbers(column: Any) -> Any:
-    """A column as an array of doubles; what is no number becomes NaN."""
-    import numpy as np
-    import pyarrow as pa
-
-    try:
-        return column.cast(pa.float64()).fill_null(float("nan")).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        return np.array([_number(text) for text in column.to_pylist()], dtype=np.float64)
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text) if text is not None else float("nan")
-    except ValueError:
-        return float("nan")
+    The text doubles with each half, and the engine computes what is alike in it once. It would not inside of a CASE.
+    """
+    found, step = "0", 1 << (count.bit_length() - 1)
+    while step:
+        found = f"({found} + CASE WHEN {value} >= list_extract({edges}, {found} + {step}) THEN {step} ELSE 0 END)"
+        step //= 2
+    return found
 
 
 def open_source(data: Any, *, threads: int | None = None, tell: Tell | None = None) -> Source:

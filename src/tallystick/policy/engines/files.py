@@ -183,7 +183,7 @@ def _parquet(path: Path, config: Config) -> Files:
             "SELECT name, num_children FROM parquet_schema($file)", {"file": _literal(path)}
         ).fetchall()
     columns = tuple(_top_level(rows))
-    relation = f"read_parquet($file, hive_partitioning=false) AS f({_positions(columns)})"
+    relation = f"read_parquet($file, hive_partitioning=false, can_have_nan=true) AS f({_positions(columns)})"
     return Files(path.name, columns, relation, parameters={"file": _literal(path)}, allowed=(path,))
 
 
@@ -222,7 +222,7 @@ def _folder(folder: Path, config: Config) -> Files:
             expected="folders name=value below it only, and no column of such a name in the files",
             got=", ".join(added)[:80],
         )
-    relation = f"read_parquet($file, {options}) AS f({_positions((*columns, *added))})"
+    relation = f"read_parquet($file, {options}, can_have_nan=true) AS f({_positions((*columns, *added))})"
     return Files(folder.name, (*columns, *added), relation, frozenset(added), {"file": listed}, tuple(paths))
 
 
@@ -394,6 +394,7 @@ def connection(allowed: tuple[Path, ...], *, name: str, config: Config) -> Itera
             opened.execute("SET enable_progress_bar=true")
             opened.execute("SET enable_progress_bar_print=false")
             opened.execute(f"SET allowed_paths=[{', '.join(f'{chr(39)}{word}{chr(39)}' for word in quoted)}]")
+            opened.execute("SET disabled_optimizers='statistics_propagation'")
             opened.execute("SET enable_external_access=false")
             opened.execute("SET lock_configuration=true")
             yield opened

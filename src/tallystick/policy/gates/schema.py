@@ -23,7 +23,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tallystick.policy import row_rules
 from tallystick.policy.counts import label
-from tallystick.policy.evidence import Evidence, Need, Setting, Tallied
+from tallystick.policy.evidence import EVALUATED_AT, Evidence, Known, Need, Setting, Tallied
 from tallystick.policy.language import (
     Gate,
     GateId,
@@ -364,6 +364,8 @@ class SchemaGate(Gate):
         del inputs
         for case in self.cases():
             yield Tallied(case.predicate, show=self.show, personal=case.personal)
+        if self.freshness is not None:
+            yield Known(((EVALUATED_AT,),))
 
     def judge(self, evidence: Evidence, setting: Setting) -> Iterator[CheckResult]:
         del setting
@@ -374,15 +376,32 @@ class SchemaGate(Gate):
             yield from (result for result in self._results(evidence) if result.replay == "counts")
 
     def _results(self, evidence: Evidence) -> Iterator[CheckResult]:
+        """Of a replay under another policy, those of which something was tallied then."""
         if self.rows is not None:
             yield _of_rows(self, self.rows, evidence.rows)
+        tallies = evidence.tallied()
         for case in self.cases():
-            tally = evidence.tallied()[case.predicate]
-            yield _Judged(self, case, tally, evidence).result()
+            if case.predicate in tallies or not evidence.replayed:
+                yield _Judged(self, case, tallies[case.predicate], evidence).result()
 
     def limits(self, key: str) -> Limits:
         tolerance = self.tolerate.get(key)
         return _STRICT if tolerance is None else tolerance.limits
+
+    def case(self, check: str) -> Case | None:
+        """The check of this id; None for that of the number of rows, and where there is none."""
+        return next((case for case in self.cases() if case.id == check), None)
+
+    def verdict(self, check: str, value: float) -> Verdict | None:
+        """What a value that was measured for a check comes to; None if the gate has no such check."""
+        case = self.case(check)
+        if case is None:
+            if self.rows is None or check != self.rows_check:
+                return None
+            return "pass" if self.rows.allow(int(value)) else "fail"
+        if isinstance(case.predicate, Newest) and self.freshness is not None:
+            return "pass" if 0 <= value <= self.freshness.microseconds / _DAY else "fail"
+        return self.limits(case.key).verdict(value, None)
 
     def by_rows(self, key: str) -> bool:
         """Whether what is tolerated of a check is a number of rows, not a share."""
@@ -524,7 +543,7 @@ class _Judged:
 
     def _fresh(self) -> CheckResult:
         fresh = self.gate.freshness
-        now = self.evidence.facts.get("evaluated_at")
+        now = self.evidence.facts.get(EVALUATED_AT)
         if fresh is None or not isinstance(now, str):
             return self._made("error", None, "nobody said at what time the data are judged")
         if self.tally.missed:
