@@ -43,11 +43,13 @@ def known(
     ``metric`` has the newest value of each name that was recorded of this model over everyone, on the test set if one
     was named.
     """
+    from tallystick.policy.evidence import EVALUATED_AT
+
     usecase = book.find(model.body.get("usecase"))
     entries = {"model": model, "usecase": _newest(book, usecase), "dataset": test_set}
     facts = {name: _plain(entry.body) for name, entry in entries.items() if entry is not None}
     metrics = {name: value for entry in _metrics(book, model, test_set) for name, value in _named(entry)}
-    facts |= {} if at is None else {"evaluated_at": at}
+    facts |= {} if at is None else {EVALUATED_AT: at}
     return {**facts, "metric": metrics, **benchmark.facts(book, policy, model, test_set, champion=champion)}
 
 
@@ -74,9 +76,8 @@ def check_told(
 
     champion = told.get("champion")
     sha256 = champion.get("predictions_sha256") if isinstance(champion, Mapping) else None
-    facts = known(
-        book, policy, model, test_set, champion=None if sha256 is None else str(sha256), at=_claimed(told, now)
-    )
+    theirs = None if sha256 is None else str(sha256)
+    facts = known(book, policy, model, test_set, champion=theirs, at=_claimed(told, now))
     ours = facts_named(policy, facts, rows=rows)
     for name in sorted({*ours, *told} - {BASELINE}):
         if ours.get(name) != told.get(name):

@@ -11,6 +11,7 @@ Rules:
   goes to a temporary folder of its own.
 * What a file says of its values is not believed: the optimizer would answer ``isnan(x)`` or ``x <= 1`` from the
   smallest and largest value in the footer of a Parquet file, which count no NaN, and which anybody can write there.
+  Its reader leaves out columns of which the footer says that all is missing, so that is looked at before.
 * Only counts are aggregated: sums of floating-point numbers differ from run to run with several threads.
 * A message never shows a value of a row.
 """

@@ -46,6 +46,7 @@ _CSV = (
 _LONGEST_LINE: Final = 2_000_000
 """Bytes; the engine's own limit."""
 _BLOCK: Final = 1024 * 1024
+_ROWS: Final = 65_536
 Config = Mapping[str, Any]
 
 
@@ -182,6 +183,7 @@ def _parquet(path: Path, config: Config) -> Files:
         rows = known.execute(
             "SELECT name, num_children FROM parquet_schema($file)", {"file": _literal(path)}
         ).fetchall()
+        _check_missing(known, _literal(path))
     columns = tuple(_top_level(rows))
     relation = f"read_parquet($file, hive_partitioning=false, can_have_nan=true) AS f({_positions(columns)})"
     return Files(path.name, columns, relation, parameters={"file": _literal(path)}, allowed=(path,))
@@ -202,6 +204,46 @@ def _top_level(rows: list[Any]) -> Iterator[str]:
             position += 1
 
 
+def _check_missing(known: duckdb.DuckDBPyConnection, files: str | list[str]) -> None:
+    """Refuse files that say of a part of a column that all of it is missing, and it is not.
+
+    The engine believes that and reads no value then, so that a check of values would pass. Such parts are read by the
+    other reader there is, which does not ask; parts of nested columns, which no check looks into, are not.
+    """
+    chosen = (
+        "SELECT file_name, row_group_id, column_id FROM parquet_metadata($file) "
+        "WHERE stats_null_count = num_values AND num_values > 0"
+    )
+    claimed: dict[str, list[tuple[int, int]]] = {}
+    for file, *place in known.execute(chosen, {"file": files}).fetchall():
+        claimed.setdefault(file, []).append((place[0], place[1]))
+    for file, places in claimed.items():
+        if _holds_values(Path(file), places):
+            raise InvalidData(
+                "the file says that values are missing which are there",
+                where=Path(file).name,
+                remedy="Write it again with a program that counts what is missing.",
+            )
+
+
+def _holds_values(path: Path, places: list[tuple[int, int]]) -> bool:
+    """Whether one of these parts, given by row group and column, has a value."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            flat = {field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)}
+            return any(
+                batch.column(0).null_count < batch.num_rows
+                for group, column in places
+                if (name := file.schema.column(column).path) in flat
+                for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[name])
+            )
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidData("the data file cannot be read: it is not a Parquet file", where=path.name) from error
+
+
 # --------------------------------------------------------------------------- folders of Parquet
 
 
@@ -211,6 +253,7 @@ def _folder(folder: Path, config: Config) -> Files:
     listed = [_literal(path) for path in paths]
     with connection(tuple(paths), name=folder.name, config=config) as known:
         columns = _one_schema(known, listed)
+        _check_missing(known, listed)
         options = "hive_partitioning=true, hive_types_autocast=false" if keys else "hive_partitioning=false"
         whole = f"DESCRIBE SELECT * FROM read_parquet($file, {options})"  # noqa: S608  (one of two options)
         described = known.execute(whole, {"file": listed}).fetchall()

@@ -379,8 +379,8 @@ class SchemaGate(Gate):
         """Of a replay under another policy, those of which something was tallied then."""
         if self.rows is not None:
             yield _of_rows(self, self.rows, evidence.rows)
-        tallies = evidence.tallied()
         for case in self.cases():
+            tallies = evidence.tallied()
             if case.predicate in tallies or not evidence.replayed:
                 yield _Judged(self, case, tallies[case.predicate], evidence).result()
 
