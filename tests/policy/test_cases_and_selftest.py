@@ -195,3 +195,13 @@ def test_the_example_of_the_page_holds(tmp_path: Path) -> None:
     for name, body in files.items():
         (tmp_path / name).write_text(body)
     assert run(["gate", "test", str(tmp_path / "credit.yaml")]) == 0
+
+
+def test_a_case_says_at_what_time_data_are_judged(policy: Make, tmp_path: Path) -> None:
+    fresh = policy("  - {id: s, type: schema, freshness: {column: day, max_age: 2d}}\n")
+    case = f"""\
+- {{name: fresh, rows: [{{day: 2026-11-21}}], facts: {{evaluated_at: "{AT}"}}, expect: {{s: pass}}}}
+- {{name: old, rows: [{{day: 2026-11-11}}], facts: {{evaluated_at: "{AT}"}}, expect: {{s: fail}}}}
+- {{name: timeless, rows: [{{day: 2026-11-11}}], expect: {{s: error}}}}
+"""
+    assert [finding.got for finding in tried(fresh, case, tmp_path)] == ["pass", "fail", "error"]
