@@ -45,6 +45,7 @@ __all__ = [
     "leaf_hash",
     "reread",
     "tagged",
+    "time_of",
     "time_text",
     "unb64",
     "untagged",
@@ -355,3 +356,18 @@ def time_text(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise InvalidRecord("time has no zone", got=moment.isoformat())
     return moment.astimezone(UTC).strftime(_TIME)
+
+
+def time_of(text: Value) -> datetime:
+    """Read what :func:`time_text` writes.
+
+    Raises:
+        Malformed: anything else, also another spelling of a time.
+    """
+    try:
+        moment = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    except (TypeError, ValueError) as error:
+        raise Malformed("time is not of the ledger's form", got=ascii(text)[:40]) from error
+    if time_text(moment) != text:
+        raise Malformed("time is not of the ledger's form", got=ascii(text)[:40])
+    return moment

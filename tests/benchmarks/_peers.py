@@ -15,6 +15,8 @@ from pathlib import Path
 import _harness as harness
 
 REQUIREMENTS = {
+    "pandera": ["pandera==0.35.0", "pandas==3.0.6", "pyarrow==26.0.1"],
+    "Great Expectations": ["great-expectations==1.24.1", "pandas==3.1.1", "pyarrow==26.0.1"],
     "pymerkle": ["pymerkle==7.0.0"],
     "auditchain": ["auditchain==0.3.0"],
     "ledgerchain": ["ledgerchain==0.1.0"],
@@ -34,18 +36,16 @@ class Peer:
     """
 
     def __init__(self, name, run):
-        if run.quick:
-            raise harness.Unavailable("no peers with --quick")
         self.name = name
         folder = run.folder / name
         folder.mkdir()
         self._process = subprocess.Popen(
-            [_python(name), str(Path(__file__).with_name("_peer.py")), name, str(folder)],
+            [python(name, run), str(Path(__file__).with_name("_peer.py")), name, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=_environment(),
+            env=environment(),
         )
 
     def ask(self, what, amount):
@@ -68,25 +68,32 @@ class Peer:
         self._process.communicate()
 
 
-def _python(name):
-    """The Python of a peer's environment."""
+def python(name, run):
+    """The Python of a peer's environment.
+
+    Raises:
+        Unavailable: the run wants no peers, or it could not be installed.
+    """
+    if run.quick:
+        raise harness.Unavailable("no peers with --quick")
     requirements = REQUIREMENTS[name]
     digest = hashlib.sha256(repr((requirements, sys.version_info[:2])).encode()).hexdigest()
     folder = harness.CACHE / "peers" / f"{name}-{digest[:12]}"
-    python, ready = folder / "bin" / "python", folder / "ready"
+    found, ready = folder / "bin" / "python", folder / "ready"
     if not ready.exists():
         print(f"... installing {' '.join(requirements)}", file=sys.stderr, flush=True)
         venv.create(folder, clear=True, with_pip=True)
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements]
+        command = [found, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, env=_environment(), timeout=_PATIENCE)
+            done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=_PATIENCE)
         except subprocess.TimeoutExpired as error:
             raise harness.Unavailable(f"{name} could not be installed in {_PATIENCE} s") from error
         if done.returncode:
             raise harness.Unavailable(f"{name} could not be installed")
         ready.touch()
-    return str(python)
+    return str(found)
 
 
-def _environment():
+def environment():
+    """Ours, without what would lead to our own packages."""
     return {name: value for name, value in os.environ.items() if name not in _DROPPED}

@@ -27,13 +27,13 @@ def test_every_recorded_evaluation_agrees_and_says_what_was_computed_again(bank)
         how = {check["id"]: check["how"] for check in found["checks"]}
         assert how["bias.sex/sex/demographic_parity_ratio"] == "counts"
         assert how["bench.accuracy/accuracy"] == "counts"
-        assert how["schema.core/age.range"] == "threshold-only"
+        assert how["schema.core/age.range"] == "counts"
 
 
 def test_a_decision_stands_for_its_evaluation(bank):
     (first, _) = evaluations(bank)
     assert replayed(bank, first + 1)[1]["evaluation"] == first
-    assert "AGREES: 2 of 6 checks" in " ".join(bank.ok("gate", "replay", str(first)).split())
+    assert "AGREES: 6 of 6 checks" in " ".join(bank.ok("gate", "replay", str(first)).split())
 
 
 def test_evaluations_of_the_first_ledgers_agree(bank):
@@ -129,8 +129,21 @@ def fewer_checks(body, _):
     body["checks"].pop()
 
 
-def beyond_its_threshold(body, _):
+def beyond_its_threshold(body, evidence):
+    """As evaluations were recorded before schema gates tallied."""
+    del evidence["tallies"]
+    for check in body["checks"]:
+        if check["type"] == "schema":
+            check["replay"] = "threshold-only"
     _check(body, "age.range")["value"] = 0.5
+
+
+def another_tally(_, evidence):
+    evidence["tallies"]["data"]["tallies"][0]["missed"] = 1
+
+
+def no_tallies(_, evidence):
+    del evidence["tallies"]
 
 
 def another_seed(body, _):
@@ -154,6 +167,8 @@ def another_roll_up(body, _):
         (another_word, "accuracy: reason differs"),
         (fewer_checks, "nothing was recorded of it"),
         (beyond_its_threshold, "age.range: recorded pass, and its value gives fail"),
+        (another_tally, "age.dtype: reason differs"),
+        (no_tallies, "age.dtype: recorded as computed from counts, and it is not"),
         (another_seed, "the seed is not that of this policy"),
         (other_counts, "differs"),
         (another_roll_up, "does not follow from its checks"),

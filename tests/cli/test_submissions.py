@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import tallystick
-from tallystick.canonical import decode, encode
-from tallystick.workflow import submit
+from tallystick.canonical import decode, encode, time_text
+from tallystick.workflow import facts, submit
 
 ENVIRON = os.environ | {"PYTHONPATH": str(Path(tallystick.__file__).parents[1])}
 HAND_IN = "gate run credit@2 --predictions fair.csv --dataset german --as engineer --submit --wait 0"
@@ -206,6 +207,44 @@ def test_facts_that_the_ledger_does_not_know_are_refused(bank, key, monkeypatch,
     assert code == 3, err
     assert "other facts than the ledger knows" in received(bank, key)
     assert size(bank) == before
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        (-1, "recorded in entry"),
+        (-23.9, "recorded in entry"),
+        (-24.1, "not judged at a time that can be accepted"),
+        (1, "not judged at a time that can be accepted"),
+        (None, "not judged at a time that can be accepted"),
+    ],
+)
+def test_a_job_cannot_say_that_it_judged_when_the_data_were_fresh(bank, key, monkeypatch, hours, said):
+    head = (bank.folder / "policy.yaml").read_text().partition("gates:")[0].replace("id: german", "id: fresh")
+    gate = "{id: s, type: schema, freshness: {column: day, max_age: 2w}}"
+    (bank.folder / "fresh.yaml").write_text(f"{head}gates: [{gate}]\n")
+    at = datetime.now(UTC) + timedelta(hours=hours or -1)
+    rows = (bank.folder / "fair.csv").read_text().splitlines()
+    (bank.folder / "fair.csv").write_text("\n".join([f"{rows[0]},day", *(f"{row},{at:%Y-%m-%d}" for row in rows[1:])]))
+    with key:
+        bank.ok("policy", "publish", "fresh.yaml", "--as", "officer")
+    said_at, known = time_text(at) if hours is not None else at.isoformat(), facts.known
+    with monkeypatch.context() as patch:
+        patch.setattr(facts, "known", lambda *values, **named: known(*values, **named | {"at": said_at}))
+        bank(*HAND_IN.split(), "--policy", "fresh")
+    assert decode(waiting(bank)[-1].read_bytes())["evidence"]["facts"] == {"evaluated_at": said_at}
+    before = size(bank)
+    assert said in received(bank, key)
+    assert size(bank) == before + (2 if said.startswith("recorded") else 0)
+
+
+def test_a_time_that_no_gate_asks_for_is_not_told(bank, key):
+    path = handed_in(bank)
+    told = decode(path.read_bytes())
+    assert "evaluated_at" not in told["evidence"]["facts"]
+    told["evidence"]["facts"]["evaluated_at"] = time_text(datetime.now(UTC))
+    path.write_bytes(encode(told))
+    assert "other facts than the ledger knows" in received(bank, key)
 
 
 def test_a_job_is_told_that_it_was_refused(bank, key, monkeypatch):

@@ -18,6 +18,7 @@ from tallystick.policy.selftest import examine
 Make = Callable[[str], Policy]
 ROOT = Path(__file__).resolve().parents[2]
 
+AT = "2026-11-22T09:00:00.000000Z"
 GATES = """\
   - {id: s, type: schema, rows: {min: 10}, columns: {sex: {isin: [F, M]}}}
   - {id: b, type: bias, sensitive: [sex], metrics: [{name: demographic_parity_ratio, fail_if: "< 0.8"}]}
@@ -110,7 +111,7 @@ def test_missing_cases_are_not_found(policy: Make, tmp_path: Path) -> None:
 
 
 def test_each_check_catches_its_defect(policy: Make, tmp_path: Path) -> None:
-    shown = {one.check: one for one in examine(policy(GATES), tmp_path)}
+    shown = {one.check: one for one in examine(policy(GATES), tmp_path, at=AT)}
     assert list(shown) == list(policy(GATES).plan)
     assert all(one.caught for one in shown.values()), shown
     assert shown["e/expr"].defect == "the facts are gone"
@@ -129,12 +130,29 @@ def test_each_check_catches_its_defect(policy: Make, tmp_path: Path) -> None:
 )
 def test_defects_are_made_for_gates_of_every_kind(policy: Make, tmp_path: Path, gate: str) -> None:
     refusing = '  - {id: z, type: benchmark, metrics: [{name: accuracy, fail_if: "< 0.1"}]}\n'
-    shown = list(examine(policy(f"  - {gate}\n{refusing}"), tmp_path))
+    shown = list(examine(policy(f"  - {gate}\n{refusing}"), tmp_path, at=AT))
     assert [one for one in shown if not one.caught] == []
 
 
+def test_defects_are_made_for_every_key_of_a_schema_gate(policy: Make, tmp_path: Path) -> None:
+    keys = (
+        "rows: {min: 3, max: 5000}, columns: {x: {dtype: int64, range: [0, 9]}}, rules: [{id: r, expr: x < 10}], "
+        'freshness: {column: day, max_age: 1d}, tolerate: {x.range: {fail_if: "> 3 rows"}}'
+    )
+    asked = policy(f"  - {{id: w, type: schema, {keys}}}\n")
+    shown = {one.check: one for one in examine(asked, tmp_path, at=AT)}
+    assert [one for one in shown.values() if not one.caught] == []
+    assert list(shown) == list(asked.plan)
+    assert shown["w/rows"].defect == "there are 2 rows"
+    assert shown["w/freshness"].defect == "day is '1970-01-01' in every row"
+    most = policy("  - {id: w, type: schema, rows: {max: 40}, columns: {x: {dtype: date}}}\n")
+    assert next(examine(most, tmp_path, at=AT)).defect == "there are 41 rows"
+
+
 def test_a_check_that_is_never_green_is_not_shown_to_work(policy: Make, tmp_path: Path) -> None:
-    (one,) = examine(policy('  - {id: q, type: benchmark, metrics: [{name: accuracy, fail_if: "< 1"}]}\n'), tmp_path)
+    (one,) = examine(
+        policy('  - {id: q, type: benchmark, metrics: [{name: accuracy, fail_if: "< 1"}]}\n'), tmp_path, at=AT
+    )
     assert not one.caught
     assert one.defect == "none: it is not green on sound data"
 
@@ -142,7 +160,7 @@ def test_a_check_that_is_never_green_is_not_shown_to_work(policy: Make, tmp_path
 def test_defects_are_put_into_data_at_hand(policy: Make, people: Callable[..., Path], tmp_path: Path) -> None:
     data = people({"F": (80, 20, 20, 80), "M": (82, 20, 20, 80)})
     gates = "\n".join(GATES.splitlines()[:3]) + "\n"
-    shown = list(examine(policy(gates), tmp_path, data=data))
+    shown = list(examine(policy(gates), tmp_path, at=AT, data=data))
     assert [one.check for one in shown if one.caught] == list(policy(gates).plan)
 
 
@@ -177,3 +195,13 @@ def test_the_example_of_the_page_holds(tmp_path: Path) -> None:
     for name, body in files.items():
         (tmp_path / name).write_text(body)
     assert run(["gate", "test", str(tmp_path / "credit.yaml")]) == 0
+
+
+def test_a_case_says_at_what_time_data_are_judged(policy: Make, tmp_path: Path) -> None:
+    fresh = policy("  - {id: s, type: schema, freshness: {column: day, max_age: 2d}}\n")
+    case = f"""\
+- {{name: fresh, rows: [{{day: 2026-11-21}}], facts: {{evaluated_at: "{AT}"}}, expect: {{s: pass}}}}
+- {{name: old, rows: [{{day: 2026-11-11}}], facts: {{evaluated_at: "{AT}"}}, expect: {{s: fail}}}}
+- {{name: timeless, rows: [{{day: 2026-11-11}}], expect: {{s: error}}}}
+"""
+    assert [finding.got for finding in tried(fresh, case, tmp_path)] == ["pass", "fail", "error"]

@@ -74,3 +74,22 @@ def test_a_threshold_says_in_which_direction_it_moved(old: str, new: str, kind: 
     assert [change.kind for change in difference(STARTER, changed)] == [kind]
     back = {"looser": "stricter", "stricter": "looser", "changed": "changed"}[kind]
     assert [change.kind for change in difference(changed, STARTER)] == [back]
+
+
+def test_a_share_and_a_number_of_rows_are_not_called_looser_or_stricter() -> None:
+    text = STARTER.source.decode().partition("gates:")[0] + "gates:\n  - {id: s, type: schema, columns: {x: {}}, "
+    tolerated = (f"{text}tolerate: {{x.nullable: {{fail_if: '> {most}'}}}}}}\n" for most in ("1%", "5 rows", "9 rows"))
+    share, five, nine = (document.parse(each.encode(), name="p") for each in tolerated)
+    assert [
+        change.kind for change in difference(share, five) if "rows" in change.words and "fails" in change.words
+    ] == ["changed"]
+    assert [change.kind for change in difference(five, nine) if "fails" in change.words] == ["looser"]
+
+
+def test_a_rule_that_came_is_told_once() -> None:
+    text = STARTER.source.decode().partition("gates:")[0] + "gates:\n  - {id: s, type: schema, rules: ["
+    one, two = (
+        document.parse(f"{text}{rules}]}}\n".encode(), name="p")
+        for rules in ("{id: a, expr: x > 1}", "{id: a, expr: x > 1}, {id: b, expr: y > 1}")
+    )
+    assert [(change.kind, change.what) for change in difference(one, two)] == [("added", "s/rules.b")]

@@ -81,10 +81,11 @@ def selftest(front: Front, policy: Path, data: Path | None) -> int:
 
     from tallystick.policy.selftest import examine
     from tallystick.workflow import evaluate
+    from tallystick.workflow.desk import now
 
     found = evaluate.checked(policy)
     with TemporaryDirectory() as folder:
-        shown = list(examine(found, Path(folder), data=data))
+        shown = list(examine(found, Path(folder), at=now(), data=data))
     missed = [one for one in shown if not one.caught]
     value = {
         "schema": "tallystick/policy-selftest/v1",

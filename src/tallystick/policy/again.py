@@ -18,7 +18,8 @@ from tallystick.people.rules import SEVERITY
 from tallystick.policy import judge
 from tallystick.policy.document import Policy
 from tallystick.policy.gates.benchmark.model import BenchmarkGate
-from tallystick.policy.language import Gate, SchemaGate
+from tallystick.policy.gates.schema import Column, SchemaGate
+from tallystick.policy.language import Gate
 from tallystick.policy.results import CheckResult, Limits
 from tallystick.policy.statistics import Interval
 from tallystick.policy.threshold import Threshold
@@ -100,6 +101,8 @@ def _held(policy: Policy, gate: Gate, id: str, recorded: Recorded) -> Again:
         return Again(id, "untold", None, why="the policy asks for something else than what was measured")
     if check.get("value") is None:
         return Again(id, "threshold-only", str(check.get("verdict")))
+    if isinstance(gate, SchemaGate):
+        return Again(id, "threshold-only", gate.verdict(id, float(check["value"])))
     limits = _limits(gate, id) or _limits_in(check.get("threshold"))
     if limits is None:
         return Again(id, "untold", None, why="its thresholds cannot be read")
@@ -120,22 +123,18 @@ def _same_question(policy: Policy, gate: Gate, other: Policy, id: str) -> bool:
 
 
 def _asked(gate: SchemaGate, id: str) -> object:
-    """What one check of a schema gate asks of its column; None if the gate has no such check."""
-    for check, name, kind in gate.checks():
-        if check == id:
-            return gate.columns[name].dtype, gate.columns[name].demand(name, kind)
-    return None
+    """What one check of a schema gate asks of rows, and in which unit; None if the gate has no such check."""
+    case = gate.case(id)
+    if case is None:
+        return None
+    return case.rule.dtype if isinstance(case.rule, Column) else None, case.predicate, gate.by_rows(case.key)
 
 
 def _limits(gate: Gate, id: str) -> Limits | None:
     """What a policy says about the value of one of its checks that stand on rows."""
-    if isinstance(gate, BenchmarkGate):
-        return next((gate.limits(check) for check in gate.checks() if check.id == id), None)
-    if not isinstance(gate, SchemaGate):
+    if not isinstance(gate, BenchmarkGate):
         return None
-    if id == gate.rows_check and gate.rows is not None:
-        return Limits(Threshold.parse(f"< {gate.rows.min}"), None)
-    return next((gate.limits(name, kind) for check, name, kind in gate.checks() if check == id), None)
+    return next((gate.limits(check) for check in gate.checks() if check.id == id), None)
 
 
 def _limits_in(threshold: Value) -> Limits | None:

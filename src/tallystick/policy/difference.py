@@ -67,7 +67,7 @@ def _is_a_check_apart(path: str, before: Mapping[str, Value], after: Mapping[str
     if not (_has(gate, before) and _has(gate, after)):
         return True
     member = "/".join(parts[:4])
-    named = len(parts) > 4 and parts[2] in ("metrics", "columns")
+    named = len(parts) > 4 and parts[2] in ("metrics", "columns", "rules")
     return named and not (_has(member, before) and _has(member, after))
 
 
@@ -117,7 +117,7 @@ def _parsed(text: Value) -> Threshold | None:
 
 
 def _moved(old: Threshold, new: Threshold) -> Kind:
-    if old.wants_high != new.wants_high:
+    if (old.wants_high, old.rows) != (new.wants_high, new.rows):
         return "changed"
     if old.limit == new.limit:
         same = len(old.op) == len(new.op)

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 
 from tallystick import canonical
 from tallystick.errors import InvalidPolicy, NotFound, TallystickError
-from tallystick.policy import strict_yaml
+from tallystick.policy import references, strict_yaml
 from tallystick.policy.counts import label
 from tallystick.policy.language import Document, Gate, Planned
 from tallystick.policy.registry import SHIPPED, document_model, installed
@@ -97,6 +97,8 @@ class Policy:
 def load(path: Path, *, controls: Collection[str] | None = None) -> Policy:
     """Read a policy file.
 
+    A schema gate may take its columns ``from`` a file beside the policy; the policy that is returned holds them itself.
+
     Args:
         path: of the YAML file.
         controls: the ids of the control catalogue; given, every control of the policy must be among them.
@@ -114,7 +116,8 @@ def load(path: Path, *, controls: Collection[str] | None = None) -> Policy:
         raise NotFound("there is no such policy file", where=str(path)) from error
     except OSError as error:
         raise InvalidPolicy("the policy file cannot be read", where=str(path), got=error.strerror) from error
-    return parse(data, name=str(path), controls=controls)
+    filled, places = references.inlined(data, name=str(path), folder=path.parent)
+    return _parse(filled, name=str(path), controls=controls, places=places)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -133,7 +136,19 @@ def parse(data: bytes, *, name: str, controls: Collection[str] | None = None) ->
     Raises:
         InvalidPolicy: ``where`` is file:line:column of the first problem; the message lists up to five.
     """
+    return _parse(data, name=name, controls=controls, places={})
+
+
+def _parse(
+    data: bytes,
+    *,
+    name: str,
+    controls: Collection[str] | None,
+    places: Mapping[strict_yaml.Path, strict_yaml.Place],
+) -> Policy:
+    """``places`` are those of the text as somebody wrote it, if that is not what is read."""
     parsed = strict_yaml.parse(data, name=name)
+    parsed = replace(parsed, places=dict(places)) if places else parsed
     if not isinstance(parsed.value, dict):
         raise InvalidPolicy("a policy is a mapping of keys to values", where=f"{name}:1:1")
     document, problems = _validated(parsed, name)
@@ -300,7 +315,7 @@ def _near(word: object, known: Collection[str]) -> str:
 
 def _unknown_key(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
     model = _model_at(path[:-1], value)
-    known = () if model is None else tuple(model.model_fields)
+    known = () if model is None else tuple(part.alias or name for name, part in model.model_fields.items())
     near = _close(path[-1], known)
     meant = (*path[:-1], *near)
     return _Problem(path, f"unknown key {str(path[-1])[:60]!r}", _near(path[-1], known), meant=meant, unknown=True)

@@ -1,8 +1,8 @@
 """Evidence: what gates ask of the data, and what a scan answers, before anything is judged.
 
-A gate says beforehand what it needs: count tables wherever they suffice, rows only where nothing else does. Count
-tables and facts are recorded with the evaluation, so that whoever holds them can judge again without the data; rows
-are not.
+A gate says beforehand what it needs: count tables and tallies wherever they suffice, rows only where nothing else does.
+Count tables, tallies and facts are recorded with the evaluation, so that whoever holds them can judge again without the
+data; rows are not.
 
 Pure values; the scan stands in ``engines``.
 """
@@ -10,13 +10,14 @@ Pure values; the scan stands in ``engines``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
 from tallystick.policy.cel import Path
 from tallystick.policy.counts import Axis, Counts, Scores
+from tallystick.policy.predicates import Predicate, Tallies
 
 if TYPE_CHECKING:
     import pyarrow
@@ -28,6 +29,7 @@ __all__ = [
     "CHAMPION",
     "DATA",
     "DECILES",
+    "EVALUATED_AT",
     "PERCENTILES",
     "SCHEMA",
     "Compared",
@@ -38,6 +40,7 @@ __all__ = [
     "Rows",
     "Scored",
     "Setting",
+    "Tallied",
     "of_champion",
 ]
 
@@ -48,6 +51,8 @@ BASELINE: Final = "baseline"
 """The data that they are compared with, as a source of counts; and what is known of them, as a fact."""
 CHAMPION: Final = "champion"
 """The same rows with the predictions of the model that stands in the stage beside them: see :func:`of_champion`."""
+EVALUATED_AT: Final = "evaluated_at"
+"""The fact that says at what time the data are judged: as whoever judges them claims."""
 DECILES: Final = 10
 PERCENTILES: Final = 100
 
@@ -85,6 +90,22 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Tallied:
+    """How many rows miss a predicate."""
+
+    predicate: Predicate
+    source: str = DATA
+    show: int = 0
+    """Of how many values that miss it to note what they are. They enter the erasable evidence only."""
+    personal: bool = False
+    """Then the shape of those values is noted instead: letters as x, digits as 9."""
+
+    def together(self, other: Tallied) -> Tallied:
+        """One need for two of the same predicate."""
+        return replace(self, show=max(self.show, other.show), personal=self.personal or other.personal)
+
+
+@dataclass(frozen=True)
 class Known:
     """These recorded facts; those that there are not are left out."""
 
@@ -102,7 +123,7 @@ class Compared:
     """Of the bands, where the policy lists them; none: by spelling."""
 
 
-Need = Counted | Compared | Rows | Scored | Known
+Need = Counted | Compared | Rows | Scored | Tallied | Known
 
 
 @dataclass(frozen=True)
@@ -130,13 +151,14 @@ class Evidence:
     facts: Mapping[str, Value] = field(default_factory=dict)
     """What the ledger knew of the model when it was judged, as far as gates name it: ``model``, ``usecase``,
     ``dataset``, ``metric``, ``inputs``; ``recorded``, its recorded metrics with unit and entry; ``champion``, the model
-    that stands in the stage, or ``{"absent": why}``; and what is known of the ``baseline``.
+    that stands in the stage, or ``{"absent": why}``; what is known of the ``baseline``; and the time,
+    ``evaluated_at``.
     """
     tables: Mapping[Rows, pyarrow.Table] = field(default_factory=dict)
     scores: Mapping[Scored, Scores | None] = field(default_factory=dict)
     """None where the data are without a score, and may be."""
-    typed: bool = False
-    """Whether the columns of the data have types of their own (Parquet), or are text (CSV)."""
+    tallies: Mapping[str, Tallies] = field(default_factory=dict)
+    """By source, of those that something was tallied of."""
     replayed: bool = False
     """Whether this is what was recorded, without the rows: then only what counts and facts decide is judged."""
 
@@ -150,6 +172,16 @@ class Evidence:
             raise InvalidData("there are no counts of this source", got=source)
         return self.counts[source]
 
+    def tallied(self, source: str = DATA) -> Tallies:
+        """The tallies of a source.
+
+        Raises:
+            InvalidData: there are none.
+        """
+        if source not in self.tallies:
+            raise InvalidData("there are no tallies of this source", got=source)
+        return self.tallies[source]
+
     def as_json(self) -> dict[str, Value]:
         """What is recorded, as a JSON value with a canonical form."""
         return {
@@ -157,6 +189,7 @@ class Evidence:
             "rows": self.rows,
             "sources": {name: counts.as_json() for name, counts in self.counts.items()},
             "facts": dict(self.facts),
+            "tallies": {name: tallies.as_json() for name, tallies in self.tallies.items()},
         }
 
     @classmethod
@@ -169,10 +202,14 @@ class Evidence:
         if not isinstance(value, Mapping) or value.get("schema") != SCHEMA:
             counts = Counts.from_json(value)
             return cls(counts.rows, {DATA: counts}, replayed=True)
-        shape = {"schema": str, "rows": int, "sources": Mapping, "facts": Mapping}
+        shape = {"schema": str, "rows": int, "sources": Mapping, "facts": Mapping, "tallies": Mapping}
+        value = {"tallies": {}, **value}
         if set(value) != set(shape) or any(not isinstance(value[key], kind) for key, kind in shape.items()):
             raise InvalidData("the recorded evidence is not of the known form", expected=", ".join(shape))
         counts_of = {str(name): Counts.from_json(counts) for name, counts in value["sources"].items()}
         if DATA in counts_of and counts_of[DATA].rows != value["rows"]:
             raise InvalidData("the recorded counts do not add up to the number of rows", expected=str(value["rows"]))
-        return cls(value["rows"], counts_of, value["facts"], replayed=True)
+        tallies_of = {str(name): Tallies.from_json(tallies) for name, tallies in value["tallies"].items()}
+        if DATA in tallies_of and tallies_of[DATA].rows != value["rows"]:
+            raise InvalidData("the recorded tallies are not of this number of rows", expected=str(value["rows"]))
+        return cls(value["rows"], counts_of, value["facts"], tallies=tallies_of, replayed=True)

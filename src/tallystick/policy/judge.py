@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tallystick.canonical import Value, encode
 from tallystick.errors import InvalidData, TallystickError, Unavailable, UsageError
@@ -31,6 +31,7 @@ from tallystick.policy.baseline import Baseline
 from tallystick.policy.counts import Counts, Scores
 from tallystick.policy.document import Policy
 from tallystick.policy.engines import duckdb as engine
+from tallystick.policy.engines import files
 from tallystick.policy.engines.pairs import Pairs, open_pairs
 from tallystick.policy.evidence import (
     BASELINE,
@@ -44,8 +45,10 @@ from tallystick.policy.evidence import (
     Rows,
     Scored,
     Setting,
+    Tallied,
 )
 from tallystick.policy.language import Gate, Inputs
+from tallystick.policy.predicates import Tallies
 from tallystick.policy.registry import SHIPPED, maker_of
 from tallystick.policy.results import (
     VERDICTS,
@@ -120,7 +123,7 @@ class Outcome:
 
 def evaluate(
     policy: Policy,
-    data: Path,
+    data: Any,
     *,
     data_digest: str,
     facts: Mapping[str, Value] | None = None,
@@ -128,33 +131,36 @@ def evaluate(
     baseline: Baseline | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Judge a data file under a policy.
+    """Judge data under a policy.
 
     Args:
         policy: read beforehand; its plan is fixed.
-        data: CSV or Parquet with the columns that the policy names.
+        data: with the columns that the policy names: the path of a file of CSV, Parquet or Arrow IPC or of a folder of
+            Parquet files, or a frame of pandas, polars or pyarrow; see :mod:`tallystick.policy.engines.files`.
         data_digest: SHA-256 of the data in lower-case hex, as the ledger knows it.
         facts: what the ledger knows of the model, for rules over recorded facts.
         champion: predictions of the same rows by the model that stands in the stage.
         baseline: what the data are compared with, for drift gates.
-        progress: called before each part of the work.
+        progress: called before each part of the work, and on the way through a long scan; in the caller's thread.
 
     Raises:
         NotFound: no such file.
-        InvalidData: the file or a column cannot be used, an outcome is missing or NaN, or the file changed meanwhile.
+        InvalidData: the data or a column cannot be used, an outcome is missing or NaN, or a file changed meanwhile.
         UsageError: the digest is none, or there is a champion and the policy compares with none.
     """
     _check_digest(data_digest)
     tell = progress or (lambda _: None)
     seed = evaluation_seed(policy.digest, data_digest)
     try:
-        files = [data] if champion is None else [data, champion]
-        before = [_identity(file) for file in files]
+        read = [data] if champion is None else [data, champion]
+        before = list(map(files.state, read))
         tell("reading the data")
-        source = engine.open_source(data)
-        found = _read(policy, source, _paired(policy, source, champion), facts or {}, baseline)
-        for file, identity in zip(files, before, strict=True):
-            _check_unchanged(file, identity)
+        source = engine.open_source(data, tell=progress)
+        beside = _paired(policy, source, champion, tell=progress)
+        found = _read(policy, source, beside, facts or {}, baseline)
+        for file, state in zip(read, before, strict=True):
+            if files.state(file) != state:
+                raise _changed(file)
     except SystemExit as error:
         raise Unavailable("a library tried to end the program while the data were read") from error
     results = list(_run(policy, found, seed, tell))
@@ -285,7 +291,7 @@ def compares_with_champion(policy: Policy) -> bool:
     return any(isinstance(need, Counted | Rows) and need.source == CHAMPION for need in needs)
 
 
-def _paired(policy: Policy, data: engine.Source, champion: Path | None) -> dict[str, Pairs]:
+def _paired(policy: Policy, data: engine.Source, champion: Path | None, *, tell: Progress | None) -> dict[str, Pairs]:
     """The champion's predictions beside the data; nothing if there are none."""
     inputs = policy.document.inputs
     if champion is None:
@@ -294,8 +300,8 @@ def _paired(policy: Policy, data: engine.Source, champion: Path | None) -> dict[
         raise UsageError(
             "the policy compares with no champion", got=champion.name, remedy="Leave the champion's predictions out."
         )
-    columns = inputs.columns
-    return {CHAMPION: open_pairs(data, engine.open_source(champion), true=columns.y_true, key=columns.id)}
+    columns, other = inputs.columns, engine.open_source(champion, tell=tell)
+    return {CHAMPION: open_pairs(data, other, true=columns.y_true, key=columns.id)}
 
 
 def _read(
@@ -314,7 +320,8 @@ def _read(
     before = baseline.histograms(compared) if baseline is not None and compared else None
     if before is not None:
         needs += [Counted((axis,)) for axis in dict.fromkeys(map(before.axis, compared))]
-    counts = {name: _counted(source, needs, name) for name, source in sources.items()}
+    tallies = _tallied(sources, needs)
+    counts = {name: _counted(source, needs, name, tallies.get(name)) for name, source in sources.items()}
     _check_binary(policy, applying, counts)
     chosen = facts_named(policy, facts, rows=counts[DATA].rows)
     if baseline is not None and before is not None:
@@ -325,7 +332,7 @@ def _read(
         facts=chosen,
         tables={need: _rows(sources, need) for need in needs if isinstance(need, Rows)},
         scores={need: _scores(data, need) for need in needs if isinstance(need, Scored)},
-        typed=data.typed,
+        tallies=tallies,
     )
 
 
@@ -336,8 +343,20 @@ def _check_binary(policy: Policy, gates: Iterable[Gate], counts: Mapping[str, Co
                 counts[name].check_favourable(policy.favourable)
 
 
-def _counted(source: Source, needs: Iterable[Need], name: str) -> Counts:
-    return source.count([need.axes for need in needs if isinstance(need, Counted) and need.source == name])
+def _tallied(sources: Mapping[str, Source], needs: Iterable[Need]) -> dict[str, Tallies]:
+    """One scan for each source that something is tallied of. Nothing is of two files side by side."""
+    wanted = [need for need in needs if isinstance(need, Tallied)]
+    by_source = {
+        name: (source, [need for need in wanted if need.source == name])
+        for name, source in sources.items()
+        if isinstance(source, engine.Source)
+    }
+    return {name: source.tally(needs) for name, (source, needs) in by_source.items() if needs}
+
+
+def _counted(source: Source, needs: Iterable[Need], name: str, tallies: Tallies | None) -> Counts:
+    axes = [need.axes for need in needs if isinstance(need, Counted) and need.source == name]
+    return Counts(tallies.rows, ()) if tallies is not None and not axes else source.count(axes)
 
 
 def _rows(sources: Mapping[str, Source], need: Rows) -> pyarrow.Table:
@@ -425,19 +444,10 @@ def _check_digest(digest: str) -> None:
         raise UsageError("the digest of the data is not a SHA-256 in lower-case hex", got=repr(digest)[:70])
 
 
-def _identity(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def _check_unchanged(path: Path, before: tuple[int, ...] | None) -> None:
-    if _identity(path) != before:
-        raise InvalidData(
-            "the data file changed while it was read", where=path.name, remedy="Evaluate a finished file."
-        )
+def _changed(path: str | Path) -> InvalidData:
+    return InvalidData(
+        "the data file changed while it was read", where=Path(path).name, remedy="Evaluate a finished file."
+    )
 
 
 # --------------------------------------------------------------------------- running

@@ -8,7 +8,6 @@ The plan of a gate is a pure function of the gate: data can neither add a check 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from pydantic_core import PydanticCustomError
 
 from tallystick.policy import cel
 from tallystick.policy.counts import Axis, by_outcome, label
-from tallystick.policy.evidence import Counted, Evidence, Need, Rows, Setting
+from tallystick.policy.evidence import Counted, Evidence, Need, Setting
 from tallystick.policy.favourable import comparison
 from tallystick.policy.gates.ll144 import SMALL_CATEGORY
 from tallystick.policy.metrics import GROUP_METRICS, GroupMetric
@@ -39,12 +38,10 @@ from tallystick.policy.threshold import Threshold
 __all__ = [
     "BiasGate",
     "BiasMetric",
-    "Column",
     "Document",
     "Gate",
     "Inputs",
     "Planned",
-    "SchemaGate",
     "Thresholds",
     "When",
     "check_ids",
@@ -520,195 +517,6 @@ class BiasGate(Gate):
     @property
     def is_binary(self) -> bool:
         return any(metric.favourable is None and not metric.per_class for metric in self.metrics)
-
-
-# --------------------------------------------------------------------------- schema
-
-Dtype = Literal[
-    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
-    "string", "bool", "date", "timestamp",
-]  # fmt: skip
-Allowed = str | int | float | bool
-Bound = int | float | None
-
-_NOT_LINEAR = re.compile(r"\(\?(=|!|<=|<!|P=|>|\()|\\[1-9]|\\[kgK]|[*+?}]\+")
-"""Look-around, back-references, possessive and atomic groups: not in RE2, which takes linear time on any text."""
-
-
-class Column(_Reasoned):
-    """What one column must be."""
-
-    dtype: Dtype | None = Field(default=None, description="The type in Parquet; in CSV, that every value reads as it.")
-    nullable: bool = Field(default=False, description="Whether values may be missing.")
-    unique: bool = Field(default=False, description="Whether every value must stand once only.")
-    range: Annotated[list[Bound], Field(min_length=2, max_length=2)] | None = Field(
-        default=None, description="Least and largest number, both allowed; null for no limit on that side."
-    )
-    isin: Annotated[list[Allowed], Field(min_length=1)] | None = Field(default=None, description="All allowed values.")
-    regex: Text | None = Field(default=None, description="RE2 expression that the whole value must match.")
-    nan: Literal["forbid", "allow"] = Field(default="forbid", description="Whether numbers may be NaN.")
-
-    @field_validator("range")
-    @classmethod
-    def _ordered(cls, value: list[Bound] | None) -> list[Bound] | None:
-        if value is None:
-            return None
-        low, high = value
-        if low is None and high is None:
-            raise _invalid("range has no limit on either side, so it checks nothing")
-        if low is not None and high is not None and low > high:
-            raise _invalid(f"range begins at {low:g} and ends before, at {high:g}")
-        return value
-
-    @field_validator("regex")
-    @classmethod
-    def _linear(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if _NOT_LINEAR.search(value):
-            raise _invalid("regex uses look-around, a back-reference or a possessive group, which RE2 does not have")
-        try:
-            re.compile(value)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise _invalid(f"regex cannot be read: {error}") from None
-        return value
-
-    @model_validator(mode="after")
-    def _fits(self) -> Column:
-        numeric = self.dtype is None or self.dtype.startswith(("int", "uint", "float"))
-        if self.range is not None and not numeric:
-            raise _invalid(f"a range needs numbers, not {self.dtype}", "range")
-        if self.regex is not None and self.dtype not in (None, "string"):
-            raise _invalid(f"a regex needs text, not {self.dtype}", "regex")
-        if self.nan == "allow" and not self._can_be_nan:
-            raise _invalid("only a column with a float dtype or a range can hold NaN", "nan")
-        return self
-
-    @property
-    def _can_be_nan(self) -> bool:
-        return (self.dtype or "").startswith("float") or (self.range is not None and self.dtype is None)
-
-    def kinds(self) -> Iterator[str]:
-        """The names of the checks of this column, in a fixed order: ``present`` only where nothing else is asked.
-
-        A column that is missing fails every one of its checks.
-        """
-        if self.dtype is None and self.nullable and not any((self.unique, self.range, self.isin, self.regex)):
-            yield "present"
-        if self.dtype is not None:
-            yield "dtype"
-        if not self.nullable:
-            yield "nullable"
-        if self._can_be_nan and self.nan == "forbid":
-            yield "nan"
-        for kind in ("unique", "range", "isin", "regex"):
-            if getattr(self, kind) not in (None, False):
-                yield kind
-
-    def demand(self, name: str, kind: str) -> str:
-        """What a check of this column asks for, as a clause."""
-        low, high = self.range or (None, None)
-        limits = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
-        return {
-            "present": f"there is a column {name}",
-            "dtype": f"{name} is of type {self.dtype}",
-            "nullable": f"{name} is never missing",
-            "nan": f"{name} is never NaN",
-            "unique": f"no value of {name} stands twice",
-            "range": f"{name} is " + " and ".join(text for text in limits if text),
-            "isin": f"{name} is one of {', '.join(str(item) for item in self.isin or [])}",
-            "regex": f"{name} matches {self.regex}",
-        }[kind]
-
-
-class RowLimits(_Reasoned):
-    """How many rows there must be."""
-
-    min: int = Field(ge=1)
-
-
-class Tolerance(_Thresholds):
-    """How large a share of rows may miss one check of one column: percentages or fractions."""
-
-    @model_validator(mode="after")
-    def _decides(self) -> Tolerance:
-        self._check(0.0, 1.0, wants_high=False, percent=True)
-        return self
-
-
-_STRICT = Limits(Threshold.parse("> 0"), None)
-
-
-class SchemaGate(Gate):
-    """Checks the form of the data: columns, types, values, number of rows."""
-
-    tools: ClassVar[tuple[str, ...]] = ("pandas", "pandera", "pyarrow")
-
-    type: Literal["schema"]
-    columns: dict[Name, Column] = Field(default_factory=dict)
-    rows: RowLimits | None = None
-    tolerate: dict[str, Tolerance] = Field(
-        default_factory=dict, description="By 'column.check': the share of rows that may miss it. Without: none."
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> SchemaGate:
-        if not self.columns and self.rows is None:
-            raise _invalid("the gate has neither columns nor rows, so it checks nothing")
-        tolerable = [
-            f"{c}.{kind}" for c, column in self.columns.items() for kind in column.kinds() if kind != "present"
-        ]
-        for key in self.tolerate:
-            if key not in tolerable:
-                listed = ", ".join(tolerable[:8]) or "none"
-                raise _invalid(f"no check {key!r} of this gate can be tolerated; there are {listed}", "tolerate", key)
-        return self
-
-    def checks(self) -> Iterator[tuple[str, str, str]]:
-        """Check id, column and kind of every check of a column, in the order of the policy."""
-        for name, column in self.columns.items():
-            for kind in column.kinds():
-                yield f"{self.id}/{name}.{kind}", name, kind
-
-    @property
-    def rows_check(self) -> str | None:
-        """The id of the check on the number of rows."""
-        return None if self.rows is None else f"{self.id}/rows"
-
-    def plan(self) -> Iterator[Planned]:
-        if self.rows is not None and self.rows_check is not None:
-            because = _first(self.rows.because, self.because)
-            yield Planned(self.rows_check, f"there are at least {self.rows.min:,} rows.", because)
-        for check, name, kind in self.checks():
-            column = self.columns[name]
-            tolerated = f"{name}.{kind}" in self.tolerate
-            limits = f" Of the share of rows that miss this, {self.limits(name, kind).words}." if tolerated else ""
-            everywhere = "" if kind == "present" or tolerated else ", in every row"
-            demand = f"{column.demand(name, kind)}{everywhere}.{limits}"
-            yield Planned(check, demand, _first(column.because, self.because))
-
-    def needs(self, inputs: Inputs | None) -> Iterator[Need]:
-        del inputs
-        yield self.rows_needed
-
-    @property
-    def rows_needed(self) -> Rows:
-        """The columns that it looks at."""
-        return Rows(tuple(self.columns))
-
-    def judge(self, evidence: Evidence, setting: Setting) -> Iterator[CheckResult]:
-        del setting
-        if evidence.replayed:
-            return iter(())
-        from tallystick.policy.gates import schema
-
-        return schema.run(self, evidence.tables[self.rows_needed], typed=evidence.typed)
-
-    def limits(self, column: str, kind: str) -> Limits:
-        tolerance = self.tolerate.get(f"{column}.{kind}")
-        if tolerance is None:
-            return _STRICT
-        return Limits(_threshold(tolerance.fail_if, percent=True), _threshold(tolerance.warn_if, percent=True))
 
 
 # --------------------------------------------------------------------------- document

@@ -2,7 +2,8 @@
 
 A check is shown to work if it is green on sound data and not green on the same data with its defect. Sound data are
 made from the policy, or are handed in. What cannot be made up is said: facts of the ledger, so a rule over them is
-only shown to be an error where they are gone; and a text for a regular expression that is more than a plain one.
+only shown to be an error where they are gone; a text for a regular expression that is more than a plain one; and values
+for which a rule over several columns of a row holds.
 
 Files are written into a folder handed in; nothing else is touched, and no ledger is needed.
 """
@@ -21,8 +22,10 @@ from tallystick.errors import TallystickError
 from tallystick.policy import judge
 from tallystick.policy.counts import label
 from tallystick.policy.document import Policy
-from tallystick.policy.evidence import Compared, Counted, Known, Rows, Scored
-from tallystick.policy.language import BiasGate, Column, Gate, SchemaGate
+from tallystick.policy.evidence import EVALUATED_AT, Compared, Counted, Known, Rows, Scored, Tallied
+from tallystick.policy.gates.schema import Case, Column, SchemaGate
+from tallystick.policy.language import BiasGate, Gate
+from tallystick.policy.predicates import Newest, Present, columns_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -51,15 +54,16 @@ class Shown:
     reason: str
 
 
-def examine(policy: Policy, folder: Path, *, data: Path | None = None) -> Iterator[Shown]:
+def examine(policy: Policy, folder: Path, *, at: str, data: Path | None = None) -> Iterator[Shown]:
     """Put a defect into the data for each check of a policy, and see.
 
     Args:
         policy: whose conditions are left out: what is examined is what its gates do where they apply.
         folder: where data files are written.
+        at: the time, as the ledger writes it, at which data have to be fresh.
         data: sound data, CSV or Parquet; made from the policy if None.
     """
-    bench = _Bench(policy, folder, data)
+    bench = _Bench(policy, folder, data, at)
     for gate in policy.gates:
         yield from _Examined(bench, gate).checks()
 
@@ -73,10 +77,10 @@ class _Defect:
 class _Bench:
     """Sound data, and gates alone on what is made of them."""
 
-    def __init__(self, policy: Policy, folder: Path, data: Path | None) -> None:
-        self.policy, self.folder = policy, folder
+    def __init__(self, policy: Policy, folder: Path, data: Path | None, at: str) -> None:
+        self.policy, self.folder, self.at = policy, folder, at
         self.typed = data is not None and data.name.lower().endswith(".parquet")
-        self.sound = [_read(data)] if data is not None else [_made(policy, share) for share in _ERRORS]
+        self.sound = [_read(data)] if data is not None else [_made(policy, share, at) for share in _ERRORS]
         self._written = 0
 
     def alone(self, gate: Gate) -> Policy:
@@ -93,7 +97,8 @@ class _Bench:
 
         try:
             baseline = of_file(self.write(sound), name="the sound data", sha256="0" * 64)
-            outcome = judge.evaluate(policy, self.write(table), data_digest="0" * 64, baseline=baseline)
+            facts = {EVALUATED_AT: self.at}
+            outcome = judge.evaluate(policy, self.write(table), data_digest="0" * 64, facts=facts, baseline=baseline)
         except TallystickError as error:
             return dict.fromkeys(policy.plan, ("error", str(error)))
         return {check.id: (check.verdict, check.reason) for check in outcome.checks}
@@ -168,6 +173,8 @@ class _Examined:
                 read += [axis.column for axis in need.axes]
             elif isinstance(need, Rows):
                 read += need.columns
+            elif isinstance(need, Tallied):
+                read += columns_of(need.predicate)
         yield from sorted(read, key=lambda column: column not in named)
 
     def of_everyone(self) -> Iterator[_Defect]:
@@ -235,24 +242,47 @@ def _alike(table: pyarrow.Table, column: str) -> pyarrow.Table:
 
 
 def _of_schema(gate: SchemaGate, check: str, sound: pyarrow.Table) -> Iterator[_Defect]:
-    if check == gate.rows_check and gate.rows is not None:
-        least = gate.rows.min
-        yield _Defect(f"there are {least - 1:,} rows", lambda table: table.slice(0, least - 1))
+    case = gate.case(check)
+    if case is None:
+        yield from _of_number(gate)
         return
-    name, kind = next((name, kind) for found, name, kind in gate.checks() if found == check)
-    if name in sound.column_names and kind != "present":
-        every = f"{name}.{kind}" in gate.tolerate
-        for value in _wrong(gate.columns[name], kind, sound[name].to_pylist()):
+    every = case.key in gate.tolerate or isinstance(case.predicate, Newest)
+    for name in (name for name in columns_of(case.predicate) if name in sound.column_names):
+        for value in _wrong(case, sound[name].to_pylist()):
             what = f"{name} is {'missing' if value is None else repr(value)} in {'every' if every else 'one'} row"
             yield _Defect(
                 what, partial(_put, column=name, value=value) if every else partial(_once, column=name, value=value)
             )
-    yield _Defect(f"there is no column {name}", lambda table: table.drop_columns([name]))
+    for name in columns_of(case.predicate):
+        yield _Defect(f"there is no column {name}", partial(_without, column=name))
 
 
-def _wrong(column: Column, kind: str, values: Sequence[Any]) -> Iterator[Any]:
-    """Values that break one rule of a column."""
-    if kind == "nullable":
+def _of_number(gate: SchemaGate) -> Iterator[_Defect]:
+    least, most = (None, None) if gate.rows is None else (gate.rows.min, gate.rows.max)
+    if least is not None:
+        yield _Defect(f"there are {least - 1:,} rows", lambda table: table.slice(0, least - 1))
+    if most is not None and most < _MOST:
+        yield _Defect(f"there are {most + 1:,} rows", lambda table: _repeated(table, most + 1))
+
+
+def _repeated(table: pyarrow.Table, rows: int) -> pyarrow.Table:
+    import pyarrow as pa
+
+    return pa.concat_tables([table] * -(-rows // table.num_rows)).slice(0, rows)
+
+
+def _without(table: pyarrow.Table, column: str) -> pyarrow.Table:
+    return table.drop_columns([column])
+
+
+def _wrong(case: Case, values: Sequence[Any]) -> Iterator[Any]:
+    """Values that break what one check asks of a column."""
+    kind, column = case.kind, case.rule if isinstance(case.rule, Column) else Column()
+    if isinstance(case.predicate, Present):
+        return
+    if kind == "newest":
+        yield "1970-01-01"
+    elif kind == "nullable":
         yield None
     elif kind == "nan":
         yield float("nan")
@@ -277,7 +307,7 @@ def _read(path: Path) -> pyarrow.Table:
     return source.table(source.columns)
 
 
-def _made(policy: Policy, share: float) -> pyarrow.Table:
+def _made(policy: Policy, share: float, at: str) -> pyarrow.Table:
     """Rows that should pass, from what the policy says of columns, groups and outcomes."""
     import pyarrow as pa
 
@@ -286,8 +316,10 @@ def _made(policy: Policy, share: float) -> pyarrow.Table:
     }
     groups = _groups(policy, form)
     combinations = list(product(*groups.values()))
-    least = max((g.rows.min for g in policy.gates if isinstance(g, SchemaGate) and g.rows is not None), default=1)
-    each = min(max(_EACH, -(-least // len(combinations))), max(4, _MOST // len(combinations)))
+    limits = [gate.rows for gate in policy.gates if isinstance(gate, SchemaGate) and gate.rows is not None]
+    least = max((rows.min for rows in limits if rows.min is not None), default=1)
+    most = min((rows.max for rows in limits if rows.max is not None), default=_MOST)
+    each = min(max(_EACH, -(-least // len(combinations))), max(4, min(most, _MOST) // len(combinations)))
     made: dict[str, list[Any]] = {name: [] for name in groups}
     for values in combinations:
         for name, value in zip(groups, values, strict=True):
@@ -297,9 +329,20 @@ def _made(policy: Policy, share: float) -> pyarrow.Table:
     for name, column in (_other_columns(policy) | form).items():
         if name not in made:
             made[name] = _filled(column, rows)
+    made |= {name: [_day_or_time(form.get(name), at)] * rows for name in _fresh(policy)}
     return pa.table(
         {name: pa.array([None if v is None else _spelt(v) for v in values]) for name, values in made.items()}
     )
+
+
+def _fresh(policy: Policy) -> list[str]:
+    """The columns whose newest value must not be old."""
+    gates = (gate for gate in policy.gates if isinstance(gate, SchemaGate))
+    return [gate.freshness.column for gate in gates if gate.freshness is not None]
+
+
+def _day_or_time(column: Column | None, at: str) -> str:
+    return at[:10] if column is not None and column.dtype == "date" else at[:19].replace("T", " ")
 
 
 def _spelt(value: Any) -> str:
@@ -363,6 +406,8 @@ def _other_columns(policy: Policy) -> dict[str, Column | None]:
             found |= {name: found.get(name) for name in need.columns}
         elif isinstance(need, Counted):
             found |= {axis.column: found.get(axis.column) for axis in need.axes}
+        elif isinstance(need, Tallied):
+            found |= {name: found.get(name) for name in columns_of(need.predicate)}
     return found
 
 

@@ -14,7 +14,7 @@ from operator import ge, gt, le, lt
 
 __all__ = ["Threshold"]
 
-_FORM = re.compile(r"(<=|>=|<|>) ?(-?[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]+)?)(%?)")
+_FORM = re.compile(r"(<=|>=|<|>) ?(-?[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]+)?)(%| rows?)?")
 _NOT_FINITE = re.compile(r"(<=|>=|<|>) ?[+-]?\.?(nan|inf|infinity)%?", re.IGNORECASE)
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _WISH = {"<": "at least", "<=": "more than", ">": "at most", ">=": "less than"}
@@ -31,13 +31,16 @@ class Threshold:
     limit: float
     text: str
     """As the policy writes it."""
+    rows: bool = False
+    """Whether it limits a number of rows."""
 
     @classmethod
     def parse(cls, text: str, *, percent: bool = False) -> Threshold:
-        """Read ``"< 0.80"``; with ``percent`` also ``"> 0.01%"``, which means 0.0001.
+        """Read ``"< 0.80"``; with ``percent`` also ``"> 0.01%"``, which means 0.0001, and ``"> 5 rows"``.
 
         Raises:
-            ValueError: another form, a number that is not finite, or a percentage where none may stand.
+            ValueError: another form, a number that is not finite, or a percentage or a number of rows where none may
+                stand.
         """
         if _NOT_FINITE.fullmatch(text):
             raise ValueError(f"threshold {text!r} is not a finite number")
@@ -46,11 +49,15 @@ class Threshold:
             raise ValueError(f"threshold {text[:40]!r} is not of the form '< 0.80' (with <, <=, > or >=)")
         op, number, sign = match.groups()
         if sign and not percent:
-            raise ValueError(f"threshold {text!r} is a percentage; write it as a fraction here")
-        limit = float(number) / 100 if sign else float(number)
+            what = "a percentage; write it as a fraction here" if sign == "%" else "a number of rows"
+            raise ValueError(f"threshold {text!r} is {what}")
+        limit = float(number) / 100 if sign == "%" else float(number)
         if not math.isfinite(limit):
             raise ValueError(f"threshold {text!r} is not a finite number")
-        return cls(op, limit, text)
+        rows = bool(sign) and sign != "%"
+        if rows and limit != int(limit):
+            raise ValueError(f"threshold {text!r} is no whole number of rows")
+        return cls(op, limit, text, rows)
 
     def hit(self, value: float) -> bool:
         """Whether the value crosses the limit. The caller has made sure that the value is finite."""

@@ -287,7 +287,7 @@ def judged(
     scored = fingerprint(predictions).sha256
     digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
     theirs = None if champion is None else fingerprint(champion).sha256
-    told = facts.known(book, rules_text, subject, test_set, champion=theirs)
+    told = facts.known(book, rules_text, subject, test_set, champion=theirs, at=desk.clock())
     with compare.baseline(book, rules_text, baseline) as beside:
         outcome = judge.evaluate(
             rules_text,

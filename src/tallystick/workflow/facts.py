@@ -8,10 +8,11 @@ attachment, is no fact: a rule that names it has no answer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
-from tallystick.canonical import Value
-from tallystick.errors import InvalidData
+from tallystick.canonical import Value, time_of
+from tallystick.errors import InvalidData, Malformed
 from tallystick.people.book import Book
 from tallystick.records import Entry
 from tallystick.workflow import benchmark
@@ -22,32 +23,50 @@ if TYPE_CHECKING:
 __all__ = ["check_told", "known"]
 
 _ELSEWHERE = ({"absent"}, {"attachment"})
+_OLDEST: Final = timedelta(days=1)
 _WHOLE = "all"
 """The slice of a metric that speaks for everyone."""
 
 
 def known(
-    book: Book, policy: Policy, model: Entry, test_set: Entry | None, *, champion: str | None = None
+    book: Book,
+    policy: Policy,
+    model: Entry,
+    test_set: Entry | None,
+    *,
+    champion: str | None = None,
+    at: str | None = None,
 ) -> dict[str, Value]:
-    """The facts ``model``, ``usecase``, ``dataset`` and ``metric``, each left out where there is none, and those of
-    :func:`tallystick.workflow.benchmark.facts`.
+    """The facts ``model``, ``usecase``, ``dataset`` and ``metric``, each left out where there is none; the time at
+    which the data are judged, if it is said; and those of :func:`tallystick.workflow.benchmark.facts`.
 
     ``metric`` has the newest value of each name that was recorded of this model over everyone, on the test set if one
     was named.
     """
+    from tallystick.policy.evidence import EVALUATED_AT
+
     usecase = book.find(model.body.get("usecase"))
     entries = {"model": model, "usecase": _newest(book, usecase), "dataset": test_set}
     facts = {name: _plain(entry.body) for name, entry in entries.items() if entry is not None}
     metrics = {name: value for entry in _metrics(book, model, test_set) for name, value in _named(entry)}
+    facts |= {} if at is None else {EVALUATED_AT: at}
     return {**facts, "metric": metrics, **benchmark.facts(book, policy, model, test_set, champion=champion)}
 
 
 def check_told(
-    book: Book, policy: Policy, model: Entry, test_set: Entry | None, *, told: Mapping[str, Value], rows: int
+    book: Book,
+    policy: Policy,
+    model: Entry,
+    test_set: Entry | None,
+    *,
+    told: Mapping[str, Value],
+    rows: int,
+    now: str,
 ) -> None:
     """Hold the facts that somebody else judged by against the ledger: they may count as they like, facts are its own.
 
-    What is told of a baseline is left to :func:`tallystick.workflow.compare.check_told`.
+    What is told of a baseline is left to :func:`tallystick.workflow.compare.check_told`. The time at which they judged
+    is their claim; it cannot lie ahead of ``now``, nor more than a day back, so that old data do not pass for fresh.
 
     Raises:
         InvalidData: they are others.
@@ -57,7 +76,8 @@ def check_told(
 
     champion = told.get("champion")
     sha256 = champion.get("predictions_sha256") if isinstance(champion, Mapping) else None
-    facts = known(book, policy, model, test_set, champion=None if sha256 is None else str(sha256))
+    theirs = None if sha256 is None else str(sha256)
+    facts = known(book, policy, model, test_set, champion=theirs, at=_claimed(told, now))
     ours = facts_named(policy, facts, rows=rows)
     for name in sorted({*ours, *told} - {BASELINE}):
         if ours.get(name) != told.get(name):
@@ -68,6 +88,28 @@ def check_told(
                 got=str(told.get(name))[:200],
                 remedy="Run the gates again: something may have been recorded meanwhile.",
             )
+
+
+def _claimed(told: Mapping[str, Value], now: str) -> str | None:
+    """When somebody else says that they judged."""
+    from tallystick.policy.evidence import EVALUATED_AT
+
+    if EVALUATED_AT not in told:
+        return None
+    at = told[EVALUATED_AT]
+    try:
+        age = time_of(now) - time_of(at)
+    except Malformed:
+        age = None
+    if age is None or not timedelta(0) <= age <= _OLDEST:
+        raise InvalidData(
+            "submission was not judged at a time that can be accepted",
+            where=EVALUATED_AT,
+            expected=f"a time of the last 24 hours before {now}",
+            got=str(at)[:80],
+            remedy="Run the gates again, and compare the clocks of both machines.",
+        )
+    return str(at)
 
 
 def _newest(book: Book, usecase: Entry | None) -> Entry | None:

@@ -185,7 +185,7 @@ def _judged(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
     policy = published(book, entry)
     outcome = judge.rebuilt(policy, value["outcome"], value["evidence"], data_digest=judged)
     told = outcome.evidence.get("facts", {})
-    facts.check_told(book, policy, model, test_set, told=told, rows=outcome.rows)
+    facts.check_told(book, policy, model, test_set, told=told, rows=outcome.rows, now=desk.clock())
     compare.check_told(book, policy, told=told)
     return matching(Judged(model, entry, outcome, Scored(test_set, judged, scored, outcome.rows)))
 

@@ -1,55 +1,68 @@
-"""DuckDB reads the data file: one scan to integer counts, and single columns where a gate needs rows.
+"""DuckDB reads data: one scan to integer counts, one to tallies, and single columns where a gate needs rows.
 
 Rules:
 
-* A file is CSV (``.csv``, ``.csv.gz``: comma, double quotes, a header, UTF-8) or Parquet (``.parquet``). Nothing about
-  the dialect is guessed: a sniffer once turned a file with a stray third column into a table without rows.
+* What may be read stands in :mod:`tallystick.policy.engines.files`. Nothing about its form is guessed: a sniffer once
+  turned a file with a stray third column into a table without rows.
 * Column names are compared exactly, outside of SQL (inside it ``"Sex"`` would also find ``sex``). Within SQL columns
-  are called c0, c1, ... by position, so no text of a user or of a file ever becomes SQL; the path is a parameter.
-* The connection may open this one file, nothing else, and loads no extension.
+  are called c0, c1, ... by position, so no text of a user or of a file ever becomes SQL; paths and the texts of a
+  policy are parameters.
+* The connection may open these files, nothing else, and loads no extension. It has a limit of memory, beyond which it
+  goes to a temporary folder of its own.
 * What a file says of its values is not believed: the optimizer would answer ``isnan(x)`` or ``x <= 1`` from the
   smallest and largest value in the footer of a Parquet file, which count no NaN, and which anybody can write there.
+  Its reader leaves out columns of which the footer says that all is missing, so that is looked at before.
 * Only counts are aggregated: sums of floating-point numbers differ from run to run with several threads.
 * A message never shows a value of a row.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
-import gzip
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from tallystick.errors import InvalidData, NotFound
+from tallystick.errors import InvalidData
 from tallystick.policy.counts import Axis, Cell, Counts, Mark, Scores, Table, group_value, label
+from tallystick.policy.engines import files
 from tallystick.policy.engines.arrow import numbers
+from tallystick.policy.engines.conditions import Column, Conditions, Uncheckable, type_name
+from tallystick.policy.evidence import Tallied
+from tallystick.policy.predicates import Matches, Newest, Predicate, Tallies, Tally, Unique, columns_of
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow
 
-__all__ = ["MAX_CELLS", "Source", "engine", "open_source"]
+__all__ = ["MAX_CELLS", "MEMORY", "Source", "engine", "of_table", "open_source"]
 
 MAX_CELLS = 50_000
 """More different combinations than this are no groups, but identifiers or scores."""
-
+MEMORY: Final = "320MiB"
+"""What a scan may hold; beyond it goes to disk, and what cannot is refused."""
+_DISK: Final = "32GiB"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "allow_community_extensions": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
+    "memory_limit": MEMORY,
+    "max_temp_directory_size": _DISK,
 }
-_CSV = (
-    "read_csv(?, columns={{{columns}}}, auto_detect=false, header=true, delim=',', quote='\"', escape='\"', "
-    "compression='{compression}', null_padding=false, ignore_errors=false, strict_mode=true, hive_partitioning=false)"
-)
-_PARQUET = "read_parquet(?, hive_partitioning=false, can_have_nan=true)"
+_QUIET, _OFTEN = 2.0, 1.0
+"""Seconds before the first word on a scan's progress, and between words."""
+_SHOWN_LENGTH: Final = 80
+_PARAMETER = re.compile(r"\$([a-z0-9]+)")
+
+Tell = Callable[[str], None]
 
 
 def engine() -> str:
@@ -59,16 +72,27 @@ def engine() -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """A data file that can be counted. Made by :func:`open_source`."""
+    """Data that can be counted. Made by :func:`open_source`."""
 
-    path: Path
-    columns: tuple[str, ...]
-    """The names in the file, in its order."""
-    relation: str
-    """SQL that stands for the file; its columns are c0, c1, ..."""
-    typed: bool
-    """True for Parquet; a CSV file holds text only."""
+    files: files.Files
     threads: int | None = None
+    tell: Tell | None = field(default=None, compare=False)
+    """Told how far a scan is that takes longer than two seconds, in the caller's thread."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.files.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names in the data, in their order."""
+        return self.files.columns
+
+    @property
+    def relation(self) -> str:
+        """SQL that stands for the data; its columns are c0, c1, ..."""
+        return self.files.relation
 
     def has(self, column: str) -> bool:
         return column in self.columns
@@ -86,11 +110,11 @@ class Source:
             return Counts(rows, tuple(Table.of((), [((), rows)]) for _ in tables))
         self._require(dict.fromkeys(axis.column for axis in axes))
         with self._connection() as connection:
-            found = connection.execute(self._group_by(axes, tables), [_literal(self.path)]).fetchall()
+            found = self._fetch(connection, self._group_by(axes, tables))
         if len(found) > MAX_CELLS:
             raise InvalidData(
                 "there are too many combinations of groups and outcomes to count",
-                where=self.path.name,
+                where=self.name,
                 expected=f"up to {MAX_CELLS}",
                 remedy=f"Of {', '.join(dict.fromkeys(axis.column for axis in axes))} one holds identifiers or scores;"
                 " name another or put it in bands.",
@@ -99,8 +123,7 @@ class Source:
 
     def _rows(self) -> int:
         with self._connection() as connection:
-            found = connection.execute(f"SELECT count(*) FROM {self.relation}", [_literal(self.path)]).fetchone()  # noqa: S608
-        return int(found[0]) if found else 0
+            return int(self._fetch(connection, f"SELECT count(*) FROM {self.relation}")[0][0])  # noqa: S608
 
     def _group_by(self, axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> str:
         places = {axis: f"a{place}" for place, axis in enumerate(axes)}
@@ -131,7 +154,7 @@ class Source:
         """SQL for a column as a number; NULL where it is none. The engine would let the reader of CSV do a plain cast,
         which fails on what is no number.
         """
-        text = column if self.typed else f"trim({column})"
+        text = f"trim({column})" if column in self._texts else column
         return f"TRY_CAST({text} AS DOUBLE)"
 
     def _counts(self, found: list[Any], axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> Counts:
@@ -147,7 +170,7 @@ class Source:
             chosen = ((tuple(marks[place] for place in places), n) for marks, n in cells[frozenset(table)])
             counted.append(Table.of(table, chosen))
         if not counted or counted[0].rows == 0:
-            raise InvalidData("the data file has no rows", where=self.path.name)
+            raise InvalidData("the data file has no rows", where=self.name)
         return Counts(counted[0].rows, tuple(counted))
 
     def _refuse_missing(self, axes: list[Axis], cells: dict[frozenset[Axis], list[Cell]]) -> None:
@@ -159,7 +182,7 @@ class Source:
             if n:
                 raise InvalidData(
                     f"{n:,} {'row has' if n == 1 else 'rows have'} no outcome",
-                    where=f"{self.path.name}, column {axis.column}",
+                    where=f"{self.name}, column {axis.column}",
                     expected="a true and a predicted outcome in every row, not NaN",
                     remedy="Find out why they are missing; a verdict over the rest would hide them.",
                 )
@@ -174,8 +197,7 @@ class Source:
         text = f"nullif(trim(CAST({self._sql(column)} AS VARCHAR)), '')"
         chosen = f"approx_count_distinct({text}), count({text}), count(TRY_CAST({text} AS DOUBLE))"
         with self._connection() as connection:
-            found = connection.execute(f"SELECT {chosen} FROM {self.relation}", [_literal(self.path)]).fetchone()  # noqa: S608
-        distinct, filled, numbers = found or (0, 0, 0)
+            distinct, filled, numbers = self._fetch(connection, f"SELECT {chosen} FROM {self.relation}")[0]  # noqa: S608
         return int(distinct), filled > 0 and filled == numbers
 
     def quantiles(self, column: str, parts: int) -> tuple[float, ...]:
@@ -191,8 +213,8 @@ class Source:
         points = [number / parts for number in range(1, parts)]
         finite = f"SELECT quantile_disc(v, {points}) FROM (SELECT {value} AS v FROM {self.relation}) WHERE isfinite(v)"  # noqa: S608
         with self._connection() as connection:
-            found = connection.execute(finite, [_literal(self.path)]).fetchone()
-        return tuple(sorted(set(found[0]))) if found and found[0] else ()
+            found = self._fetch(connection, finite)[0][0]
+        return tuple(sorted(set(found or ())))
 
     def table(self, columns: Sequence[str]) -> pyarrow.Table:
         """These columns with all rows, in the order of the file: typed as in Parquet, text from CSV.
@@ -205,8 +227,7 @@ class Source:
         self._require(columns)
         chosen = ", ".join(self._sql(name) for name in columns) or "1 AS c0"
         with self._connection() as connection:
-            relation = connection.sql(f"SELECT {chosen} FROM {self.relation}", params=[_literal(self.path)])  # noqa: S608
-            found = relation.to_arrow_table()
+            found = self._arrow(connection, f"SELECT {chosen} FROM {self.relation}")  # noqa: S608
         return found.rename_columns(list(columns) or [""])
 
     def scores(self, *, true: str, score: str, favourable: str) -> Scores:
@@ -225,7 +246,7 @@ class Source:
         if wrong:
             raise InvalidData(
                 f"{wrong:,} {'row has' if wrong == 1 else 'rows have'} no score",
-                where=f"{self.path.name}, column {score}",
+                where=f"{self.name}, column {score}",
                 expected="a finite number in every row",
                 remedy="Find out why they are missing; a verdict over the rest would hide them.",
             )
@@ -241,20 +262,205 @@ class Source:
 
     def _no_column(self, name: str) -> InvalidData:
         if name in self.columns:
-            return InvalidData(f"column {name!r} stands twice in the header", where=self.path.name)
+            return InvalidData(f"column {name!r} stands twice in the header", where=self.name)
         near = difflib.get_close_matches(name.lower(), [column.lower() for column in self.columns], n=1)
         like = [column for column in self.columns if near and column.lower() == near[0]]
         return InvalidData(
             f"there is no column {name!r}",
-            where=self.path.name,
+            where=self.name,
             got=", ".join(self.columns[:20]) + (", ..." if len(self.columns) > 20 else ""),
             remedy=f"Did you mean {like[0]!r}?" if like else "Correct the name in the policy, or hand in other data.",
         )
 
+    # --- tallies
+
+    def tally(self, needs: Iterable[Tallied]) -> Tallies:
+        """Count how many rows there are, and how many miss each predicate, in one scan; one more for each ``Unique``,
+        and for each predicate that values are shown of and that some row misses.
+
+        Raises:
+            InvalidData: the data cannot be read, or a column stands twice.
+        """
+        wanted: dict[Predicate, Tallied] = {}
+        for need in needs:
+            wanted[need.predicate] = need.together(wanted.get(need.predicate, need))
+        names = {name for predicate in wanted for name in columns_of(predicate)}
+        self._require(name for name in sorted(names) if self.has(name))
+        with self._connection() as connection:
+            return _Scan(self, connection, self._described(connection, names)).tallies(wanted)
+
+    def _described(self, connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, Column]:
+        """The columns of these names that there are."""
+        chosen = f"SELECT * FROM {self.relation} LIMIT 0"  # noqa: S608
+        schema = self._arrow(connection, chosen).schema
+        described = [line[1] for line in self._fetch(connection, f"DESCRIBE {chosen}")]
+        places = {name: self.columns.index(name) for name in names if self.has(name)}
+        return {
+            name: Column(f"c{place}", schema.field(place).type, described[place], f"c{place}" in self._texts)
+            for name, place in places.items()
+        }
+
+    # --- the connection
+
+    @property
+    def _texts(self) -> frozenset[str]:
+        """The columns, as SQL calls them, that hold text without a type of its own."""
+        return frozenset(f"c{place}" for place, name in enumerate(self.columns) if name in self.files.text)
+
+    def _fetch(self, connection: duckdb.DuckDBPyConnection, sql: str, **parameters: Any) -> list[Any]:
+        self._attach(connection)
+        given = {**self.files.parameters, **parameters}
+        named = {name: given[name] for name in _PARAMETER.findall(sql)}
+        rows: list[Any] = self._watched(connection, lambda: connection.execute(sql, named).fetchall())
+        return rows
+
+    def _arrow(self, connection: duckdb.DuckDBPyConnection, sql: str) -> pyarrow.Table:
+        self._attach(connection)
+        return self._watched(
+            connection, lambda: connection.sql(sql, params=dict(self.files.parameters)).to_arrow_table()
+        )
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if self.files.frame is not None:  # anew for each query: a stream of batches can be read once
+            connection.register(files.FRAME, self.files.frame())
+
+    def _watched(self, connection: duckdb.DuckDBPyConnection, act: Callable[[], Any]) -> Any:
+        """Act in a thread of its own and tell how far it is meanwhile; without anybody to tell, just act."""
+        if self.tell is None:
+            return act()
+        began = spoken = time.monotonic()
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(act)
+            try:
+                while not _finished(done):
+                    now = time.monotonic()
+                    if now - began > _QUIET and now - spoken > _OFTEN and connection.query_progress() > 0:
+                        spoken = now
+                        self.tell(f"reading the data: {connection.query_progress():.0f} %")
+            except BaseException:
+                connection.interrupt()
+                raise
+            return done.result()
+
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with _connection(self.path, self.threads) as connection:
+        with files.connection(self.files.allowed, name=self.name, config=_config(self.threads)) as connection:
             yield connection
+
+
+def _config(threads: int | None) -> dict[str, Any]:
+    return _CONFIG | ({"threads": threads} if threads else {})
+
+
+def _finished(done: Any) -> bool:
+    from concurrent.futures import wait
+
+    return bool(wait([done], timeout=0.1).done)
+
+
+@dataclass
+class _Scan:
+    """The tallies of one connection."""
+
+    source: Source
+    connection: duckdb.DuckDBPyConnection
+    columns: Mapping[str, Column]
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        return Conditions(self.columns)
+
+    def tallies(self, wanted: Mapping[Predicate, Tallied]) -> Tallies:
+        found: dict[Predicate, Tally] = {}
+        asked: dict[Predicate, str] = {}
+        for predicate in wanted:
+            try:
+                found[predicate] = self._before(predicate)
+                if not (found[predicate].absent or found[predicate].flaw):
+                    asked[predicate] = self.conditions.of(predicate)
+            except Uncheckable as reason:
+                found[predicate] = Tally(flaw=str(reason))
+        self._define()
+        rows, counted = self._scanned(asked)
+        for predicate, tally in counted.items():
+            missed = tally.missed + self._repeated(predicate) if isinstance(predicate, Unique) else tally.missed
+            shown = self._failing(wanted[predicate], asked[predicate]) if missed else ()
+            found[predicate] = replace(tally, missed=missed, type=found[predicate].type, shown=shown)
+        return Tallies.of(rows, found)
+
+    def _before(self, predicate: Predicate) -> Tally:
+        """What is known before the scan: columns that are not there, types, and expressions that cannot be read."""
+        names = columns_of(predicate)
+        absent = tuple(name for name in names if name not in self.columns)
+        if absent:
+            return Tally(absent=absent)
+        if isinstance(predicate, Matches) and not self._readable(predicate.regex):
+            return Tally(flaw="the engine cannot read the regular expression")
+        column = self.columns[names[0]]
+        return Tally(type="" if column.text or len(names) > 1 else type_name(column.type))
+
+    def _readable(self, regex: str) -> bool:
+        import duckdb
+
+        try:
+            self.connection.execute("SELECT regexp_full_match('', $form)", {"form": regex}).fetchall()
+        except duckdb.Error:
+            return False
+        return True
+
+    def _define(self) -> None:
+        import duckdb
+        from duckdb.func import PythonUDFType
+
+        for name, (function, kind, answer) in self.conditions.functions.items():
+            given, given_back = duckdb.sqltype(kind), duckdb.sqltype(answer)
+            self.connection.create_function(name, function, [given], given_back, type=PythonUDFType.ARROW)
+
+    def _scanned(self, asked: Mapping[Predicate, str]) -> tuple[int, dict[Predicate, Tally]]:
+        """One scan. A condition that is neither true nor false would make a row that was not looked at."""
+        figures = ["count(*)"]
+        for predicate, condition in asked.items():
+            figures += [f"count({condition})", f"count_if({condition})"]
+            if isinstance(predicate, Newest):
+                figures.append(f"max({self.conditions.moment(self.columns[predicate.column])})")
+        sql = f"SELECT {', '.join(figures)} FROM {self.source.relation}"  # noqa: S608  (positions and parameters)
+        rows, *rest = self.source._fetch(self.connection, sql, **self.conditions.parameters)[0]
+        numbers, found = iter(rest), {}
+        for predicate in asked:
+            looked_at, good = next(numbers), next(numbers) or 0
+            newest = next(numbers) if isinstance(predicate, Newest) else None
+            found[predicate] = Tally(looked_at, looked_at - good, newest=newest)
+        return rows, found
+
+    def _repeated(self, predicate: Unique) -> int:
+        column = self.columns[predicate.column].sql
+        sql = (
+            f"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {self.source.relation} "  # noqa: S608
+            f"WHERE {column} IS NOT NULL GROUP BY {column})"
+        )
+        return int(self.source._fetch(self.connection, sql)[0][0])
+
+    def _failing(self, need: Tallied, condition: str) -> tuple[tuple[str, int], ...]:
+        """The values that miss a predicate most often, in a fixed order; of personal ones the shape alone."""
+        if not need.show:
+            return ()
+        names = columns_of(need.predicate)
+        texts = [f"CAST({self.columns[name].sql} AS VARCHAR)" for name in names]
+        value = texts[0] if len(texts) == 1 else f"concat_ws(' | ', {', '.join(texts)})"
+        chosen = f"NOT {condition}"
+        if isinstance(need.predicate, Unique):
+            chosen = f"{value} IS NOT NULL"
+        grouped = (
+            f"SELECT {value} AS v, count(*) AS n FROM {self.source.relation} WHERE {chosen} GROUP BY v "  # noqa: S608
+            f"HAVING n > {1 if isinstance(need.predicate, Unique) else 0}"
+        )
+        shape = "regexp_replace(regexp_replace(v, '\\p{L}', 'x', 'g'), '\\p{N}', '9', 'g')"
+        sql = (
+            f"SELECT left({shape if need.personal else 'v'}, {_SHOWN_LENGTH}) AS s, sum(n) AS n FROM ({grouped}) "  # noqa: S608
+            f"WHERE v IS NOT NULL GROUP BY s ORDER BY n DESC, s LIMIT {need.show}"
+        )
+        found = self.source._fetch(self.connection, sql, **self.conditions.parameters)
+        return tuple((unicodedata.normalize("NFC", text), int(n)) for text, n in found)
 
 
 def _mark(axis: Axis, value: Any) -> Mark:
@@ -275,106 +481,21 @@ def _band(value: str, edges: str, count: int) -> str:
     return found
 
 
-def _literal(path: Path) -> str:
-    """The path as a pattern that matches this one file: the engine takes every path for a pattern."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
-
-
-@contextmanager
-def _connection(path: Path, threads: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    import duckdb
-
-    config = _CONFIG | ({"threads": threads} if threads else {})
-    connection = duckdb.connect(":memory:", config=config)
-    try:
-        quoted = [name.replace("'", "''") for name in (str(path), _literal(path))]
-        connection.execute(f"SET allowed_paths=['{quoted[0]}', '{quoted[1]}']")
-        connection.execute("SET disabled_optimizers='statistics_propagation'")
-        connection.execute("SET enable_external_access=false")
-        connection.execute("SET lock_configuration=true")
-        yield connection
-    except duckdb.Error as error:
-        raise _unreadable(path, str(error)) from error
-    finally:
-        connection.close()
-
-
-def _unreadable(path: Path, message: str) -> InvalidData:
-    """The engine's own text quotes rows of the file, so only the line and the kind of flaw are taken from it."""
-    line = re.search(r"on Line: (\d+)", message)
-    flaws = {
-        "Expected Number of Columns": "a row has another number of columns than the header",
-        "unterminated quote": "a quoted value is not closed",
-        "not utf-8": "the text is not UTF-8",
-        "magic bytes": "it is not a Parquet file",
-        "state machine reached an invalid state": "line ends are mixed or quotes stand in wrong places",
-    }
-    flaw = next((words for part, words in flaws.items() if part in message), message.splitlines()[0][:60])
-    return InvalidData(
-        f"the data file cannot be read: {flaw}",
-        where=f"{path.name}:{line.group(1)}" if line else path.name,
-        remedy="Write it again as UTF-8 CSV with a header, or as Parquet.",
-    )
-
-
-def open_source(path: Path, *, threads: int | None = None) -> Source:
-    """Look at a data file: its form and its columns.
+def open_source(data: Any, *, threads: int | None = None, tell: Tell | None = None) -> Source:
+    """Look at data: their form and their columns.
 
     Args:
-        path: a local CSV or Parquet file.
+        data: a path of a file or folder, or a frame; see :mod:`tallystick.policy.engines.files`.
         threads: for the engine; results do not depend on it.
+        tell: told how far a long scan is.
 
     Raises:
         NotFound: no such file.
-        InvalidData: not a file, of another form, or unreadable.
+        InvalidData: of another form, or unreadable.
     """
-    if not path.exists():
-        raise NotFound("there is no such data file", where=str(path))
-    if not path.is_file():
-        raise InvalidData("the data is not a regular file", where=str(path))
-    path = path.resolve()
-    for ending, open_as in _FORMS.items():
-        if path.name.lower().endswith(ending):
-            return open_as(path, threads)
-    raise InvalidData("the form of the data file is not known", where=path.name, expected=", ".join(_FORMS))
+    return Source(files.opened(data, config=_config(threads)), threads, tell)
 
 
-def _open_csv(path: Path, threads: int | None) -> Source:
-    packed = path.name.lower().endswith(".gz")
-    try:
-        with gzip.open(path, "rb") if packed else path.open("rb") as file:
-            lines = (line.decode("utf-8-sig" if i == 0 else "utf-8") for i, line in enumerate(file))
-            header = next(csv.reader(lines, strict=True), [])
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidData("the header of the data file cannot be read", where=path.name, got=str(error)[:80]) from error
-    if not header:
-        raise InvalidData("the data file is empty", where=path.name, expected="a header with the names of the columns")
-    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
-    relation = _CSV.format(columns=columns, compression="gzip" if packed else "none")
-    return Source(path, tuple(header), relation, typed=False, threads=threads)
-
-
-def _open_parquet(path: Path, threads: int | None) -> Source:
-    with _connection(path, threads) as connection:
-        rows = connection.execute("SELECT name, num_children FROM parquet_schema(?)", [_literal(path)]).fetchall()
-    columns = tuple(_top_level(rows))
-    alias = ", ".join(f"c{i}" for i in range(len(columns)))
-    return Source(path, columns, f"{_PARQUET} AS f({alias})", typed=True, threads=threads)
-
-
-def _top_level(rows: list[Any]) -> Iterator[str]:
-    """The names of the columns themselves, from a schema in which the parts of nested columns follow them."""
-    position = 1
-    while position < len(rows):
-        yield rows[position][0]
-        pending = 1
-        while pending:
-            pending += (rows[position][1] or 0) - 1
-            position += 1
-
-
-_FORMS: dict[str, Callable[[Path, int | None], Source]] = {
-    ".csv": _open_csv,
-    ".csv.gz": _open_csv,
-    ".parquet": _open_parquet,
-}
+def of_table(table: pyarrow.Table, *, text: bool) -> Source:
+    """A table in memory as data; with ``text`` its columns are read as those of CSV are."""
+    return Source(files.of_table(table, text=text))

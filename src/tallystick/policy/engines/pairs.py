@@ -37,10 +37,6 @@ class Pairs:
     order: Any
     """Of each row of the challenger's file the row of the champion's; None where the order is the same."""
 
-    @property
-    def typed(self) -> bool:
-        return self.challenger.typed and self.champion.typed
-
     def has(self, column: str) -> bool:
         return any(column == of_champion(name) for name in self.champion.columns) or self.challenger.has(column)
 
@@ -71,7 +67,7 @@ class Pairs:
             if axis.form == "outcome" and None in marks:
                 raise InvalidData(
                     "some rows have no outcome",
-                    where=f"{self.champion.path.name}, column {axis.column}",
+                    where=f"{self.champion.name}, column {axis.column}",
                     expected="a true and a predicted outcome in every row, not NaN",
                 )
         return Counts(read.num_rows, tuple(self._counted(table, coded) for table in tables))
@@ -98,7 +94,7 @@ class Pairs:
     def _too_many(self) -> InvalidData:
         return InvalidData(
             "there are too many combinations of groups and outcomes to count",
-            where=self.champion.path.name,
+            where=self.champion.name,
             expected=f"up to {MAX_CELLS}",
         )
 
@@ -128,7 +124,7 @@ def open_pairs(challenger: Source, champion: Source, *, true: str, key: str | No
 def _other_rows(champion: Source, expected: str, got: str) -> InvalidData:
     return InvalidData(
         "the champion's predictions are not of the same rows",
-        where=champion.path.name,
+        where=champion.name,
         expected=expected,
         got=got,
         remedy="Let both models predict the same test set, and keep its order or name inputs.columns.id.",
@@ -144,7 +140,7 @@ def _matched(challenger: Source, champion: Source, key: str) -> Any:
         if keys.null_count or pc.count_distinct(keys).as_py() != len(keys):
             raise InvalidData(
                 "the key does not tell rows apart",
-                where=f"{source.path.name}, column {key}",
+                where=f"{source.name}, column {key}",
                 expected="a value of its own in every row",
                 got=f"{len(keys):,} rows with {pc.count_distinct(keys).as_py():,} values",
             )
