@@ -264,3 +264,10 @@ def relabel(path: Path, old: bytes, new: bytes) -> None:
     footer = len(content) - 8 - struct.unpack("<I", content[-8:-4])[0]
     assert old in content[footer:]
     path.write_bytes(content[:footer] + content[footer:].replace(old, new))
+
+
+def test_more_checks_than_one_scan_carries_are_all_carried_out(policy: Make, evaluate: Evaluate, write: Write) -> None:
+    names = [f"c{place}" for place in range(1_100)]
+    path = write(names, [["" if place % 7 == row else 1 for place in range(1_100)] for row in range(3)])
+    found = checks(evaluate(policy(gate("\n      ".join(f"{name}: {{}}" for name in names))), path))
+    assert [found[f"{name}.nullable"].verdict == "fail" for name in names] == [place % 7 < 3 for place in range(1_100)]

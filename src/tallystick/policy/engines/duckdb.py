@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tallystick.errors import InvalidData
 from tallystick.policy.counts import Axis, Cell, Counts, Mark, Scores, Table, group_value, label
@@ -60,6 +60,9 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 _QUIET, _OFTEN = 2.0, 1.0
 """Seconds before the first word on a scan's progress, and between words."""
 _SHOWN_LENGTH: Final = 80
+_AT_ONCE: Final = 500
+"""Checks that one scan tallies: with thousands, what the engine prepares for them outgrows its memory."""
+_T = TypeVar("_T")
 _PARAMETER = re.compile(r"\$([a-z0-9]+)")
 
 Tell = Callable[[str], None]
@@ -275,8 +278,8 @@ class Source:
     # --- tallies
 
     def tally(self, needs: Iterable[Tallied]) -> Tallies:
-        """Count how many rows there are, and how many miss each predicate, in one scan; one more for each ``Unique``,
-        and for each predicate that values are shown of and that some row misses.
+        """Count how many rows there are, and how many miss each predicate, in one scan for each 500 predicates; one
+        more for each ``Unique``, and for each predicate that values are shown of and that some row misses.
 
         Raises:
             InvalidData: the data cannot be read, or a column stands twice.
@@ -294,9 +297,11 @@ class Source:
         chosen = f"SELECT * FROM {self.relation} LIMIT 0"  # noqa: S608
         schema = self._arrow(connection, chosen).schema
         described = [line[1] for line in self._fetch(connection, f"DESCRIBE {chosen}")]
-        places = {name: self.columns.index(name) for name in names if self.has(name)}
+        every = {name: place for place, name in enumerate(self.columns)}
+        places = {name: every[name] for name in names if name in every}
+        texts = self._texts
         return {
-            name: Column(f"c{place}", schema.field(place).type, described[place], f"c{place}" in self._texts)
+            name: Column(f"c{place}", schema.field(place).type, described[place], f"c{place}" in texts)
             for name, place in places.items()
         }
 
@@ -381,7 +386,8 @@ class _Scan:
             except Uncheckable as reason:
                 found[predicate] = Tally(flaw=str(reason))
         self._define()
-        rows, counted = self._scanned(asked)
+        scans = [self._scanned(dict(some)) for some in _batched(list(asked.items()), _AT_ONCE)]
+        rows, counted = scans[0][0], {predicate: tally for _, some in scans for predicate, tally in some.items()}
         for predicate, tally in counted.items():
             missed = tally.missed + self._repeated(predicate) if isinstance(predicate, Unique) else tally.missed
             shown = self._failing(wanted[predicate], asked[predicate]) if missed else ()
@@ -461,6 +467,11 @@ class _Scan:
         )
         found = self.source._fetch(self.connection, sql, **self.conditions.parameters)
         return tuple((unicodedata.normalize("NFC", text), int(n)) for text, n in found)
+
+
+def _batched(items: list[_T], most: int) -> list[list[_T]]:
+    """Parts of so many items at most; one that is empty if there are none."""
+    return [items[start : start + most] for start in range(0, max(len(items), 1), most)]
 
 
 def _mark(axis: Axis, value: Any) -> Mark:
