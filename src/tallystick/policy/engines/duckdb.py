@@ -62,6 +62,8 @@ _QUIET, _OFTEN = 2.0, 1.0
 _SHOWN_LENGTH: Final = 80
 _AT_ONCE: Final = 500
 """Checks that one scan tallies: with thousands, what the engine prepares for them outgrows its memory."""
+_DISTINCT_AT_ONCE: Final = 16
+"""Columns whose different values are counted in one scan: each takes memory for a table of its own."""
 _T = TypeVar("_T")
 _PARAMETER = re.compile(r"\$([a-z0-9]+)")
 
@@ -388,8 +390,9 @@ class _Scan:
         self._define()
         scans = [self._scanned(dict(some)) for some in _batched(list(asked.items()), _AT_ONCE)]
         rows, counted = scans[0][0], {predicate: tally for _, some in scans for predicate, tally in some.items()}
+        repeated = self._repeated([predicate for predicate in counted if isinstance(predicate, Unique)])
         for predicate, tally in counted.items():
-            missed = tally.missed + self._repeated(predicate) if isinstance(predicate, Unique) else tally.missed
+            missed = tally.missed + repeated.get(predicate, 0)
             shown = self._failing(wanted[predicate], asked[predicate]) if missed else ()
             found[predicate] = replace(tally, missed=missed, type=found[predicate].type, shown=shown)
         return Tallies.of(rows, found)
@@ -438,13 +441,15 @@ class _Scan:
             found[predicate] = Tally(looked_at, looked_at - good, newest=newest)
         return rows, found
 
-    def _repeated(self, predicate: Unique) -> int:
-        column = self.columns[predicate.column].sql
-        sql = (
-            f"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {self.source.relation} "  # noqa: S608
-            f"WHERE {column} IS NOT NULL GROUP BY {column})"
-        )
-        return int(self.source._fetch(self.connection, sql)[0][0])
+    def _repeated(self, predicates: Sequence[Unique]) -> dict[Predicate, int]:
+        """How many rows of each column hold a value that another row holds too, but for one row of each value."""
+        found: dict[Predicate, int] = {}
+        for some in _batched(list(predicates), _DISTINCT_AT_ONCE) if predicates else ():
+            columns = [self.columns[predicate.column].sql for predicate in some]
+            counts = ", ".join(f"count({column}) - count(DISTINCT {column})" for column in columns)
+            (row,) = self.source._fetch(self.connection, f"SELECT {counts} FROM {self.source.relation}")  # noqa: S608
+            found |= dict(zip(some, map(int, row), strict=True))
+        return found
 
     def _failing(self, need: Tallied, condition: str) -> tuple[tuple[str, int], ...]:
         """The values that miss a predicate most often, in a fixed order; of personal ones the shape alone."""
