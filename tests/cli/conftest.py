@@ -110,7 +110,7 @@ def _prepare(folder: Path) -> None:
     (folder / "m2.bin").write_bytes(b"model two")
     for line in (
         "init --name bank.example/test",
-        "key new officer --role risk-officer --name Oda --email oda@bank.example",
+        "key new officer --role risk-officer --name Odalind --email oda@bank.example",
         "key new engineer --role engineer --by officer",
         "usecase usecase.yaml --as officer",
         "policy publish policy.yaml --as officer",
