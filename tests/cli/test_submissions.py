@@ -135,6 +135,22 @@ def test_a_submission_met_twice_is_recorded_once(bank, key, monkeypatch):
     assert size(bank) == before
 
 
+def test_two_who_record_at_once_record_it_once(bank, key, monkeypatch):
+    """Both have read the inbox; the other one is done when this one comes to its turn."""
+    handed_in(bank)
+    before, judged = size(bank), submit._judged
+    words = [sys.executable, "-m", "tallystick", "ledger", "receive"]
+
+    def late(*values):
+        found = judged(*values)
+        subprocess.run(words, env=ENVIRON, check=True, capture_output=True)
+        return found
+
+    monkeypatch.setattr(submit, "_judged", late)
+    assert f"recorded in entry {before}" in received(bank, key)
+    assert size(bank) == before + 2
+
+
 LIES = {
     "a cell of the counts": lambda told: _cell(told, 40),
     "the verdict of a check": lambda told: told["outcome"]["checks"][-2].update(verdict="warn"),

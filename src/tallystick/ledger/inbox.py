@@ -189,7 +189,10 @@ class FolderInbox:
         answers = self._folder / "answers"
         draft = answers / f"{_checked(name)}.new"
         with _files(self._folder):
-            draft.write_bytes(data)
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # before it has its name: an answer is there whole or not at all
             with contextlib.suppress(FileExistsError):
                 os.link(draft, answers / name)
             draft.unlink()

@@ -42,6 +42,7 @@ __all__ = [
     "published",
     "read_back",
     "recorded",
+    "submitted",
 ]
 
 _VERIFIER: Final = {"id": "urn:x-tallystick:verifier:gates"}
@@ -309,13 +310,16 @@ def recorded(
     explain: str | None = None,
     submission: Mapping[str, Value] | None = None,
 ) -> Evaluated:
-    """Record what the gates found, with its decision.
+    """Record what the gates found, with its decision. A submission is recorded once, whoever else records it too.
 
     Args:
         submission: by whom and under what name it was handed in, if it was not found here.
     """
     with desk.writing() as writer:
         before = desk.book(writer)
+        standing = None if submission is None else submitted(before, str(submission["name"]))
+        if standing is not None:
+            return read_back(desk, found, standing.seq, standing.seq + 1)
         draft = _evaluation_draft(before, found, actor=actor, at=desk.clock(), explain=explain, submission=submission)
         evaluation = writer.append(fitted(draft)).entry
         decision = writer.append(
@@ -324,6 +328,15 @@ def recorded(
         earlier = rules.earlier_failures(before, evaluation)
         unexplained = rules.unexplained(before, evaluation, also=draft.body.get("earlier_explained", ()))
     return Evaluated(found.outcome, evaluation, decision, found.policy, found.model, tuple(earlier), tuple(unexplained))
+
+
+def submitted(book: Book, name: str) -> Entry | None:
+    """The evaluation that was recorded of a submission; its decision is the entry after it."""
+    for entry in book.naming("evaluation", name):
+        told = entry.body.get("submission")
+        if isinstance(told, Mapping) and told.get("name") == name:
+            return entry
+    return None
 
 
 def read_back(desk: Desk, found: Judged, evaluation: int, decision: int) -> Evaluated:

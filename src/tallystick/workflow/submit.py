@@ -26,7 +26,7 @@ from tallystick.people.keys import KeyRing
 from tallystick.records import Entry
 from tallystick.workflow import compare, facts
 from tallystick.workflow.desk import Desk
-from tallystick.workflow.evaluate import Judged, Scored, chosen_policy, matching, published, recorded
+from tallystick.workflow.evaluate import Judged, Scored, chosen_policy, matching, published, recorded, submitted
 
 __all__ = ["Answer", "Received", "hand_in", "receive", "wait_for"]
 
@@ -130,9 +130,9 @@ def receive(desk: Desk, inbox: Inbox) -> Iterator[Received]:
 
 def _recorded(desk: Desk, submission: Submission) -> Answer:
     book = desk.book()
-    for earlier in book.naming("evaluation", submission.name):
-        if _name(earlier) == submission.name:  # recorded, and not answered: whoever did so died in between
-            return Answer(earlier.seq, earlier.seq + 1)
+    earlier = submitted(book, submission.name)
+    if earlier is not None:  # and not answered: whoever recorded it died in between
+        return Answer(earlier.seq, earlier.seq + 1)
     value = _read(submission, origin=desk.origin)
     KeyRing.of(book).person(value["actor"])
     found = _judged(desk, book, value)
@@ -144,11 +144,6 @@ def _recorded(desk: Desk, submission: Submission) -> Answer:
         submission={"name": submission.name, "by": submission.by},
     )
     return Answer(done.evaluation.seq, done.decision.seq)
-
-
-def _name(evaluation: Entry) -> Value:
-    told = evaluation.body.get("submission")
-    return told.get("name") if isinstance(told, Mapping) else None
 
 
 def _read(submission: Submission, *, origin: str) -> dict[str, Any]:
