@@ -94,14 +94,6 @@ def test_altered_counts_replay_to_other_results(policy: Make, evaluate: Evaluate
     )
 
 
-def test_a_table_for_the_command_line_has_a_row_of_text_for_each_check(
-    policy: Make, evaluate: Evaluate, people: People
-) -> None:
-    rows = judge.table(evaluate(policy(GATES), people(UNFAIR)))
-    assert rows[3][:5] == ["b/sex/demographic_parity_ratio", "fail", "0.40", "< 0.80", "402"]
-    assert all(isinstance(cell, str) for row in rows for cell in row)
-
-
 def test_progress_is_told_before_each_part(policy: Make, people: People) -> None:
     told: list[str] = []
     judge.evaluate(policy(GATES), people(FAIR), data_digest="0" * 64, progress=told.append)

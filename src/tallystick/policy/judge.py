@@ -56,7 +56,6 @@ from tallystick.policy.results import (
     Verdict,
     against_plan,
     broken,
-    number,
     read_result,
     roll_up,
 )
@@ -74,7 +73,6 @@ __all__ = [
     "facts_named",
     "rebuilt",
     "replay",
-    "table",
 ]
 
 SCHEMA = "tallystick/check-results/v1"
@@ -264,21 +262,6 @@ def _agree(what: str, ours: object, theirs: object) -> None:
             expected=str(getattr(ours, "verdict", ours))[:80],
             got=str(getattr(theirs, "verdict", theirs))[:80],
         )
-
-
-def table(outcome: Outcome) -> list[list[str]]:
-    """Rows of text for a command line: check, verdict, value, threshold, n, reason."""
-    return [
-        [
-            check.id,
-            check.verdict,
-            "-" if check.value is None else number(check.value),
-            "; ".join(str(check.threshold[name]) for name in ("fail_if", "warn_if") if name in check.threshold) or "-",
-            f"{check.n:,}",
-            check.reason,
-        ]
-        for check in outcome.checks
-    ]
 
 
 # --------------------------------------------------------------------------- reading
