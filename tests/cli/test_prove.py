@@ -484,7 +484,7 @@ def test_a_verdict_is_as_wide_as_the_terminal_with_its_columns_aligned(auditor, 
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = auditor.ok("verify", "part.zip", *KEY, "--anchor", "kept").splitlines()
     assert max(map(len, lines)) <= columns
-    checks = lines[3 : lines.index("", 3)]
+    checks = lines[4 : lines.index("", 4)]
     start = checks[0].index("every byte")
     assert all(line[start - 1] == " " and line[start] != " " for line in checks)
 

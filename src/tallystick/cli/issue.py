@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from tallystick.cli.front import Front, check_output, front, model_version, pairs, progress, wrapped, write_output
+from tallystick.errors import UsageError
 
-__all__ = ["pack", "report"]
+if TYPE_CHECKING:
+    from tallystick.workflow.issue import Drawing
+
+__all__ = ["pack", "report", "time_span"]
 
 _FILE = click.Path(path_type=Path)
 
@@ -46,25 +53,111 @@ def report(front: Front, model: str, output: Path, as_of: str | None, anchor: Pa
     front.print({**value, "un_anchored": drawn.un_anchored}, pairs(facts))
 
 
+POPULATIONS: Final = {
+    "models": "model",
+    "evaluations": "evaluation",
+    "decisions": "decision",
+    "approvals": "approval",
+    "waivers": "waiver",
+    "promotions": "promotion",
+}
+"""What a sample can be drawn from, and the kind of its entries."""
+
+
 @click.command()
-@click.argument("model")
+@click.argument("model", required=False)
 @click.option("-o", "output", required=True, type=_FILE, help="The pack, such as evidence.zip.")
 @click.option("--all", "everything", is_flag=True, help="All entries of the ledger: completeness is then proven.")
+@click.option("--population", type=click.Choice(list(POPULATIONS)), help="Instead of a model: draw from all of these.")
+@click.option(
+    "--period", metavar="TIME", help="When they were recorded: 2026, 2026Q4, 2026-11, or 2026-10-01..2026-12-31."
+)
+@click.option("--sample", "count", type=click.IntRange(min=1), metavar="N", help="How many to draw.")
+@click.option("--seed", metavar="TEXT", help="Words of the auditor's own choice; they decide which are drawn.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 @front
-def pack(front: Front, model: str, output: Path, everything: bool, force: bool) -> None:
-    """Write the evidence pack of MODEL[@VERSION]: entries, proofs, policies, keys, report and a signed manifest."""
+def pack(
+    front: Front,
+    model: str | None,
+    output: Path,
+    everything: bool,
+    population: str | None,
+    period: str | None,
+    count: int | None,
+    seed: str | None,
+    force: bool,
+) -> None:
+    """Write the evidence pack of MODEL[@VERSION]: entries, proofs, policies, keys, report and a signed manifest.
+
+    With --population it holds a sample in place of a model: every entry of the period, so that nothing can be left out
+    of what is drawn from, and the whole story of what the auditor's seed draws.
+    """
     from tallystick.workflow import issue
 
+    drawing = _drawing(population, period, count, seed)
+    if (model is None) == (drawing is None) or (drawing is not None and everything):
+        raise UsageError("a pack is of one model, or of a sample", expected="MODEL, or --population with --period")
     check_output(output, force=force)
+    sample = None
     with front.desk(writing=False) as desk:
-        done = issue.pack(desk, model_version(model), everything=everything)
+        if drawing is not None:
+            done, sample = issue.sampled(desk, drawing)
+        else:
+            done = issue.pack(desk, model_version(model or ""), everything=everything)
     write_output(output, done.data)
-    facts = {
-        "pack": f"{output} ({len(done.data):,} bytes)",
-        "entries": f"{done.entries} of {done.of}",
-        "report": "the newest issued" if done.report else "none was issued yet: tallystick report",
-        "withheld": ", ".join(done.withheld) or "nothing",
-    }
+    facts = {"pack": f"{output} ({len(done.data):,} bytes)", "entries": f"{done.entries} of {done.of}"}
     value = {"pack": str(output), "entries": done.entries, "of": done.of, "withheld": list(done.withheld)}
+    if sample is None:
+        facts["report"] = "the newest issued" if done.report else "none was issued yet: tallystick report"
+    else:
+        facts["drawn"] = f"{len(sample.drawn)} of {sample.population} {population}: " + ", ".join(
+            f"entry {seq}" for seq in sample.drawn
+        )
+        value["sample"] = sample.value()
+    facts["withheld"] = ", ".join(done.withheld) or "nothing"
     front.print(value, [line for row in pairs(facts) for line in wrapped(row, "", hang=10)])
+
+
+def _drawing(population: str | None, period: str | None, count: int | None, seed: str | None) -> Drawing | None:
+    from tallystick.workflow.issue import Drawing
+
+    given = {"--population": population, "--period": period, "--sample": count, "--seed": seed}
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return None
+    if population is None or period is None or count is None or seed is None:
+        raise UsageError(f"a sample needs {' and '.join(missing)} too")
+    return Drawing(POPULATIONS[population], *time_span(period), count, seed)
+
+
+_PERIOD: Final = re.compile(r"(?P<year>\d{4})(Q(?P<quarter>[1-4])|-(?P<month>\d\d))?", re.ASCII)
+
+
+def time_span(text: str) -> tuple[str, str]:
+    """From when to before when a period lasts, in the ledger's form; days are those of UTC.
+
+    Raises:
+        UsageError: a text that is no period, or one that ends before it begins.
+    """
+    try:
+        first, last = _days(text)
+    except ValueError as error:
+        raise UsageError(
+            "period is not usable", got=text, expected="2026, 2026Q4, 2026-11 or 2026-10-01..2026-12-31"
+        ) from error
+    return f"{first.isoformat()}T00:00:00.000000Z", f"{last.isoformat()}T00:00:00.000000Z"
+
+
+def _days(text: str) -> tuple[date, date]:
+    """The first day of a period, and the first after it."""
+    found = _PERIOD.fullmatch(text)
+    if found is None:
+        first, _, last = text.partition("..")
+        begins, ends = date.fromisoformat(first), date.fromisoformat(last) + timedelta(days=1)
+        if begins >= ends:
+            raise ValueError("ends before it begins")
+        return begins, ends
+    year, quarter, month = int(found["year"]), found["quarter"], found["month"]
+    start, months = (3 * int(quarter) - 2, 3) if quarter else (int(month), 1) if month else (1, 12)
+    after = start + months
+    return date(year, start, 1), date(year + (after > 12), after - 12 * (after > 12), 1)

@@ -20,7 +20,9 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("file", type=_FILE)
 @click.option(
-    "--key", metavar="KEY|FILE", help="The ledger's public key, or a file of keys, from a source that you trust."
+    "--key",
+    metavar="KEY|FILE|FINGERPRINT",
+    help="The ledger's public key, a file of keys, or a key's fingerprint, from a source that you trust.",
 )
 @click.option("--trust", type=_FILE, help="A file of public keys that you trust, one a line.")
 @click.option("--receipt", type=_FILE, help="The receipt of a report; else FILE.tlog-proof beside it.")
@@ -73,24 +75,25 @@ def verify(
     if form == "json":
         click.echo(json.dumps(verdict.value(), indent=2))
     else:
-        for line in _lines(verdict):
+        held = key is not None and verbs.is_fingerprint(key)
+        for line in _lines(verdict, "in the file; its fingerprint is the one given" if held else "given"):
             click.echo("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
     return verdict.exit_code
 
 
-def _lines(verdict: Verdict) -> list[str]:
+def _lines(verdict: Verdict, source: str) -> list[str]:
     marks = {"ok": "ok", "failed": "FAILED", "unknown": "unknown"}
     rows = [(marks.get(check.outcome, check.outcome), check.name, check.detail) for check in verdict.checks]
     hang = sum(max(len(row[i]) for row in rows) + 2 for i in (0, 1))
     return [
-        f"key           {verdict.key.name}",
+        f"key           {verdict.key.name} ({source})",
         f"fingerprint   {verdict.key.public.fingerprint}",
+        f"anchor        {_anchored(verdict)}",
         "",
         *[line for row in columns(rows) for line in wrapped(row, "", hang=hang)],
         "",
         f"integrity     {verdict.integrity}",
         f"completeness  {verdict.completeness}",
-        f"anchor        {_anchored(verdict)}",
         "",
         "Not proven by this:",
         *[line for text in verdict.not_proven for line in wrapped(f"- {text}", "  ")],

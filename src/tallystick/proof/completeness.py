@@ -6,7 +6,7 @@ What was never recorded leaves no trace, here or anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tallystick.proof.note import VerifierKey
@@ -49,29 +49,37 @@ class Completeness:
     """What is wrong with entry 0 (missing, another kind, origin or checkpoint key); None if nothing is."""
 
 
-def completeness(entries: Sequence[Entry], *, size: int, key: VerifierKey) -> Completeness:
-    """The facts about entries in order of ``seq``, out of a ledger of that size whose key this is."""
-    gaps, uncounted = _attempts(entries)
+def completeness(
+    entries: Sequence[Entry], *, size: int, key: VerifierKey, story: Sequence[Entry] | None = None
+) -> Completeness:
+    """The facts about entries in order of ``seq``, out of a ledger of that size whose key this is.
+
+    Args:
+        story: those of the entries whose references and evaluations are asked about; None for all of them.
+    """
+    asked = entries if story is None else story
+    gaps, uncounted = _attempts(entries, {entry.seq for entry in asked})
     return Completeness(
         whole=[entry.seq for entry in entries] == list(range(size)),
-        dangling=tuple(_dangling(entries)),
+        dangling=tuple(_dangling(entries, asked)),
         gaps=gaps,
         uncounted=uncounted,
         genesis=_genesis_problem(entries, key),
     )
 
 
-def _dangling(entries: Sequence[Entry]) -> Iterator[Dangling]:
+def _dangling(entries: Sequence[Entry], asked: Sequence[Entry]) -> Iterator[Dangling]:
     leaves = {entry.seq: entry.ref for entry in entries}
-    for entry in entries:
+    for entry in asked:
         for ref in sorted(entry.references, key=lambda ref: (ref.seq, ref.leaf)):
             if leaves.get(ref.seq) != ref:
                 yield Dangling(entry.seq, ref, elsewhere=ref.seq in leaves)
 
 
-def _attempts(entries: Sequence[Entry]) -> tuple[tuple[AttemptGap, ...], tuple[int, ...]]:
+def _attempts(entries: Sequence[Entry], asked: Container[int]) -> tuple[tuple[AttemptGap, ...], tuple[int, ...]]:
     numbers: dict[Ref, set[int]] = {}
     uncounted = []
+    series: set[Ref] = set()
     for entry in entries:
         if entry.kind != "evaluation":
             continue
@@ -79,11 +87,14 @@ def _attempts(entries: Sequence[Entry]) -> tuple[tuple[AttemptGap, ...], tuple[i
             continue  # its model is for nothing that was recorded: there is no series that it could be missing from
         number, usecase = _number(entry), list(references(entry.body.get("usecase")))
         known = numbers.setdefault(usecase[0], set()) if number is not None and len(usecase) == 1 else None
+        if entry.seq in asked:
+            series.update(usecase[:1])
         if number is None or known is None or number in known:
-            uncounted.append(entry.seq)
+            uncounted += [entry.seq] if entry.seq in asked else []
         else:
             known.add(number)
-    return tuple(gap for usecase, found in numbers.items() for gap in _gaps(usecase, found)), tuple(uncounted)
+    gaps = (gap for usecase, found in numbers.items() if usecase in series for gap in _gaps(usecase, found))
+    return tuple(gaps), tuple(uncounted)
 
 
 def _without_usecase(evaluation: Entry) -> bool:

@@ -9,9 +9,11 @@ Members, in this order::
     attachments/<sha256>          attached bytes
     side/<seq>.json               erasable values that are disclosed, with their salts
     consistency/<old size>        hashes of a consistency proof from an earlier checkpoint, base64, a line each
+    timestamps/<size>.tsr         an RFC 3161 answer over the signed note of that size
     keys/ledger.vkey, keys/<fingerprint>.pem
     report/audit.pdf, report/audit.html, report/receipt.tlog-proof
     readme.txt                    how to verify by hand
+    verify.py, verify.html        verifiers that share no code with this one
 
 The manifest covers every other member by size and digest, its envelope has one spelling, and so has the container: a
 pack with any byte changed is refused. Keys inside a pack do not make it trusted: :func:`open_pack` takes the key from
@@ -38,6 +40,7 @@ from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
 from tallystick.proof.parts import check_attachment, check_parts, open_side, side_bytes
 from tallystick.proof.readme import readme
 from tallystick.proof.receipt import Proof
+from tallystick.proof.sample import FILTER, Sample
 from tallystick.records import FIRST_PREV, Attachment, Entry, Personal
 
 __all__ = ["FORMAT", "MANIFEST_TYPE", "MAX_BEGINNING", "Contents", "Item", "Pack", "build", "open_pack", "signed_size"]
@@ -57,12 +60,15 @@ _LAYOUT = tuple(
         r"attachments/([0-9a-f]{64})",
         r"side/([0-9]{9})\.json",
         r"consistency/([1-9][0-9]{0,18})",
+        r"timestamps/([1-9][0-9]{0,18})\.tsr",
         r"keys/ledger\.vkey",
         r"keys/([0-9a-f]{64})\.pem",
         r"report/audit\.pdf",
         r"report/audit\.html",
         r"report/receipt\.tlog-proof",
         r"readme\.txt",
+        r"verify\.py",
+        r"verify\.html",
     )
 )
 _ENVELOPE: Final = re.compile(
@@ -74,6 +80,7 @@ _MAX_MANIFEST: Final = 32 << 20
 MAX_BEGINNING: Final = _MAX_MANIFEST + 1024
 """Bytes of a pack that hold its manifest."""
 _REPORT = ("audit.pdf", "audit.html", "receipt.tlog-proof")
+_PROGRAMS = ("verify.py", "verify.html")
 _MANIFEST = frozenset(
     {"format", "ledger", "size", "root", "filter", "range", "entries", "members", "made_at", "withheld"}
 )
@@ -111,7 +118,7 @@ class Contents:
     items: tuple[Item, ...]
     """In order of seq."""
     filter: Mapping[str, Value]
-    """``{"name": "all"}``, or ``{"name": "model", ...}`` with the parameters of the choice."""
+    """``{"name": "all"}``, or the name and the parameters of the choice: of a model, or of a sample."""
     made_at: str
     people: tuple[PublicKey, ...] = ()
     """Keys of those who signed, for the reader's convenience."""
@@ -119,6 +126,10 @@ class Contents:
     """``audit.pdf``, ``audit.html``, ``receipt.tlog-proof``: those there are."""
     consistency: Mapping[int, Sequence[bytes]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """Proofs from earlier checkpoints, by their size."""
+    timestamps: Mapping[int, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """RFC 3161 answers, by the size of the checkpoint whose signed note they are over."""
+    programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """``verify.py`` and ``verify.html``: those that are handed out with it."""
 
 
 def build(contents: Contents, signer: Signer) -> bytes:
@@ -152,9 +163,9 @@ def _check_order(entries: Sequence[Entry], checkpoint: Checkpoint) -> None:
 
 def _members(contents: Contents, entries: Sequence[Entry], key: VerifierKey) -> dict[str, bytes]:
     """All members but the manifest."""
-    unknown = set(contents.report) - set(_REPORT)
+    unknown = (set(contents.report) - set(_REPORT)) | (set(contents.programs) - set(_PROGRAMS))
     if unknown:
-        raise InvalidInput("a pack has no place for this report file", got=min(unknown)[:80])
+        raise InvalidInput("a pack has no place for this file", got=min(unknown)[:80])
     members = {"checkpoint": contents.checkpoint, "keys/ledger.vkey": f"{key}\n".encode()}
     for entry, item in zip(entries, contents.items, strict=True):
         members |= _of_item(entry, item, contents.checkpoint)
@@ -162,7 +173,9 @@ def _members(contents: Contents, entries: Sequence[Entry], key: VerifierKey) -> 
         members[f"keys/{public.fingerprint}.pem"] = public.pem.encode()
     for size, hashes in contents.consistency.items():
         members[f"consistency/{size}"] = "".join(f"{b64(item)}\n" for item in hashes).encode()
+    members |= {f"timestamps/{size}.tsr": data for size, data in contents.timestamps.items()}
     members |= {f"report/{name}": data for name, data in contents.report.items()}
+    members |= contents.programs
     members["readme.txt"] = readme(key, manifest_type=MANIFEST_TYPE, entry=f"entries/{entries[0].seq:09}.json")
     return members
 
@@ -223,6 +236,10 @@ class Pack:
     checkpoint: Checkpoint
     entries: tuple[Entry, ...]
     """In order of seq."""
+    story: tuple[Entry, ...] = field(repr=False)
+    """Those that the pack tells of: all of them, or of a sample those that bear on what was drawn."""
+    sample: Sample | None
+    """What was drawn, from which population: checked."""
     completeness: Completeness
     withheld: tuple[tuple[int, str], ...]
     """(seq, name) of parts that entries name and the pack does not carry."""
@@ -265,11 +282,15 @@ def open_pack(data: bytes, key: VerifierKey) -> Pack:
     _check_chain(entries)
     _check_counts(entries, manifest, checkpoint)
     parts = _parts(entries, members)
+    sample = _sample(entries, manifest, checkpoint)
+    story = entries if sample is None else tuple(sample.story(entries))
     return Pack(
         manifest=MappingProxyType(manifest),
         checkpoint=checkpoint,
         entries=entries,
-        completeness=completeness(entries, size=checkpoint.size, key=key),
+        story=story,
+        sample=sample,
+        completeness=completeness(entries, size=checkpoint.size, key=key, story=story),
         withheld=_check_withheld(entries, parts, manifest),
         people=tuple(_people(members, key)),
         report=MappingProxyType({name: members[f"report/{name}"] for name in _REPORT if f"report/{name}" in members}),
@@ -422,6 +443,15 @@ def _check_counts(entries: Sequence[Entry], manifest: Mapping[str, Value], check
         return
     if root([entry.leaf for entry in entries]) != checkpoint.root:
         raise Tampered("pack says that it holds all entries and does not", expected=f"{checkpoint.size} entries")
+
+
+def _sample(entries: Sequence[Entry], manifest: Mapping[str, Value], checkpoint: Checkpoint) -> Sample | None:
+    if manifest["filter"]["name"] != FILTER:
+        return None
+    with _at("manifest.json"):
+        sample = Sample.parse(manifest["filter"])
+    sample.check(entries, size=checkpoint.size)
+    return sample
 
 
 # ------------------------------------------------------------------ parts

@@ -21,6 +21,7 @@ from tallystick.proof.consistency import Consistency, Link
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
 from tallystick.proof.pack import Pack, open_pack
 from tallystick.proof.receipt import Proof, Receipt
+from tallystick.proof.sample import Sample
 from tallystick.proof.statement import check_statement
 from tallystick.records import Entry
 
@@ -406,6 +407,8 @@ def _facts(pack: Pack) -> Iterator[Check]:
     if facts.whole:
         last = pack.checkpoint.size - 1
         yield Check("completeness", "ok", f"nothing is omitted from entries 0 to {last} under the filter {chosen!r}")
+    if pack.sample is not None:
+        yield Check("population", "ok", _drawn(pack.sample))
     if facts.genesis is None:
         yield Check("genesis", "ok", "entry 0 names this origin and this key")
     else:
@@ -416,6 +419,14 @@ def _facts(pack: Pack) -> Iterator[Check]:
     gaps = [f"{gap.first} to {gap.last} of the use case in entry {gap.usecase.seq}" for gap in facts.gaps]
     gaps += [f"entry {seq} has no number of its own" for seq in facts.uncounted]
     yield _listed("evaluations", gaps, "recorded evaluations are numbered without a gap")
+
+
+def _drawn(sample: Sample) -> str:
+    return (
+        f"{sample.kind}: all {sample.population} recorded from {sample.since} to before {sample.until} are among "
+        f"entries {sample.first} to {sample.last}, none of which is missing; {len(sample.drawn)} drawn by the seed "
+        f"{sample.seed!a}"
+    )
 
 
 def _listed(name: str, problems: Sequence[str], good: str) -> Check:
@@ -445,7 +456,12 @@ def _same_history(pack: Pack, issue: Entry, checkpoint: Checkpoint) -> Check:
 def _open_questions(pack: Pack, anchor: Checkpoint | None) -> Iterator[str]:
     yield TRUTH
     chosen, last = pack.manifest["filter"]["name"], pack.checkpoint.size - 1
-    if not pack.completeness.whole:
+    if pack.sample is not None:
+        yield (
+            f"That the rest of the story of what was drawn is here is stated by the ledger, not proven; and that its "
+            f"clock ran forward between entries 0 and {last}."
+        )
+    elif not pack.completeness.whole:
         yield (
             f"That nothing else of entries 0 to {last} belongs under the filter {chosen!r} "
             "is stated by the ledger, not proven."

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from tallystick import signing
+from tallystick import signing, standalone
 from tallystick.canonical import Value, digest
 from tallystick.errors import NotFound, Refused, Tampered
 from tallystick.ledger.ledger import Appended, extends
@@ -25,6 +26,7 @@ from tallystick.people.duties import lineage
 from tallystick.people.keys import KeyRing
 from tallystick.proof.note import Checkpoint, open_checkpoint
 from tallystick.proof.pack import Contents, Item, build
+from tallystick.proof.sample import ALWAYS, Sample, take
 from tallystick.records import LEDGER_ACTOR, Attachment, Draft, Entry, Personal
 from tallystick.resources import shipped
 from tallystick.workflow.desk import Desk
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from tallystick.policy.controls import Control
     from tallystick.report.view import View
 
-__all__ = ["Drawn", "Issued", "Packed", "draw", "pack", "page", "seal"]
+__all__ = ["Drawing", "Drawn", "Issued", "Packed", "draw", "pack", "page", "sampled", "seal"]
 
 PDF: Final = "audit.pdf"
 _DISCLOSED: Final = frozenset({"counts.json", "name"})
@@ -234,24 +236,89 @@ def pack(desk: Desk, model: tuple[str, int | None], *, everything: bool = False)
     """
     book = desk.book()
     entry = book.model(*model)
+    filter: dict[str, Value] = {"name": "all"} if everything else _filter(entry)
+    chosen = book.entries if everything else _about(book, entry)
+    return _packed(desk, book, chosen, filter, report=_report_files(desk, book, _newest_report(book, entry)))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What an auditor asks for: so many of all entries of a kind from a time, drawn by a seed."""
+
+    kind: str
+    since: str
+    until: str
+    """Exclusive."""
+    count: int
+    seed: str
+
+
+def sampled(desk: Desk, asked: Drawing) -> tuple[Packed, Sample]:
+    """A pack with the whole stories of a sample, and with every entry from its time, so that the population is proven.
+
+    Raises:
+        InvalidInput: nothing of that kind was recorded in that time, or the seed is none.
+    """
+    book = desk.book()
+    size = open_checkpoint(desk.ledger.latest_checkpoint(), desk.ledger.key).size
+    entries = [entry for entry in book.entries if entry.seq < size]
+    sample = take(entries, kind=asked.kind, since=asked.since, until=asked.until, count=asked.count, seed=asked.seed)
+    first, last = sample.neighbours
+    stories = [other for seq in sample.drawn for other in _told_with(book, _at(book, seq))]
+    told = {entry.seq for entry in _closed(book, [*_ground(book), *stories]) if entry.seq < size}
+    chosen = [entry for entry in entries if entry.seq in told or first <= entry.seq <= last]
+    sample = replace(sample, told=tuple(sorted(seq for seq in told if first <= seq <= last)))
+    story = {entry.seq for entry in sample.story(chosen)}
+    return _packed(desk, book, chosen, sample.value(), bare=lambda entry: entry.seq not in story), sample
+
+
+def _at(book: Book, seq: int) -> Entry:
+    entry = book.at(seq)
+    if entry is None:
+        raise Tampered("an entry that was just read is not here", where=f"entry {seq}")
+    return entry
+
+
+def _told_with(book: Book, entry: Entry) -> list[Entry]:
+    """An entry, and everything about the models that it speaks of."""
+    named = [entry, *(target for ref in entry.references if (target := book.find(ref.value())) is not None)]
+    return [entry, *(other for model in named if model.kind == "model" for other in _about(book, model))]
+
+
+def _packed(
+    desk: Desk,
+    book: Book,
+    chosen: Iterable[Entry],
+    filter: Mapping[str, Value],
+    *,
+    report: Mapping[str, bytes] = MappingProxyType({}),
+    bare: Callable[[Entry], bool] = lambda _: False,
+) -> Packed:
+    """A pack of entries up to the latest checkpoint; of those that are ``bare`` it holds the bytes alone."""
     note = desk.ledger.latest_checkpoint()
     checkpoint = open_checkpoint(note, desk.ledger.key)
-    chosen = [e for e in (book.entries if everything else _about(book, entry)) if e.seq < checkpoint.size]
-    filter: dict[str, Value] = {"name": "all"} if everything else _filter(entry)
-    issued = _newest_report(book, entry)
+    told = [entry for entry in chosen if entry.seq < checkpoint.size]
     withheld: list[str] = []
     contents = Contents(
         origin=desk.origin,
         checkpoint=note,
-        items=tuple(_item(desk, e, checkpoint.size, withheld) for e in chosen),
+        items=tuple(
+            _bare(desk, entry, checkpoint.size) if bare(entry) else _item(desk, entry, checkpoint.size, withheld)
+            for entry in told
+        ),
         filter=filter,
         made_at=desk.clock(),
         people=tuple(person.key for person in KeyRing.of(book).persons.values()),
-        report=_report_files(desk, book, issued),
+        report=report,
         consistency=_consistency(desk, checkpoint.size),
+        programs=standalone.programs(),
     )
     data = build(contents, desk.signer(signing.LEDGER_KEY))
-    return Packed(data, len(chosen), checkpoint.size, bool(contents.report), tuple(withheld))
+    return Packed(data, len(told), checkpoint.size, bool(report), tuple(withheld))
+
+
+def _bare(desk: Desk, entry: Entry, size: int) -> Item:
+    return Item(entry.raw, tuple(desk.ledger.inclusion_proof(entry.seq, size)))
 
 
 def _filter(model: Entry) -> dict[str, Value]:
@@ -259,18 +326,25 @@ def _filter(model: Entry) -> dict[str, Value]:
 
 
 def _about(book: Book, model: Entry) -> list[Entry]:
-    """Everything about a model, its bytes and its use case, and whatever that refers to; all keys and policies besides.
-
-    Nothing is left out before the first person: else nobody could see that no other came first.
-    """
-    found = {entry.seq: entry for entry in book.of_kind("ledger", "key", "role", "policy")}
-    first = KeyRing.of(book).first
-    beginning = [] if first is None else [book.at(seq) for seq in range(first.entry.seq)]
-    found |= {entry.seq: entry for entry in beginning if entry is not None}
+    """Everything about a model, its bytes and its use case, and whatever that refers to; the ground besides."""
+    found = {entry.seq: entry for entry in _ground(book)}
     for version in _siblings(book, model):
         for entry in (*lineage(book, version), *_consequences(book, version)):
             found[entry.seq] = entry
     return _closed(book, found.values())
+
+
+def _ground(book: Book) -> Iterator[Entry]:
+    """What every pack has: all keys, roles and policies, and whatever stands before the first person.
+
+    Else nobody could see that no other came first.
+    """
+    yield from book.of_kind(*ALWAYS)
+    first = KeyRing.of(book).first
+    for seq in range(0 if first is None else first.entry.seq):
+        entry = book.at(seq)
+        if entry is not None:
+            yield entry
 
 
 def _siblings(book: Book, model: Entry) -> list[Entry]:

@@ -7,9 +7,11 @@ a key given by hand, or a file of keys. Keys inside the file are never used to t
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -34,7 +36,7 @@ from tallystick.proof.verify import (
     verify_report,
 )
 
-__all__ = ["pack_of", "read_small", "trusted_keys", "verify"]
+__all__ = ["is_fingerprint", "pack_of", "read_small", "trusted_keys", "verify"]
 
 _RECEIPT: Final = ".tlog-proof"
 _TLOG_PROOF: Final = b"c2sp.org/tlog-proof"
@@ -44,6 +46,12 @@ _SIGNATURE: Final = b"\n\n\xe2\x80\x94 "
 """What every signed note holds: an empty line and the em dash of its first signature."""
 _DATABASE: Final = b"SQLite format 3\x00"
 """How a ledger file begins: the signed notes in it are not the file's own."""
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_VKEY: Final = re.compile(rb"\+[0-9a-f]{8}\+A[A-Za-z0-9+/]{43}")
+"""A verifier key without its name."""
+_NAME: Final = re.compile(rb"[^\x00-\x20\x22+\x7f]{1,300}\Z")
+_MOST_VKEYS: Final = 1_000
+"""A pack holds its own a few times; a file with more of them is not searched for ever."""
 _DUTIES: Final = (
     "Duties are judged among recorded authorship and registered keys: who stood behind a key, and who worked on the "
     "model without being recorded, is not shown."
@@ -63,7 +71,7 @@ def verify(
     """Verify a pack, a report, a receipt, a checkpoint or a consistency proof.
 
     Args:
-        key: a verifier key, or the path of a file of such keys.
+        key: a verifier key, the path of a file of such keys, or the fingerprint of one: then the file has to hold it.
         trust: a file of verifier keys, one a line; ``#`` begins a comment.
         receipt: the receipt of a report; else the file of the same name with ``.tlog-proof``, if there is one.
         anchors: checkpoints of the same ledger that the caller kept: each is compared.
@@ -80,7 +88,7 @@ def verify(
         raise UsageError("a consistency proof links a file to a checkpoint that was kept", remedy="Add --anchor FILE.")
     with _opened(file) as stream:
         begins = stream.read(MAX_BEGINNING)
-        keys = trusted_keys(key, trust)
+        keys = trusted_keys(key, trust, holder=begins)
         kept = _Kept.read(anchors, consistency, required=require_anchor)
         if begins.startswith(b"PK"):
             packs = _packs(stream, begins, keys)
@@ -175,13 +183,40 @@ def read_small(path: Path) -> bytes:
 # --------------------------------------------------------------------------- trust
 
 
-def trusted_keys(key: str | None, trust: Path | None) -> list[VerifierKey]:
-    """The keys that the caller trusts, by text or by file.
+def is_fingerprint(key: str) -> bool:
+    """Whether what was given as a key is the SHA-256 of one."""
+    return _FINGERPRINT.fullmatch(key) is not None
+
+
+def _of_fingerprint(fingerprint: str, holder: bytes) -> VerifierKey:
+    """The verifier key in a file that has this fingerprint: a key that was found so is the one that was given."""
+    for match in islice(_VKEY.finditer(holder), _MOST_VKEYS):
+        name = _NAME.search(holder[max(0, match.start() - 300) : match.start()])
+        try:
+            key = VerifierKey.parse(((name[0] if name else b"") + match[0]).decode())
+        except (TallystickError, UnicodeDecodeError):
+            continue
+        if key.public.fingerprint == fingerprint:
+            return key
+    raise Unavailable(
+        "the file does not hold the key of this fingerprint",
+        got=fingerprint,
+        remedy="Give the verifier key itself, from a source that you trust, or look whether it is this ledger's.",
+    )
+
+
+def trusted_keys(key: str | None, trust: Path | None, *, holder: bytes = b"") -> list[VerifierKey]:
+    """The keys that the caller trusts, by text, by file or by fingerprint.
+
+    Args:
+        holder: what is searched for the key of a fingerprint.
 
     Raises:
-        Unavailable: none was given.
+        Unavailable: none was given, or none of that fingerprint is there.
         InvalidInput: a line that is no verifier key.
     """
+    if key is not None and is_fingerprint(key):
+        return [_of_fingerprint(key, holder)]
     texts: list[tuple[str, str]] = []
     if trust is not None:
         texts += _lines(trust)
@@ -281,7 +316,7 @@ def _pack(data: bytes, key: VerifierKey, anchors: Anchors) -> Verdict:
 
 def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
     """Signatures of people, and the rules of evaluation and promotion, over the entries of the pack."""
-    book = Book(pack.entries, origin=key.name, parts=pack.part)
+    book = Book(pack.story, origin=key.name, parts=pack.part)
     try:
         ring = KeyRing.of(book)
     except (NotVerified, NotFound) as error:
