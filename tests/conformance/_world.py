@@ -367,7 +367,7 @@ def written(
     records: Sequence[Record], *, comment: bytes = b"", before: bytes = b"", count: int | None = None, shift: int = 0
 ) -> bytes:
     """A ZIP file: canonical if nothing was changed."""
-    body, directory, offsets = before, b"", 0
+    body, directory, offsets = bytearray(before), bytearray(), 0
     for record in records:
         at = len(body) if not record.absent else offsets
         lies = record.data if record.stored is None else record.stored
@@ -391,14 +391,10 @@ def written(
         directory += b"".join(_number(central[name], 2) for name in ("comment", "disk", "internal"))
         directory += _number(central["mode"], 4) + _number(central["at"], 4) + record.name + record.comment
         offsets = at
-    numbers = [
-        (0, 2),
-        (0, 2),
-        (len(records) if count is None else count, 2),
-        (len(records) if count is None else count, 2),
-    ]
+    counted = (len(records) if count is None else count) & 0xFFFF
+    numbers = [(0, 2), (0, 2), (counted, 2), (counted, 2)]
     numbers += [(len(directory), 4), (len(body) + shift, 4), (len(comment), 2)]
-    return body + directory + b"PK\x05\x06" + b"".join(_number(*pair) for pair in numbers) + comment
+    return bytes(body + directory) + b"PK\x05\x06" + b"".join(_number(*pair) for pair in numbers) + comment
 
 
 def _packed(fields: Mapping[str, int]) -> bytes:
