@@ -46,7 +46,7 @@ HEX, TIME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}
 PDF = "The PDF was not looked into: neither its own signature nor the evidence attached to it was judged."
 NOT_PROVEN = [
     "Whether what was recorded is true is not shown. What was never recorded is invisible.",
-    "Whether those who signed were entitled to, and whether evaluations and promotions kept the rules: not judged here.",
+    "Whether those who signed were entitled to, and whether the rules of promotion were kept, was not judged here.",
     "Recorded times are the ledger's claim: no time stamp was judged here.",
 ]
 
@@ -225,19 +225,16 @@ def check_inclusion(leaf: bytes, at: int, head: Head, path: list[bytes]) -> None
     need(last == 0 and node == head[1], "an inclusion proof does not lead to the root of the checkpoint")
 
 
-def check_consistency(old: Head, new: Head, path: list[bytes]) -> None:
-    """Refuse unless the path shows that the new tree begins with the old one (RFC 9162, section 2.1.4.2)."""
-    complaint = f"it is not shown that the tree of {new[0]} entries begins with that of {old[0]}"
-    if old[0] == new[0]:
-        need(old == new and not path, complaint)
-        return
-    nodes = [old[1], *path] if old[0] & (old[0] - 1) == 0 else path
-    need(path and 1 <= old[0] < new[0], complaint)
-    at, last, older, newer = old[0] - 1, new[0] - 1, nodes[0], nodes[0]
+def roots_of_growth(old: Head, size: int, path: list[bytes]) -> tuple[bytes, bytes]:
+    """The roots of the old tree and of that of ``size`` to which a path leads (RFC 9162, section 2.1.4.2)."""
+    complaint = f"a consistency proof from {old[0]} to {size} entries has too many or too few hashes"
+    need(1 <= old[0] <= size and (old[0] == size) == (not path), complaint)
+    nodes = [old[1], *path] if old[0] & (old[0] - 1) == 0 or old[0] == size else path
+    at, last, older, newer = old[0] - 1, size - 1, nodes[0], nodes[0]
     while at & 1:
         at, last = at >> 1, last >> 1
     for node in nodes[1:]:
-        need(last, "a consistency proof has too many hashes")
+        need(last, complaint)
         if at & 1 or at == last:
             older, newer = sha256(b"\x01", node, older), sha256(b"\x01", node, newer)
             while not at & 1 and at:
@@ -245,7 +242,8 @@ def check_consistency(old: Head, new: Head, path: list[bytes]) -> None:
         else:
             newer = sha256(b"\x01", newer, node)
         at, last = at >> 1, last >> 1
-    need((last, older, newer) == (0, old[1], new[1]), complaint)
+    need(last == 0 or old[0] == size, complaint)
+    return older, newer
 
 
 # Notes, proofs and envelopes
@@ -285,7 +283,7 @@ def open_checkpoint(data: bytes, key: Key) -> Head:
     need(good, "the key that was given did not sign the checkpoint")
     need(len(said) == 3 and said[0] == key.name, "a checkpoint has three lines, the first the name of the key")
     head = decimal(said[1], "the size of the checkpoint"), unbase64(said[2])
-    need(len(head[1]) == 32, "the root of the checkpoint has not 32 bytes")
+    need(len(head[1]) == 32 and (head[0] or head[1] == sha256()), "the root of the checkpoint is one that no tree has")
     return head
 
 
@@ -313,7 +311,7 @@ def open_growth(data: bytes, key: Key) -> Growth:
     lines, note = split_note(data, "the consistency proof")
     need(lines[0].startswith("old "), "not a consistency proof")
     old, path, new = decimal(lines[0][4:], "the old size"), open_hashes(lines[1:]), open_checkpoint(note.encode(), key)
-    need(1 <= old <= new[0] and (old == new[0]) == (not path), "a consistency proof has too many or too few hashes")
+    roots_of_growth((old, bytes(32)), new[0], path)  # how many hashes there must be depends on the sizes alone
     return old, path, new
 
 
@@ -716,10 +714,11 @@ def judge_anchors(anchors: list[Head], verdict: Verdict, head: Head) -> None:
     begins: set[tuple[int, int]] = {(size, size) for size in roots}  # sizes: the second tree begins with the first
     for old, path, new in verdict.growths:
         if old in roots:
-            check_consistency((old, roots[old]), new, path)
+            agree = roots_of_growth((old, roots[old]), new[0], path) == (roots[old], new[1])
+            need(agree, f"it is not shown that the tree of {new[0]} entries begins with that of {old}")
             begins.add((old, new[0]))
     for size in roots:
-        if size <= len(verdict.whole):
+        if 1 <= size <= len(verdict.whole):
             need(
                 root_hash(verdict.whole[:size]) == roots[size], f"the tree of {size} entries is not how this one begins"
             )
@@ -730,17 +729,15 @@ def judge_anchors(anchors: list[Head], verdict: Verdict, head: Head) -> None:
         begins |= {(a, d) for a, b in begins for c, d in begins if b == c}
         begins |= {(a, c) for a, b in begins for c, d in begins if b == d and a <= c}
     for size, root in anchors:
-        if (min(size, head[0]), max(size, head[0])) not in begins:
-            verdict.add(
-                "unknown", f"nothing links the tree of {size} entries, kept elsewhere, and that of {head[0]}, here"
-            )
-            continue
-        verdict.add(
-            "ok", f"the tree of {size} entries, kept elsewhere, and that of {head[0]}, here, are of one history"
-        )
-        if verdict.anchor is None or size > verdict.anchor[0]:
-            verdict.anchor = size, root
-    if verdict.kind == "consistency" and verdict.growths[0][0] not in roots:
+        what = f"the tree of {size} entries, kept elsewhere, and that of {head[0]}, here"
+        if size == 0:
+            verdict.add("unknown", "an empty tree, kept elsewhere, shows nothing: every tree begins with it")
+        elif (min(size, head[0]), max(size, head[0])) not in begins:
+            verdict.add("unknown", f"nothing links {what}")
+        else:
+            verdict.add("ok", f"{what}, are of one history")
+            verdict.anchor = max(verdict.anchor or (size, root), (size, root))
+    if verdict.kind == "consistency" and verdict.growths[0][0] not in [size for size, _ in anchors]:
         verdict.add("unknown", f"the older checkpoint, of {verdict.growths[0][0]} entries, was not given as an anchor")
     if verdict.apart is not None and (min(verdict.apart, head[0]), max(verdict.apart, head[0])) not in begins:
         verdict.add(
@@ -752,7 +749,7 @@ def judge_anchors(anchors: list[Head], verdict: Verdict, head: Head) -> None:
 
 
 def read(name: str, limit: int = SMALL_LIMIT) -> bytes:
-    """The bytes of a file, if it is not larger than the limit."""
+    """The bytes of a file, unless it is larger than the limit."""
     try:
         with Path(name).open("rb") as source:
             data = source.read(limit + 1)
@@ -816,6 +813,12 @@ def judge(options: argparse.Namespace, verdict: Verdict, data: bytes) -> None:
         judge_anchors(anchors, verdict, verdict.head)
     if options.require_anchor and not verdict.anchor:
         verdict.add("unknown", "an anchor is required, and none was compared and agrees")
+    if verdict.head and verdict.value()["unanchored"]:
+        first = min(verdict.anchor[0] if verdict.anchor else 0, verdict.head[0])
+        verdict.not_proven.append(
+            f"Entries {first} to {verdict.head[0] - 1} rest on the ledger's key alone: whoever holds it could have made"
+            " them anew, or show others to others. No checkpoint from elsewhere that was compared covers them."
+        )
 
 
 def show(verdict: Verdict) -> None:
@@ -847,8 +850,9 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--receipt", metavar="FILE", help="the receipt of a report; else FILE.tlog-proof")
     parser.add_argument("--require-anchor", action="store_true", help="no yes without an anchor that agrees")
     parser.add_argument("--format", choices=["text", "json"], default="text")
-    options = parser.parse_args(words)
-    verdict = Verdict("checkpoint")
+    options, verdict = parser.parse_args(words), Verdict("checkpoint")
+    if options.consistency and not options.anchor:
+        parser.error("a consistency proof links a file to a checkpoint that was kept: add --anchor FILE")
     try:
         data = read(options.file, FILE_LIMIT)
         verdict.kind = kind_of(data)
@@ -856,8 +860,9 @@ def main(words: list[str] | None = None) -> int:
     except Unknown as reason:
         verdict.add("unknown", str(reason))
     except Refused as reason:
+        verdict.completeness = "failed" if verdict.kind == "pack" and not verdict.head else verdict.completeness
         verdict.add("failed", str(reason))
-    except Exception as fault:  # noqa: BLE001  (whatever a hostile file causes is a no, never a traceback)
+    except Exception as fault:  # whatever a hostile file causes is a no, never a traceback
         verdict.add("failed", f"the file is malformed: {type(fault).__name__}")
     if options.format == "json":
         print(json.dumps(verdict.value(), indent=2))
