@@ -75,7 +75,10 @@ def sha256(*parts: bytes) -> bytes:
 
 def unbase64(text: str) -> bytes:
     """The bytes of standard base64 with padding, in its one spelling."""
-    data = base64.b64decode(text.encode("ascii", "replace"))
+    try:
+        data = base64.b64decode(text.encode("ascii", "replace"))
+    except ValueError:
+        data = b""
     need(base64.b64encode(data).decode() == text, "base64 is not in its one spelling")
     return data
 
@@ -321,7 +324,7 @@ def pre_authentication(kind: str, payload: bytes) -> bytes:
 
 
 def open_manifest(data: bytes, key: Key) -> dict[str, Any]:
-    """The manifest of an envelope in canonical JSON with exactly one signature, by the key (formats, Evidence packs)."""
+    """The manifest, in an envelope in canonical JSON with one signature, by the key (formats, Evidence packs)."""
     kind = "application/vnd.tallystick.manifest+json"
     form = r'\{"payload":"([^"\\]*)","payloadType":"%s","signatures":\[\{"keyid":"%s","sig":"([^"\\]*)"\}\]\}'
     found = re.fullmatch(form % (re.escape(kind), sha256(key.der()).hex()), data.decode("ascii", "replace"))
@@ -359,18 +362,18 @@ def open_entry(raw: bytes, seq: int, path: list[bytes], head: Head) -> Entry:
     need(fields["seq"] == seq and HEX.fullmatch(fields["prev"]), f"{what} has another seq, or a malformed prev")
     need(all(TIME.fullmatch(fields[name]) for name in ("recorded_at", "claimed_at")), f"{what} has a malformed time")
     need(seq or fields["prev"] == "0" * 64, "entry 0 names an entry before it")
-    for name, line in parts(fields):
+    for _, name, line in parts(fields):
         digest = line.get("sha256", line.get("hmac_sha256"))
         need(isinstance(digest, str) and HEX.fullmatch(digest), f"{what} gives no digest of {name}")
     return Entry(leaf, fields)
 
 
-def parts(fields: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and line of each personal value and attachment of an entry."""
+def parts(fields: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each personal value and attachment of an entry: which of both, its name and its line."""
     for line in fields.get("personal", []):
-        yield shaped(line, "a personal line", name=str, hmac_sha256=str)["name"], line
+        yield "personal", shaped(line, "a personal line", name=str, hmac_sha256=str)["name"], line
     for line in fields.get("attachments", []):
-        yield shaped(line, "an attachment line", name=str, size=int, mediaType=str)["name"], line
+        yield "attachments", shaped(line, "an attachment line", name=str, size=int, mediaType=str)["name"], line
 
 
 def check_statement(fields: dict[str, Any], key: Key) -> None:
@@ -395,20 +398,20 @@ def check_statement(fields: dict[str, Any], key: Key) -> None:
     need(binding["content"].get("sha256") == sha256(content.encode()).hex(), f"{what} is about another content")
 
 
-def check_side(data: bytes, fields: dict[str, Any], what: str) -> set[str]:
-    """The names of the values in a member of ``side/``, to each of which the entry committed (formats, Side values)."""
+def check_side(data: bytes, fields: dict[str, Any], what: str) -> set[tuple[str, str]]:
+    """What a member of ``side/`` discloses, each value one that the entry committed to (formats, Side values)."""
     value, found = read_json(data, what), set()
-    lines = {name: line for name, line in parts(fields) if "hmac_sha256" in line}
+    lines = {(part, name): line for part, name, line in parts(fields) if "hmac_sha256" in line}
     need(set(shaped(value, what, attachments=list, personal=list)) == {"attachments", "personal"}, f"{what}: fields")
-    for field, items in (("data", value["attachments"]), ("text", value["personal"])):
-        for item in items:
+    for part, field in (("attachments", "data"), ("personal", "text")):
+        for item in value[part]:
             need(set(shaped(item, what, name=str, salt=str)) == {"name", "salt", field}, f"{what} has other fields")
-            name, salt, line = item["name"], unbase64(item["salt"]), lines.get(item["name"], {})
+            name, salt, line = item["name"], unbase64(item["salt"]), lines.get((part, item["name"]), {})
             known = unbase64(item[field]) if field == "data" else canonical(item[field]).encode()
             digest = hmac.new(salt, name.encode() + b"\x00" + known, "sha256").hexdigest()
             good = len(salt) == 32 and digest == line.get("hmac_sha256") and line.get("size", len(known)) == len(known)
-            need(good and name not in found, f"{what}: {name} is not what the entry committed to")
-            found.add(name)
+            need(good and (part, name) not in found, f"{what}: {name} is not what the entry committed to")
+            found.add((part, name))
     need(found, f"{what} are empty")
     return found
 
@@ -422,7 +425,7 @@ class Verdict:
     def __init__(self, kind: str) -> None:
         self.kind, self.completeness, self.stage = kind, "not asked", "key"
         self.key: Key | None = None
-        self.source = ""
+        self.source = "nowhere"
         self.head: Head | None = None
         self.others: list[Head] = []  # heads that the key signed besides
         self.growths: list[Growth] = []
@@ -434,7 +437,8 @@ class Verdict:
 
     def add(self, outcome: str, detail: str) -> None:
         """Note an outcome of the stage that is being judged."""
-        self.checks.append({"name": self.stage, "outcome": outcome, "detail": detail})
+        plain = "".join(char if char.isprintable() else "\ufffd" for char in detail)
+        self.checks.append({"name": self.stage, "outcome": outcome, "detail": plain})
 
     def has(self, outcome: str) -> bool:
         """Whether a check ended so."""
@@ -452,20 +456,29 @@ class Verdict:
 
 # Packs (formats, Evidence packs)
 
-SECTIONS = [
-    *("manifest.json", "checkpoint", "entries/SEQ.json", "proofs/SEQ.tlog-proof", "attachments/SHA", "side/SEQ.json"),
-    *("consistency/SIZE", "timestamps/SIZE.tsr", "keys/ledger.vkey", "keys/SHA.pem", "report/REPORT", "readme.txt"),
-    *("verify.py", "verify.html"),
-]
-PARTS = {"SEQ": "([0-9]{9})", "SHA": "([0-9a-f]{64})", "SIZE": "([1-9][0-9]{0,17})"}
-PARTS["REPORT"] = r"(audit\.pdf|audit\.html|receipt\.tlog-proof)"
-Members = dict[str, dict[str, bytes]]  # by section, and by what stands in the place of its capitals
+SEQ, SHA, SIZE = "([0-9]{9})", "([0-9a-f]{64})", "([1-9][0-9]{0,17})"
+SECTIONS = {  # in the order of a pack; in parentheses what tells the members of a section apart
+    "manifest": r"manifest\.json()",
+    "checkpoint": "checkpoint()",
+    "entries": rf"entries/{SEQ}\.json",
+    "proofs": rf"proofs/{SEQ}\.tlog-proof",
+    "attachments": f"attachments/{SHA}",
+    "side": rf"side/{SEQ}\.json",
+    "consistency": f"consistency/{SIZE}",
+    "timestamps": rf"timestamps/{SIZE}\.tsr",
+    "vkey": r"keys/ledger\.vkey()",
+    "keys": rf"keys/{SHA}\.pem",
+    "report": r"report/(audit\.pdf|audit\.html|receipt\.tlog-proof)",
+    "readme": r"readme\.txt()",
+    "verifiers": r"verify\.(py|html)",
+}
+Members = dict[str, dict[str, bytes]]  # by section, and by what tells them apart
 
 
 def open_container(data: bytes) -> dict[str, bytes]:
     """The members of a ZIP in its canonical spelling: its frame is written again, and every byte of it compared."""
     members: dict[str, bytes] = {}
-    at, directory = 0, b""
+    at, lines = 0, []
     while data[at : at + 4] == b"PK\x03\x04" and len(data) >= at + 30 and len(members) < 65535:
         size, length = struct.unpack_from("<IH", data, at + 22)
         name, body = data[at + 30 : at + 30 + length], data[at + 30 + length : at + 30 + length + size]
@@ -474,34 +487,33 @@ def open_container(data: bytes) -> dict[str, bytes]:
         need(data[at : at + 30 + length] == header and len(body) == size, f"the member at byte {at} is not canonical")
         need(re.fullmatch(rb"[a-z0-9._/-]+", name), f"the member at byte {at} has a name that no member may have")
         members[name.decode()] = body
-        directory += b"PK\x01\x02\x14\x03" + frame + struct.pack("<3H2I", 0, 0, 0, 0o100644 << 16, at) + name
+        lines.append(b"PK\x01\x02\x14\x03" + frame + struct.pack("<3H2I", 0, 0, 0, 0o100644 << 16, at) + name)
         at += len(header) + size
-    count = len(members)  # a name that stands twice makes it too small
+    count, directory = len(members), b"".join(lines)  # a name that stands twice makes the count too small
     end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, len(directory), at, 0)
     need(count and data[at:] == directory + end, "the container is not in its canonical spelling")
     return members
 
 
 def in_sections(members: dict[str, bytes]) -> Members:
-    """The members by section, if they are those that a pack has, in their order, and none is lacking that it must have."""
+    """The members by section, if they are those that a pack has, in their order, and none lacks that all packs have."""
     found: Members = {section: {} for section in SECTIONS}
     places = []
     for name, body in members.items():
         for place, section in enumerate(SECTIONS):
-            form = re.sub("[A-Z]+", lambda part: PARTS[part[0]], section.replace(".", r"\."))
-            match = re.fullmatch(form, name)
+            match = re.fullmatch(SECTIONS[section], name)
             if match:
-                found[section][match[1] if match.groups() else ""] = body
+                found[section][match[1]] = body
                 places.append((place, len(name), name))
     need(len(places) == len(members), "the pack holds a member that packs do not have")
     need(places == sorted(places), "the members are not in their order")
-    need(all(found[name] for name in ("checkpoint", "keys/ledger.vkey")), "the pack lacks a member that every pack has")
+    need(all(found[name] for name in ("checkpoint", "vkey")), "the pack lacks a member that every pack has")
     return found
 
 
 def check_entries(pack: Members, head: Head, key: Key) -> dict[int, Entry]:
     """The entries by index: each under the checkpoint, neighbours linked, and entry 0 naming this ledger and key."""
-    raws, proofs = pack["entries/SEQ.json"], pack["proofs/SEQ.tlog-proof"]
+    raws, proofs = pack["entries"], pack["proofs"]
     entries: dict[int, Entry] = {}
     need(raws.keys() == proofs.keys(), "entries and proofs of the pack are not of the same indices")
     for name, raw in raws.items():
@@ -520,19 +532,19 @@ def check_entries(pack: Members, head: Head, key: Key) -> dict[int, Entry]:
 
 def check_parts(pack: Members, entries: dict[int, Entry], withheld: list[Any]) -> None:
     """Attachments, disclosed values and keys are what entries and names say, and ``withheld`` is what is not here."""
-    attachments, sides, named, missing = pack["attachments/SHA"], dict(pack["side/SEQ.json"]), set(), []
+    attachments, sides, named, missing = pack["attachments"], dict(pack["side"]), set(), []
     for seq, entry in entries.items():
         side = sides.pop(f"{seq:09d}", None)
         shown = set() if side is None else check_side(side, entry.fields, f"the values of entry {seq}")
-        for name, line in parts(entry.fields):
+        for part, name, line in parts(entry.fields):
             body = attachments.get(line.get("sha256", ""))
             need(body is None or line["size"] == len(body), f"attachment {name} of entry {seq} has another size")
             named.add(line.get("sha256"))
-            if body is None and name not in shown:
+            if body is None and (part, name) not in shown:
                 missing.append({"name": name, "seq": seq})
     need(not sides and named >= attachments.keys(), "a value or an attachment belongs to no entry of the pack")
     need(all(sha256(body).hex() == name for name, body in attachments.items()), "an attachment has another digest")
-    for name, body in pack["keys/SHA.pem"].items():
+    for name, body in pack["keys"].items():
         pem = re.fullmatch(r"-+BEGIN PUBLIC KEY-+\n([\w+/=\n]+)-+END PUBLIC KEY-+\n", body.decode("ascii", "replace"))
         need(pem and sha256(base64.b64decode(pem[1])).hex() == name, f"keys/{name}.pem is another key")
     need(sorted(map(canonical, withheld)) == sorted(map(canonical, missing)), "withheld is not what the pack lacks")
@@ -564,11 +576,9 @@ def unheld(start: list[int], entries: dict[int, Entry]) -> list[str]:
 
 def check_sample(said: dict[str, Any], entries: dict[int, Entry], size: int) -> list[int]:
     """What was drawn, if the population is whole and the seed draws just that (formats, Samples)."""
-    shaped({**said, "start": said.get("from")}, "the filter", kind=str, start=str, until=str, seed=str, drawn=list)
-    first, last, population = (
-        shaped(said, "the filter", first=int, last=int, population=int)[x] for x in ("first", "last", "population")
-    )
-    start, until, drawn = said["from"], said["until"], said["drawn"]
+    shaped(said, "the filter", kind=str, until=str, seed=str, drawn=list, first=int, last=int, population=int)
+    first, last, until, drawn = said["first"], said["last"], said["until"], said["drawn"]
+    start = str(said.get("from"))
     need(TIME.fullmatch(start) and TIME.fullmatch(until), "the filter has a malformed time")
     need(0 <= first <= last + 1 <= size, "the range of the sample is not in the tree")
     around = range(max(first - 1, 0), min(last + 2, size))
@@ -579,7 +589,7 @@ def check_sample(said: dict[str, Any], entries: dict[int, Entry], size: int) -> 
         need(seq != first - 1 or at < start, f"entry {seq}, before the range, was recorded after it")
         need(seq != last + 1 or at >= until, f"entry {seq}, after the range, was recorded before it")
     kind = [seq for seq in range(first, last + 1) if entries[seq].fields["kind"] == said["kind"]]
-    need(population == len(kind), f"the population is {len(kind)} and not {population}")
+    need(said["population"] == len(kind), f"the population is {len(kind)} and not {said['population']}")
     kind.sort(key=lambda seq: sha256(said["seed"].encode(), b"\x00", entries[seq].leaf))
     need(drawn == sorted(kind[: len(drawn)]), "the seed draws other entries of the population")
     return kind[: len(drawn)]
@@ -590,21 +600,17 @@ def judge_completeness(said: dict[str, Any], entries: dict[int, Entry], head: He
     verdict.stage, start, leaves = "completeness", sorted(entries), [entries[seq].leaf for seq in sorted(entries)]
     if said.get("name") == "sample":
         start = check_sample(said, entries, head[0])
-        verdict.add(
-            "ok", f"the population, {said['population']} of kind {said['kind']}, is whole; {len(start)} are drawn"
-        )
+        verdict.add("ok", f"the population, {said['population']} of kind {said['kind']}, is whole; drawn: {len(start)}")
     whole = len(leaves) == head[0]
     need(not whole or root_hash(leaves) == head[1], "the entries do not lead to the root of the checkpoint")
-    need(whole or said != {"name": "all"}, "not every entry of the tree is in the pack")
+    need(whole or said.get("name") != "all", "not every entry of the tree is in the pack")
     missing = unheld(start, entries)
     verdict.completeness = "proven" if whole else "stated" if 0 in entries and not missing else "partial"
     if whole:
         verdict.whole = leaves
         verdict.add("ok", f"nothing is missing from the entries 0 to {head[0] - 1}")
     else:
-        verdict.not_proven.append(
-            "That nothing else belongs to what was asked for is stated by the ledger, not proven."
-        )
+        verdict.not_proven.append("That nothing else belongs to what was asked for is stated by the ledger.")
     if missing or 0 not in entries:
         verdict.add("unknown", f"entries that are named are not here: {', '.join(missing) or 'entry 0'}")
 
@@ -616,9 +622,7 @@ def judge_pack(data: bytes, fingerprint: str, verdict: Verdict) -> None:
     vkey = members.get("keys/ledger.vkey", b"")
     if verdict.key is None:
         verdict.stage, verdict.key = "key", parse_key(vkey.decode(errors="replace")[:-1])
-        need(
-            sha256(verdict.key.der()).hex() == fingerprint, "the key in the pack has another fingerprint than was given"
-        )
+        need(sha256(verdict.key.der()).hex() == fingerprint, "the key in the pack has another fingerprint")
         verdict.source = "taken from the pack because its fingerprint is the one you gave"
     key, verdict.stage = verdict.key, "manifest"
     manifest = open_manifest(members.get("manifest.json", b""), key)
@@ -628,22 +632,20 @@ def judge_pack(data: bytes, fingerprint: str, verdict: Verdict) -> None:
     need(vkey == f"{key}\n".encode(), "keys/ledger.vkey is another key")
     head = open_checkpoint(pack["checkpoint"][""], key)
     said = (manifest["ledger"], manifest["size"], manifest["root"], manifest["range"], manifest["entries"])
-    wanted = (key.name, head[0], head[1].hex(), {"first": 0, "last": head[0] - 1}, len(pack["entries/SEQ.json"]))
+    wanted = (key.name, head[0], head[1].hex(), {"first": 0, "last": head[0] - 1}, len(pack["entries"]))
     need(said == wanted, "the manifest speaks of another ledger, tree, range or number of entries")
     verdict.add("ok", f"the ledger's key covers every byte of {len(members)} members")
     verdict.stage = "entries"
     entries = check_entries(pack, head, key)
     check_parts(pack, entries, manifest["withheld"])
-    verdict.add(
-        "ok", f"{len(entries)} entries stand unaltered and in order in the tree of {head[0]}, with what is beside them"
-    )
+    verdict.add("ok", f"{len(entries)} entries, with what is beside them, stand unaltered in the tree of {head[0]}")
     verdict.head = head
-    for size, body in pack["consistency/SIZE"].items():
+    for size, body in pack["consistency"].items():
         verdict.growths.append((int(size), open_hashes(body.decode("ascii", "replace").split("\n")[:-1]), head))
     judge_completeness(manifest["filter"], entries, head, verdict)
-    if pack["timestamps/SIZE.tsr"]:
+    if pack["timestamps"]:
         verdict.not_proven.append("The time stamps in the pack are covered by the manifest and were not judged.")
-    report, verdict.stage = pack["report/REPORT"], "report"
+    report, verdict.stage = pack["report"], "report"
     if "audit.pdf" in report and "receipt.tlog-proof" in report:
         seq, entry, other = check_report(report["audit.pdf"], report["receipt.tlog-proof"], key)
         need(seq not in entries or entries[seq].leaf == entry.leaf, f"the entry of the receipt is not the pack's {seq}")
@@ -671,36 +673,29 @@ def check_report(pdf: bytes, receipt: bytes, key: Key) -> tuple[int, Entry, Head
     return seq, entry, head
 
 
-def judge_report(pdf: bytes, receipt: bytes | None, key: Key, verdict: Verdict) -> None:
-    """A report by the receipt beside it."""
-    verdict.stage = "report"
-    verdict.not_proven.append(PDF)
-    if receipt is None:
-        verdict.add("unknown", "no receipt was given: that the ledger records this file is not shown")
-        return
-    seq, _, verdict.head = check_report(pdf, receipt, key)
-    verdict.add("ok", f"entry {seq}, signed by the ledger's key, records this very file")
-
-
-def judge_receipt(data: bytes, key: Key, verdict: Verdict) -> None:
-    """That an entry stands in the ledger."""
-    verdict.stage = "receipt"
-    raw, seq, path, note = open_receipt(data)
-    verdict.head = head = open_checkpoint(note, key)
-    if raw is None:
-        verdict.add("unknown", f"the receipt carries no entry: which one stands at {seq} is not shown")
-        return
-    entry = open_entry(raw, seq, path, head)
-    verdict.add("ok", f"entry {seq} of kind {entry.fields['kind']} stands in the tree of {head[0]}")
-
-
-def judge_small(data: bytes, key: Key, verdict: Verdict) -> None:
-    """A checkpoint, or a consistency proof, which is shown in full once the older checkpoint was compared."""
+def judge_other(data: bytes, receipt: bytes | None, key: Key, verdict: Verdict) -> None:
+    """A report by its receipt, a receipt, a checkpoint, or a consistency proof (up to its older checkpoint)."""
     verdict.stage = verdict.kind
-    if verdict.kind == "consistency":
-        verdict.growths.append(open_growth(data, key))
-    verdict.head = verdict.growths[0][2] if verdict.growths else open_checkpoint(data, key)
-    verdict.add("ok", f"the ledger's key signed {verdict.head[0]} entries with the root {verdict.head[1].hex()}")
+    if verdict.kind == "report":
+        verdict.not_proven.append(PDF)
+        if receipt is None:
+            verdict.add("unknown", "no receipt was given: that the ledger records this file is not shown")
+            return
+        seq, _, verdict.head = check_report(data, receipt, key)
+        verdict.add("ok", f"entry {seq}, signed by the ledger's key, records this very file")
+    elif verdict.kind == "receipt":
+        raw, seq, path, note = open_receipt(data)
+        verdict.head = open_checkpoint(note, key)
+        if raw is None:
+            verdict.add("unknown", f"the receipt carries no entry: which one stands at {seq} is not shown")
+            return
+        kind = open_entry(raw, seq, path, verdict.head).fields["kind"]
+        verdict.add("ok", f"entry {seq} of kind {kind} stands in the tree of {verdict.head[0]}")
+    else:
+        if verdict.kind == "consistency":
+            verdict.growths.append(open_growth(data, key))
+        verdict.head = verdict.growths[0][2] if verdict.growths else open_checkpoint(data, key)
+        verdict.add("ok", f"the ledger's key signed {verdict.head[0]} entries with the root {verdict.head[1].hex()}")
 
 
 # Anchors
@@ -719,9 +714,7 @@ def judge_anchors(anchors: list[Head], verdict: Verdict, head: Head) -> None:
             begins.add((old, new[0]))
     for size in roots:
         if 1 <= size <= len(verdict.whole):
-            need(
-                root_hash(verdict.whole[:size]) == roots[size], f"the tree of {size} entries is not how this one begins"
-            )
+            need(root_hash(verdict.whole[:size]) == roots[size], f"the tree does not begin with that of {size} entries")
             begins.add((size, head[0]))
     known = 0
     while known < len(begins):  # what two trees begin with a third begins with; two beginnings of one tree agree
@@ -740,9 +733,7 @@ def judge_anchors(anchors: list[Head], verdict: Verdict, head: Head) -> None:
     if verdict.kind == "consistency" and verdict.growths[0][0] not in [size for size, _ in anchors]:
         verdict.add("unknown", f"the older checkpoint, of {verdict.growths[0][0]} entries, was not given as an anchor")
     if verdict.apart is not None and (min(verdict.apart, head[0]), max(verdict.apart, head[0])) not in begins:
-        verdict.add(
-            "unknown", f"nothing links the tree of the report's receipt, of {verdict.apart} entries, and the pack's"
-        )
+        verdict.add("unknown", f"nothing links the receipt's tree of {verdict.apart} entries and the pack's")
 
 
 # The command line
@@ -785,22 +776,17 @@ def given_key(said: str, verdict: Verdict) -> str:
 def judge(options: argparse.Namespace, verdict: Verdict, data: bytes) -> None:
     """Everything that was asked, in the order in which each step rests on those before."""
     if options.key is None:
-        raise Unknown(
-            "no key was given, and a file does not vouch for itself: add --key KEY, from a source that you trust"
-        )
+        raise Unknown("no key was given, and a file does not vouch for itself: add --key, from a source that you trust")
     fingerprint = given_key(options.key, verdict)
     if verdict.kind == "pack":
         judge_pack(data, fingerprint, verdict)
     key = verdict.key
     if key is None:
         return
-    if verdict.kind == "report":
+    if verdict.kind != "pack":
         beside = options.receipt or options.file + ".tlog-proof"
-        judge_report(data, read(beside) if options.receipt or Path(beside).exists() else None, key, verdict)
-    elif verdict.kind == "receipt":
-        judge_receipt(data, key, verdict)
-    elif verdict.kind != "pack":
-        judge_small(data, key, verdict)
+        wanted = options.receipt or (verdict.kind == "report" and Path(beside).exists())
+        judge_other(data, read(beside) if wanted else None, key, verdict)
     verdict.stage = "consistency"
     verdict.growths += [open_growth(read(name), key) for name in options.consistency]
     verdict.stage, anchors = "anchor", []
@@ -825,24 +811,23 @@ def show(verdict: Verdict) -> None:
     """The verdict for people, the key first."""
     found = verdict.value()
     key = found["key"] or {"name": "not known", "fingerprint": "not known"}
-    print(
-        f"key           {key['name']}\nfingerprint   {key['fingerprint']}\nkey from      {verdict.source or 'nowhere'}\n"
-    )
+    print(f"key           {key['name']}\nfingerprint   {key['fingerprint']}\nkey from      {verdict.source}\n")
     for check in verdict.checks:
         print(f"{check['outcome']:7}  {check['name']}: {check['detail']}")
     print(f"\nintegrity     {found['integrity']}\ncompleteness  {found['completeness']}")
-    anchor = f"of {verdict.anchor[0]} entries" if verdict.anchor else "none"
+    print(f"anchor        {f'of {verdict.anchor[0]} entries' if verdict.anchor else 'none'}")
     print(
-        f"anchor        {anchor}; un-anchored: {found['unanchored']} of {verdict.head[0] if verdict.head else None} entries"
+        f"un-anchored   {found['unanchored']} of {verdict.head[0]} entries"
+        if verdict.head
+        else "un-anchored   not known"
     )
     print("\nNot proven by this:", *verdict.not_proven, sep="\n  - ")
 
 
 def main(words: list[str] | None = None) -> int:
     """Judge, print and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="verify.py", description="Verify what a tallystick ledger handed out.", allow_abbrev=False
-    )
+    about = "Verify what a tallystick ledger handed out."
+    parser = argparse.ArgumentParser(prog="verify.py", description=about, allow_abbrev=False)
     parser.add_argument("file", metavar="FILE", help="pack, report (PDF), receipt, checkpoint or consistency proof")
     parser.add_argument("--key", help="verifier key, a file that holds one, or the fingerprint of the key in a pack")
     parser.add_argument("--anchor", action="append", default=[], metavar="FILE", help="a checkpoint that you kept")
@@ -857,8 +842,8 @@ def main(words: list[str] | None = None) -> int:
         data = read(options.file, FILE_LIMIT)
         verdict.kind = kind_of(data)
         judge(options, verdict, data)
-    except Unknown as reason:
-        verdict.add("unknown", str(reason))
+    except (Unknown, OSError, MemoryError) as reason:
+        verdict.add("unknown", str(reason) or "not enough memory")
     except Refused as reason:
         verdict.completeness = "failed" if verdict.kind == "pack" and not verdict.head else verdict.completeness
         verdict.add("failed", str(reason))
@@ -872,4 +857,5 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # where a terminal lacks a letter
     sys.exit(main())
