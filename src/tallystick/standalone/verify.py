@@ -172,6 +172,8 @@ def parse_key(text: str) -> Key:
     need(name and not re.search(r"\s", name) and str(key) == text, "the verifier key has an id that is not its own")
     y, p = int.from_bytes(key.raw, "little") & (2**255 - 1), 2**255 - 19
     eighth = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+    square = (y * y - 1) * pow(-121665 * pow(121666, -1, p) * y * y + 1, -1, p)  # of x, on -x^2 + y^2 = 1 + d x^2 y^2
+    need(pow(square, (p - 1) // 2, p) in (0, 1), "the key is no point of the curve")
     need(y < p and y not in (0, 1, p - 1, eighth, p - eighth), "the key is not canonical, or of small order")
     return key
 
