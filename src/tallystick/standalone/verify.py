@@ -10,8 +10,9 @@ nothing, and writes nothing but the temporary files that openssl reads.
 
 Ends with 0: all that was asked holds; 1: something does not; 2: called wrongly; 3: something could not be found out.
 
-A hostile file costs little: FILE has at most 1 GiB, others 1 MiB, an entry 65,535 bytes, a proof 63 hashes, a note 100
-signatures, JSON 32 levels; and but for the frames around it no JSON is read before a signature by the key covers it.
+A hostile file costs memory of about twice its size and time in proportion to it: FILE has at most 1 GiB, others 1 MiB,
+a manifest 64 MiB, an entry 65,535 bytes, a proof 63 hashes, a note 100 signatures, JSON 32 levels; and but for the
+frames around it no JSON is read before a signature by the key covers it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ try:
 except ImportError:
     Ed25519PublicKey = None  # type: ignore[assignment,misc]  # openssl takes its place
 
-FILE_LIMIT, SMALL_LIMIT, ENTRY_LIMIT = 1 << 30, 1 << 20, 65535
+FILE_LIMIT, MANIFEST_LIMIT, SMALL_LIMIT, ENTRY_LIMIT = 1 << 30, 1 << 26, 1 << 20, 65535
 HEX, TIME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{6}Z")
 PDF = "The PDF was not looked into: neither its own signature nor the evidence attached to it was judged."
 NOT_PROVEN = [
@@ -70,7 +71,10 @@ def need(condition: object, complaint: str) -> None:
 
 def sha256(*parts: bytes) -> bytes:
     """SHA-256 over the parts one after the other."""
-    return hashlib.sha256(b"".join(parts)).digest()
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 def unbase64(text: str) -> bytes:
@@ -206,49 +210,51 @@ def signed(key: Key, message: bytes, signature: bytes) -> bool:
 Head = tuple[int, bytes]  # what a signed checkpoint says: so many entries have this root
 
 
+def node(left: bytes, right: bytes) -> bytes:
+    """The hash of two subtrees."""
+    return sha256(b"\x01", left, right)
+
+
+def split(size: int) -> int:
+    """The largest power of two below the size, which is 2 or more: so many leaves are on the left."""
+    return 1 << (size - 1).bit_length() - 1
+
+
 def root_hash(leaves: list[bytes]) -> bytes:
     """MTH of RFC 6962, section 2.1."""
     if len(leaves) < 2:
         return leaves[0] if leaves else sha256()
-    half = 1 << (len(leaves) - 1).bit_length() - 1
-    return sha256(b"\x01", root_hash(leaves[:half]), root_hash(leaves[half:]))
+    left = split(len(leaves))
+    return node(root_hash(leaves[:left]), root_hash(leaves[left:]))
 
 
-def check_inclusion(leaf: bytes, at: int, head: Head, path: list[bytes]) -> None:
-    """Refuse unless the path leads from the leaf at this index to the root (RFC 9162, section 2.1.3.2)."""
-    last, node = head[0] - 1, leaf
-    need(at <= last, f"index {at} is not in a tree of {head[0]}")
-    for side in path:
-        need(last, "an inclusion proof has too many hashes")
-        if at & 1 or at == last:
-            node = sha256(b"\x01", side, node)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            node = sha256(b"\x01", node, side)
-        at, last = at >> 1, last >> 1
-    need(last == 0 and node == head[1], "an inclusion proof does not lead to the root of the checkpoint")
+def root_of_path(leaf: bytes, at: int, size: int, path: list[bytes]) -> bytes:
+    """The root to which PATH of RFC 6962, section 2.1.1, leads from the leaf at this index."""
+    need(0 <= at < size and (size > 1) == bool(path), "an inclusion proof has another length than its place asks for")
+    if size == 1:
+        return leaf
+    left = split(size)
+    if at < left:
+        return node(root_of_path(leaf, at, left, path[:-1]), path[-1])
+    return node(path[-1], root_of_path(leaf, at - left, size - left, path[:-1]))
 
 
-def roots_of_growth(old: Head, size: int, path: list[bytes]) -> tuple[bytes, bytes]:
-    """The roots of the old tree and of that of ``size`` to which a path leads (RFC 9162, section 2.1.4.2)."""
-    complaint = f"a consistency proof from {old[0]} to {size} entries has too many or too few hashes"
-    need(1 <= old[0] <= size and (old[0] == size) == (not path), complaint)
-    nodes = [old[1], *path] if old[0] & (old[0] - 1) == 0 or old[0] == size else path
-    at, last, older, newer = old[0] - 1, size - 1, nodes[0], nodes[0]
-    while at & 1:
-        at, last = at >> 1, last >> 1
-    for node in nodes[1:]:
-        need(last, complaint)
-        if at & 1 or at == last:
-            older, newer = sha256(b"\x01", node, older), sha256(b"\x01", node, newer)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            newer = sha256(b"\x01", newer, node)
-        at, last = at >> 1, last >> 1
-    need(last == 0 or old[0] == size, complaint)
-    return older, newer
+def roots_of_growth(old: int, root: bytes | None, size: int, path: list[bytes]) -> tuple[bytes, bytes]:
+    """The roots of the first ``old`` and of all ``size`` leaves to which SUBPROOF of RFC 6962, section 2.1.2, leads.
+
+    ``root`` is that of the old tree, where it is known; in a subtree of which it is no part the path begins with it.
+    """
+    need(1 <= old <= size, f"no tree of {size} entries begins with one of {old}")
+    if old == size:
+        need(len(path) == (root is None), "a consistency proof has another length than its sizes ask for")
+        return (root, root) if root is not None else (path[0], path[0])
+    need(path, "a consistency proof has another length than its sizes ask for")
+    left = split(size)
+    if old <= left:
+        older, newer = roots_of_growth(old, root, left, path[:-1])
+        return older, node(newer, path[-1])
+    older, newer = roots_of_growth(old - left, None, size - left, path[:-1])
+    return node(path[-1], older), node(path[-1], newer)
 
 
 # Notes, proofs and envelopes
@@ -316,7 +322,7 @@ def open_growth(data: bytes, key: Key) -> Growth:
     lines, note = split_note(data, "the consistency proof")
     need(lines[0].startswith("old "), "not a consistency proof")
     old, path, new = decimal(lines[0][4:], "the old size"), open_hashes(lines[1:]), open_checkpoint(note.encode(), key)
-    roots_of_growth((old, bytes(32)), new[0], path)  # how many hashes there must be depends on the sizes alone
+    roots_of_growth(old, bytes(32), new[0], path)  # how many hashes there must be depends on the sizes alone
     return old, path, new
 
 
@@ -327,6 +333,7 @@ def pre_authentication(kind: str, payload: bytes) -> bytes:
 
 def open_manifest(data: bytes, key: Key) -> dict[str, Any]:
     """The manifest, in an envelope in canonical JSON with one signature, by the key (formats, Evidence packs)."""
+    need(len(data) <= MANIFEST_LIMIT, f"the manifest is larger than {MANIFEST_LIMIT} bytes")
     kind = "application/vnd.tallystick.manifest+json"
     form = r'\{"payload":"([^"\\]*)","payloadType":"%s","signatures":\[\{"keyid":"%s","sig":"([^"\\]*)"\}\]\}'
     found = re.fullmatch(form % (re.escape(kind), sha256(key.der()).hex()), data.decode("ascii", "replace"))
@@ -339,6 +346,7 @@ def open_manifest(data: bytes, key: Key) -> dict[str, Any]:
     need(manifest.pop("format") == "tallystick-pack/v1", "the manifest is not that of a pack")
     fields = {"ledger": str, "size": int, "root": str, "filter": dict, "range": dict, "entries": int, "members": list}
     need(len(manifest) == len(fields) + 2, "the manifest has fields that it should not have")
+    shaped(manifest.get("filter"), "the filter", name=str)
     return shaped(manifest, "the manifest", **fields, made_at=str, withheld=list)
 
 
@@ -355,7 +363,7 @@ class Entry(NamedTuple):
 def open_entry(raw: bytes, seq: int, path: list[bytes], head: Head) -> Entry:
     """The entry of these bytes, which stands at this index under the head."""
     leaf, what = sha256(b"\x00", raw), f"entry {seq}"
-    check_inclusion(leaf, seq, head, path)
+    need(root_of_path(leaf, seq, head[0], path) == head[1], f"{what} does not stand under the root of the checkpoint")
     need(len(raw) <= ENTRY_LIMIT, f"{what} is larger than {ENTRY_LIMIT} bytes")
     fields = shaped(read_json(raw, what), what, v=int, kind=str, seq=int, prev=str, recorded_at=str, claimed_at=str)
     if fields["v"] != 1:
@@ -390,14 +398,16 @@ def check_statement(fields: dict[str, Any], key: Key) -> None:
     binding = shaped(said["predicate"].get("tallystick"), what, content=dict)
     outside = ("seq", "prev", "recorded_at", "claimed_at", "statement", "idempotency_key")
     content = canonical({name: value for name, value in fields.items() if name not in outside})
-    need(envelope["payloadType"] == media and said.get("_type") == "https://in-toto.io/Statement/v1", f"{what}: type")
-    need(said.get("predicateType") == f"urn:x-tallystick:{fields['kind']}:v1", f"{what} is of another predicate type")
-    need(said.get("subject") == fields["subject"], f"{what} has another subject")
-    need(binding.get("ledger") == key.name, f"{what} is about another ledger")
-    need(
-        (binding.get("kind"), binding.get("signer")) == (fields["kind"], fields["actor"]), f"{what} binds another entry"
-    )
-    need(binding["content"].get("sha256") == sha256(content.encode()).hex(), f"{what} is about another content")
+    for name, got, wanted in (
+        ("type", (envelope["payloadType"], said.get("_type")), (media, "https://in-toto.io/Statement/v1")),
+        ("predicate type", said.get("predicateType"), f"urn:x-tallystick:{fields['kind']}:v1"),
+        ("subject", said.get("subject"), fields["subject"]),
+        ("ledger", binding.get("ledger"), key.name),
+        ("kind", binding.get("kind"), fields["kind"]),
+        ("signer", binding.get("signer"), fields["actor"]),
+        ("content", binding["content"].get("sha256"), sha256(content.encode()).hex()),
+    ):
+        need(got == wanted, f"{what} is not about this entry: it names another {name}")
 
 
 def check_side(data: bytes, fields: dict[str, Any], what: str) -> set[tuple[str, str]]:
@@ -547,8 +557,10 @@ def check_parts(pack: Members, entries: dict[int, Entry], withheld: list[Any]) -
     need(not sides and named >= attachments.keys(), "a value or an attachment belongs to no entry of the pack")
     need(all(sha256(body).hex() == name for name, body in attachments.items()), "an attachment has another digest")
     for name, body in pack["keys"].items():
-        pem = re.fullmatch(r"-+BEGIN PUBLIC KEY-+\n([\w+/=\n]+)-+END PUBLIC KEY-+\n", body.decode("ascii", "replace"))
-        need(pem and sha256(base64.b64decode(pem[1])).hex() == name, f"keys/{name}.pem is another key")
+        pem = re.fullmatch(
+            "-----BEGIN PUBLIC KEY-----\n(.+)-----END PUBLIC KEY-----\n", body.decode("ascii", "replace"), re.S
+        )
+        need(pem and sha256(unbase64(pem[1].replace("\n", ""))).hex() == name, f"keys/{name}.pem is another key")
     need(sorted(map(canonical, withheld)) == sorted(map(canonical, missing)), "withheld is not what the pack lacks")
 
 
@@ -643,7 +655,9 @@ def judge_pack(data: bytes, fingerprint: str, verdict: Verdict) -> None:
     verdict.add("ok", f"{len(entries)} entries, with what is beside them, stand unaltered in the tree of {head[0]}")
     verdict.head = head
     for size, body in pack["consistency"].items():
-        verdict.growths.append((int(size), open_hashes(body.decode("ascii", "replace").split("\n")[:-1]), head))
+        lines = body.decode("ascii", "replace").split("\n")
+        need(lines.pop() == "", f"consistency/{size} does not end with a line feed")
+        verdict.growths.append((int(size), open_hashes(lines), head))
     judge_completeness(manifest["filter"], entries, head, verdict)
     if pack["timestamps"]:
         verdict.not_proven.append("The time stamps in the pack are covered by the manifest and were not judged.")
@@ -711,7 +725,7 @@ def judge_anchors(anchors: list[Head], verdict: Verdict, head: Head) -> None:
     begins: set[tuple[int, int]] = {(size, size) for size in roots}  # sizes: the second tree begins with the first
     for old, path, new in verdict.growths:
         if old in roots:
-            agree = roots_of_growth((old, roots[old]), new[0], path) == (roots[old], new[1])
+            agree = roots_of_growth(old, roots[old], new[0], path) == (roots[old], new[1])
             need(agree, f"it is not shown that the tree of {new[0]} entries begins with that of {old}")
             begins.add((old, new[0]))
     for size in roots:
