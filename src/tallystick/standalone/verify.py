@@ -635,9 +635,9 @@ def judge_pack(data: bytes, fingerprint: str, verdict: Verdict) -> None:
     members = open_container(data)
     vkey = members.get("keys/ledger.vkey", b"")
     if verdict.key is None:
-        verdict.stage, verdict.key = "key", parse_key(vkey.decode(errors="replace")[:-1])
-        need(sha256(verdict.key.der()).hex() == fingerprint, "the key in the pack has another fingerprint")
-        verdict.source = "taken from the pack because its fingerprint is the one you gave"
+        verdict.stage, found = "key", parse_key(vkey.decode(errors="replace")[:-1])
+        need(sha256(found.der()).hex() == fingerprint, "the key in the pack has another fingerprint")
+        verdict.key, verdict.source = found, "taken from the pack because its fingerprint is the one you gave"
     key, verdict.stage = verdict.key, "manifest"
     manifest = open_manifest(members.get("manifest.json", b""), key)
     held = [{"name": name, "sha256": sha256(body).hex(), "size": len(body)} for name, body in members.items()]
