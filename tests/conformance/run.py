@@ -55,7 +55,8 @@ def wrong(name: str, case: dict[str, Any], ask: Ask) -> str | None:
 
 
 def program(command: Sequence[str]) -> Ask:
-    """A verifier that is a program of its own."""
+    """A verifier that is a program of its own; paths among its words are those of where we are."""
+    command = [str(Path(word).absolute()) if "/" in word and Path(word).exists() else word for word in command]
 
     def ask(words: list[str], folder: Path) -> tuple[int, str]:
         done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
