@@ -21,6 +21,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from tallystick.errors import Unavailable
 from tallystick.policy import row_rules
 from tallystick.policy.counts import label
 from tallystick.policy.evidence import EVALUATED_AT, Evidence, Known, Need, Setting, Tallied
@@ -435,7 +436,7 @@ def self_test() -> None:
     """Show the engine two tables, of text and of types, with one defect for every kind of check.
 
     Raises:
-        RuntimeError: a defect was not found, or a good value was taken for one, so nothing else can be relied on.
+        Unavailable: a defect was not found, or a good value was taken for one, so nothing else can be relied on.
     """
     import pyarrow as pa
 
@@ -451,7 +452,7 @@ def self_test() -> None:
     silent = [kind for kind, tally in tallies.items() if (tally.looked_at, tally.missed) != (2, 1)]
     silent += ["type of a column"] if whole[OfType("dtype", "int64")].missed != 2 else []
     if silent:
-        raise RuntimeError(f"the engine did not find an injected defect: {', '.join(silent)}")
+        raise Unavailable("the engine did not find an injected defect", got=f"none of: {', '.join(silent)}")
 
 
 _DEFECTS: Final[dict[str, tuple[Predicate, list[str | None]]]] = {
