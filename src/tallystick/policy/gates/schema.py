@@ -440,11 +440,13 @@ def self_test() -> None:
     """
     import pyarrow as pa
 
+    from tallystick.policy.engines.arrow import doubles, texts
     from tallystick.policy.engines.duckdb import of_table
 
-    text = {kind: pa.array(values, pa.string()) for kind, (_, values) in _DEFECTS.items()}
+    text = {kind: texts(values) for kind, (_, values) in _DEFECTS.items()}
     found = of_table(pa.table(text), text=True).tally(Tallied(predicate) for predicate, _ in _DEFECTS.values())
-    typed = pa.table({"nan": [1.0, float("nan")], "range": [0.5, float("nan")], "dtype": [1.0, 2.0]})
+    columns = {"nan": [1.0, float("nan")], "range": [0.5, float("nan")], "dtype": [1.0, 2.0]}
+    typed = pa.table({name: doubles(values) for name, values in columns.items()})
     asked: tuple[Predicate, ...] = (NotNan("nan"), InRange("range", 0, None), OfType("dtype", "int64"))
     whole = of_table(typed, text=False).tally(Tallied(predicate) for predicate in asked)
     tallies = {kind: found[predicate] for kind, (predicate, _) in _DEFECTS.items()}
