@@ -515,6 +515,9 @@ def entries() -> Iterator[Case]:
     yield odd("not_nfc", "a text is not in normal form C.", _raw(SMALL, {}).replace(b"Next", "e\u0301".encode()))
     yield odd("lone_surrogate", "a text is no Unicode.", _raw(SMALL, {}).replace(b"Next", b"\\ud800"))
     yield odd("deep", "it is nested too deeply.", _raw(SMALL, {"zz": 1})[:-2] + b"[" * 40 + b"]" * 40 + b"}")
+    yield odd(
+        "deep_and_empty", "its 33rd level is an empty list.", _raw(SMALL, {"zz": 1})[:-2] + b"[" * 32 + b"]" * 32 + b"}"
+    )
     yield odd("trailing", "something follows it.", _raw(SMALL, {}) + b"\n")
     yield odd("no_kind", "it has no kind.", _raw(SMALL, {}, drop=["kind"]))
     yield odd("wrong_seq", "it says that it stands elsewhere.", _raw(SMALL, {"seq": 7}))
@@ -835,6 +838,15 @@ def anchors() -> Iterator[Case]:
         "proof",
         proof=rewritten.consistency(3),
     )
+    yield case(
+        "stranger", "A stranger signed the checkpoint that was kept: there is nothing to compare with.", whole,
+        note(SMALL.text(3), VKEY.name, STRANGER), open_("proven", 5),
+    )  # fmt: skip
+    yield case(
+        "stranger_and_altered", "The same, and the pack is altered: that outweighs it.", whole[:-1] + b"\x01",
+        note(SMALL.text(3), VKEY.name, STRANGER), FAILS,
+    )  # fmt: skip
+    yield case("none", "What was kept is no checkpoint.", whole, b"hello\n", open_("proven", 5))
     yield case("required", "One is required, and agrees.", whole, SMALL.note(3), ok("proven", 2), "--require-anchor")
     yield Case(
         "anchor_required_and_none",
@@ -843,10 +855,23 @@ def anchors() -> Iterator[Case]:
         open_("proven", 5),
         arguments=("--require-anchor",),
     )
+    yield fail(
+        "link_hash_long", "A hash of a consistency proof in a pack is of 33 bytes.", _with_link(_lines([bytes(33)]))
+    )
+    yield fail("link_not_base64", "A consistency proof in a pack is no base64.", _with_link(b"hello world\n"))
+    yield fail(
+        "link_without_end",
+        "The last line of a consistency proof in a pack has no end.",
+        _with_link(_lines(SMALL.growth(3))[:-1]),
+    )
     yield Case(
         "anchor_fork_fail", "Two checkpoints that were kept are of one size, and differ.", whole, FAILS,
         arguments=("--anchor", "one", "--anchor", "two"), files={"one": SMALL.note(4), "two": rewritten.note(4)},
     )  # fmt: skip
+
+
+def _with_link(data: bytes) -> bytes:
+    return Draftpack.of(SMALL, [0, 1, 2]).insert("consistency/3", data, before="keys/").bytes()
 
 
 def _lines(hashes: Sequence[bytes]) -> bytes:
@@ -1009,6 +1034,11 @@ def gaps() -> Iterator[Case]:
     )
     named = World().genesis(origin=OTHER)
     yield fail("genesis_other_origin", "Entry 0 names another ledger.", Draftpack.of(named.usecase()).bytes())
+    yield fail(
+        "genesis_twice",
+        "A ledger begins again within the ledger.",
+        Draftpack.of(World().genesis().usecase().genesis()).bytes(),
+    )
     stranger = World().genesis(checkpoint_key=str(_of_stranger().vkey))
     yield fail("genesis_other_key", "Entry 0 names another key.", Draftpack.of(stranger.usecase()).bytes())
     yield fail(

@@ -12,8 +12,8 @@ from pathlib import Path
 CONFORMANCE = Path(__file__).resolve().parent.parent / "conformance"
 sys.path.insert(0, str(CONFORMANCE))
 
-from tallystick import standalone
-from tallystick.cli.main import run
+from tallystick import standalone  # noqa: E402
+from tallystick.cli.main import run  # noqa: E402
 
 STANDALONE = Path(standalone.__file__).resolve().parent / "verify.py"
 

@@ -4,7 +4,7 @@ Each file is drawn by Hypothesis: a pack, receipt, checkpoint or consistency pro
 changes: bytes flipped, cut, doubled; members exchanged, dropped, renamed; fields of the manifest and of entries changed
 and signed again by the ledger's own key; checkpoints that were kept from this history or from another one.
 
-What it shows: `tallystick verify`, `verify.py` and, of some, `verify.html` say the same of each: yes, no, or cannot say,
+What it shows: `tallystick verify`, `verify.py` and, of some, `verify.html` say the same: yes, no, or cannot say,
 with the same two verdicts and the same number of entries that no anchor covers.
 
 What it does not show: that they are right. All of them may misread the documents in the same way.
@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from tallystick.canonical import b64, encode
 
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(-2, 20), st.text("aé0 \u200b", max_size=8), st.lists(st.integers(0, 9), max_size=3),
-    st.just({}), st.just("00" * 32),
+    st.none(), st.booleans(), st.integers(-2, 20), st.text("aé0 \u200b", max_size=8),
+    st.lists(st.integers(0, 9), max_size=3), st.just({}), st.just("00" * 32),
 )  # fmt: skip
 
 

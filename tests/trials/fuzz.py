@@ -1,10 +1,10 @@
 """Trial: coverage-guided fuzzing of everything that reads a stranger's bytes.
 
 Packs, notes, proofs, consistency proofs, envelopes, entries, canonical JSON and the wrapper of signed PDFs, each in a
-process of its own with atheris (libFuzzer), beginning with the files of the conformance suite. `verify.py` is fuzzed too.
+process of its own with atheris (libFuzzer), beginning with the files of the conformance suite; and `verify.py` whole.
 
 What it shows: in that many runs no input raised anything but the errors of the one tree, took more than a few seconds,
-or more than 512 MiB; nothing that was made up verified.
+or more than a gigabyte; nothing that was made up verified.
 
 What it does not show: that there is no such input. The seed and the number of runs are printed; more time finds more.
 """
@@ -119,7 +119,7 @@ def fuzzed(name, seconds, seed, folder):
     )  # fmt: skip
     found = sorted(path for path in place.iterdir() if re.match(r"(crash|timeout|oom|slow)-", path.name))
     inputs = [path.read_bytes()[:200] for path in found]
-    assert done.returncode == 0 and not inputs, f"{name}: {inputs}: {done.stderr[-1500:]}"
+    assert (done.returncode, inputs) == (0, []), f"{name}: {inputs}: {done.stderr[-1500:]}"
     runs = re.findall(r"^Done (\d+) ", done.stderr, re.M)
     assert runs, f"{name}: {done.stderr[-600:]}"
     return int(runs[-1])

@@ -1,7 +1,7 @@
 """Trial: verify as an auditor might have to: no network, nobody's rights, a folder that cannot be written to.
 
 Every case of the conformance suite that asks for no more than `core` is given to each verifier in a namespace without
-any network, as the user nobody, with no home, in a folder that is read-only; system calls that would reach for a network
+any network, as the user nobody, with no home, in a folder that is read-only; system calls that reach for a network
 are counted.
 
 What it shows: each verifier says what it says elsewhere, and asks for no connection.

@@ -79,6 +79,8 @@ _MAX_MANIFEST: Final = 32 << 20
 """Bytes: the longest list of members that a container holds, in base64."""
 MAX_BEGINNING: Final = _MAX_MANIFEST + 1024
 """Bytes of a pack that hold its manifest."""
+_MAX_PATH: Final = 63
+"""Hashes of a consistency proof: as many as a tree of 2^63 leaves needs."""
 _REPORT = ("audit.pdf", "audit.html", "receipt.tlog-proof")
 _PROGRAMS = ("verify.py", "verify.html")
 _MANIFEST = frozenset(
@@ -529,7 +531,9 @@ def _consistency(members: Mapping[str, bytes]) -> dict[int, tuple[bytes, ...]]:
     for number, (name, data) in _numbered(members, "consistency").items():
         with _at(name):
             lines = data.decode("ascii", "replace").split("\n")
-            if lines.pop() != "" or len(lines) > 128:
+            if lines.pop() != "" or len(lines) > _MAX_PATH:
                 raise Malformed("not lines of hashes")
             found[int(number)] = tuple(unb64(line, what="hash of a proof") for line in lines)
+            if any(len(item) != 32 for item in found[int(number)]):
+                raise Malformed("hash of a proof is not 32 bytes")
     return found
