@@ -176,7 +176,8 @@ def as_they_come(_, results, **__):
 LOADING = all_of(guard("policy.registry", BaseException=Never), guard("policy.document", BaseException=Never))
 JUDGING = guard("policy.judge", BaseException=Never)
 READING = guard("policy.judge", SystemExit=Never)
-FRONT_DOOR = guard("cli.main", SystemExit=Never)
+SUPERVISED = guard("cli.supervised", supervised=lambda work: work())
+FRONT_DOOR = all_of(guard("cli.main", SystemExit=Never), SUPERVISED)
 STALE = guard("cli.outputs:Outputs", clear=nothing)
 AGAINST_PLAN = guard("policy.judge", against_plan=as_they_come)
 SELF_TEST = guard("policy.gates.schema", self_test=nothing)
@@ -843,25 +844,25 @@ WAYS = (
         then=exits_like_green,
     ),
     Way(
-        "a gate ends the process with 0, which nothing catches: no result is there that says pass",
+        "a gate ends the process with 0, which nothing within it catches",
         rogue("ends"),
         BANDS,
-        "... gate r",
-        STALE,
-        code=0,
+        "ended the program; nothing was decided",
+        SUPERVISED,
+        code=3,
         verdict=None,
-        then=leaves_what_was_green,
+        then=exits_like_green,
     ),
     Way(
-        "a library ends the process with 0 when it is imported: no result is there that says pass",
+        "a library ends the process with 0 when it is imported",
         rogue("well"),
         BANDS,
-        "",
-        STALE,
-        code=0,
+        "ended the program; nothing was decided",
+        SUPERVISED,
+        code=3,
         verdict=None,
         between=ends_on_import,
-        then=leaves_what_was_green,
+        then=exits_like_green,
     ),
     Way(
         "a run is killed: the result of an earlier one is not there",
@@ -869,7 +870,7 @@ WAYS = (
         BANDS,
         "... gate r",
         STALE,
-        code=-9,
+        code=3,
         verdict=None,
         then=leaves_what_was_green,
     ),

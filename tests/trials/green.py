@@ -104,10 +104,17 @@ def in_process(way, folder, how):
     return started(folder, __file__, "--child", str(WAYS.index(way)), how)
 
 
+def exit_code(words):
+    """What the front door ends with."""
+    from tallystick.cli import main, supervised
+
+    if words[0] != "gate":
+        return main.run(words)
+    return supervised.supervised(lambda: main.run(words))
+
+
 def child(way, folder, how):
     """The steps of a way in this process, with its guard or without."""
-    from tallystick.cli import main
-
     if way.fault is not None:
         way.fault()
     if how == "bare":
@@ -116,7 +123,7 @@ def child(way, folder, how):
         if way.between is not None and number == len(way.steps):
             way.between(folder)
         left_over(folder, step)
-        code = step() if callable(step) else main.run(step.removeprefix("-").split())
+        code = step() if callable(step) else exit_code(step.removeprefix("-").split())
         if code and not (isinstance(step, str) and step.startswith("-")):
             break
     return code
