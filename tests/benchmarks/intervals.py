@@ -11,7 +11,7 @@ import _people as people
 from tallystick.policy.counts import by_outcome
 from tallystick.policy.document import parse
 from tallystick.policy.engines.duckdb import open_source
-from tallystick.policy.gates import bias
+from tallystick.policy.gates.bias import judge as bias
 
 GROUPS = ("sex", "race")
 POLICY = """

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tallystick.policy import metrics
 from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import Policy
-from tallystick.policy.gates.reference import verify_with_fairlearn
+from tallystick.policy.gates.bias.reference import verify_with_fairlearn
 from tallystick.policy.metrics import GROUP_METRICS
 
 Make = Callable[[str], Policy]

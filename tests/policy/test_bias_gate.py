@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tallystick.errors import InvalidData
 from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import Policy
-from tallystick.policy.gates import bias
-from tallystick.policy.gates.groups import MAX_GROUPS
+from tallystick.policy.gates.bias import judge as bias
+from tallystick.policy.gates.bias.groups import MAX_GROUPS
 from tallystick.policy.metrics import GROUP_METRICS, RATES, compare
 from tallystick.policy.results import CheckResult
 

@@ -13,7 +13,8 @@ from tallystick import canonical
 from tallystick.errors import InvalidData, InvalidPolicy
 from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import Policy
-from tallystick.policy.gates import bias, four_fifths, ll144
+from tallystick.policy.gates.bias import four_fifths, ll144
+from tallystick.policy.gates.bias import judge as bias
 from tallystick.policy.judge import replay
 from tallystick.policy.results import CheckResult
 

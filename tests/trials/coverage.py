@@ -23,7 +23,7 @@ import numpy as np
 from tallystick.policy import proportions
 from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import parse
-from tallystick.policy.gates import bias
+from tallystick.policy.gates.bias import judge as bias
 from tallystick.policy.proportions import Paired
 from tallystick.policy.statistics import wilson
 

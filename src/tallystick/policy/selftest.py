@@ -23,8 +23,9 @@ from tallystick.policy import judge
 from tallystick.policy.counts import label
 from tallystick.policy.document import Policy
 from tallystick.policy.evidence import EVALUATED_AT, Compared, Counted, Known, Rows, Scored, Tallied
+from tallystick.policy.gates.bias.model import BiasGate
 from tallystick.policy.gates.schema import Case, Column, SchemaGate
-from tallystick.policy.language import BiasGate, Gate
+from tallystick.policy.language import Gate
 from tallystick.policy.predicates import Newest, Present, columns_of
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
-from tallystick.policy.gates import four_fifths, ll144
-from tallystick.policy.gates.groups import SMALL_CELL, Case
+from tallystick.policy.gates.bias import four_fifths, ll144
+from tallystick.policy.gates.bias.groups import SMALL_CELL, Case
 from tallystick.policy.results import Verdict, number
 
 __all__ = ["Reading", "read"]

@@ -1,8 +1,8 @@
 """Which groups a bias check compares, which it leaves out and says so, and when it compares none at all.
 
 A group is small by the rules of the policy, or, for an audit under Local Law 144, of an unknown category. Small groups
-are named with the reason, never dropped; they may be judged together. See :mod:`tallystick.policy.gates.bias` for when
-nothing is judged.
+are named with the reason, never dropped; they may be judged together. See :mod:`tallystick.policy.gates.bias.judge` for
+when nothing is judged.
 
 Pure.
 """
@@ -16,7 +16,7 @@ from functools import cached_property
 from tallystick.canonical import Value
 from tallystick.policy.counts import Counts, Group, group_words, label
 from tallystick.policy.favourable import Reduced, is_any_of, one_of_two, per_class, where
-from tallystick.policy.language import BiasGate, BiasMetric, Compared
+from tallystick.policy.gates.bias.model import BiasGate, BiasMetric, Compared
 from tallystick.policy.metrics import Comparison, Rate, compare
 from tallystick.policy.results import Limits, Verdict
 from tallystick.policy.statistics import check_seed
@@ -134,7 +134,7 @@ class Case:
 
 
 def cases(gate: BiasGate, counts: Counts, *, favourable: str, confidence: float, seed: str) -> Iterator[Case]:
-    """Every check of the gate with its groups, in the order of the plan; arguments as for ``bias.run``."""
+    """Every check of the gate with its groups, in the order of the plan; arguments as for ``judge.run``."""
     for check, columns, metric in gate.checks():
         reduced = _reduced(counts, columns, metric, favourable)
         own = check_seed(seed, check)

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from tallystick.canonical import Value
 from tallystick.policy.comparisons import Comparisons, holm
 from tallystick.policy.counts import Counts, Group
-from tallystick.policy.gates.groups import MAX_GROUPS, SMALL_CELL, Case, cannot, cases, with_left_out
-from tallystick.policy.gates.law import read
-from tallystick.policy.language import BiasGate
+from tallystick.policy.gates.bias.groups import MAX_GROUPS, SMALL_CELL, Case, cannot, cases, with_left_out
+from tallystick.policy.gates.bias.law import read
+from tallystick.policy.gates.bias.model import BiasGate
 from tallystick.policy.metrics import Comparison, Rate
 from tallystick.policy.proportions import smallest_gap
 from tallystick.policy.results import CheckResult, Limits, Verdict, number

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallystick.policy.counts import Counts
-from tallystick.policy.gates import bias
-from tallystick.policy.language import BiasGate
+from tallystick.policy.gates.bias import judge
+from tallystick.policy.gates.bias.model import BiasGate
 
 __all__ = ["TOLERANCE", "Mismatch", "verify_with_fairlearn"]
 
@@ -68,7 +68,7 @@ def verify_with_fairlearn(gate: BiasGate, counts: Counts, *, favourable: str) ->
 
     Args:
         gate: of the policy.
-        counts: as :func:`tallystick.policy.gates.bias.run` takes them.
+        counts: as :func:`tallystick.policy.gates.bias.judge.run` takes them.
         favourable: label of the favourable outcome.
 
     Returns:
@@ -79,7 +79,7 @@ def verify_with_fairlearn(gate: BiasGate, counts: Counts, *, favourable: str) ->
 
 
 def _mismatches(gate: BiasGate, counts: Counts, favourable: str) -> Iterator[Mismatch]:
-    for case, found in bias.measured(gate, counts, favourable=favourable):
+    for case, found in judge.measured(gate, counts, favourable=favourable):
         if case.metric.per_class or case.reference is not None:
             continue
         theirs = _theirs(case.metric.name, case.kept)
