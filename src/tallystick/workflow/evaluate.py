@@ -26,6 +26,7 @@ from tallystick.workflow.record import dataset_named
 
 if TYPE_CHECKING:
     from tallystick.policy.document import Policy
+    from tallystick.policy.gates.bias.reference import Agreement
     from tallystick.policy.judge import Outcome
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "published",
     "read_back",
     "recorded",
+    "second_opinion",
     "submitted",
 ]
 
@@ -300,6 +302,18 @@ def judged(
             progress=progress,
         )
     return matching(Judged(subject, entry, outcome, Scored(test_set, digest, scored, outcome.rows)))
+
+
+def second_opinion(desk: Desk, found: Judged) -> Agreement:
+    """Have what the bias gates found computed again by fairlearn, from the counts that would be recorded.
+
+    Raises:
+        Unconfirmed: it comes to another value.
+    """
+    from tallystick.policy.gates.bias import reference
+
+    values = {check.id: check.value for check in found.outcome.checks}
+    return reference.second_opinion(published(desk.book(), found.policy), values, found.outcome.evidence)
 
 
 def recorded(

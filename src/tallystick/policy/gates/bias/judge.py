@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["measured", "run"]
+__all__ = ["run"]
 
 _POWER = 0.8
 
@@ -67,14 +67,6 @@ def run(gate: BiasGate, counts: Counts, *, favourable: str, confidence: float, s
     if gate.family is not None and gate.family.correction == "holm":
         judged = _corrected(judged, 1 - confidence)
     yield from map(_result, judged)
-
-
-def measured(gate: BiasGate, counts: Counts, *, favourable: str) -> Iterator[tuple[Case, Comparison]]:
-    """Every check that can be measured with the groups that it compares, and what it comes to, without judging it."""
-    for case in cases(gate, counts, favourable=favourable, confidence=0.95, seed="0" * 16):
-        found = None if cannot(case) else case.compared
-        if found is not None:
-            yield case, found
 
 
 def _judge(case: Case) -> _Judged:

@@ -2,7 +2,7 @@
 
 fairlearn is asked for each metric that it has, with the count of each cell as the weight of one row, so that ten
 million people are a few rows. Two roads to one number are worth little if they share the code, so nothing of
-``metrics`` is used here but the names.
+``metrics`` is used here but the names. Which groups are compared is the gate's word: only values are computed twice.
 
 Where a denominator is 0 the gate says that there is no value and fairlearn says 0; such a check is not compared.
 """
@@ -11,17 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
 
+from tallystick.canonical import Value
+from tallystick.errors import Unconfirmed
 from tallystick.policy.counts import Counts
-from tallystick.policy.gates.bias import judge
+from tallystick.policy.evidence import Evidence
+from tallystick.policy.gates.bias.groups import Case, cases
 from tallystick.policy.gates.bias.model import BiasGate
 
-__all__ = ["TOLERANCE", "Mismatch", "verify_with_fairlearn"]
+if TYPE_CHECKING:
+    from tallystick.policy.document import Policy
 
-TOLERANCE = 1e-12
+__all__ = ["TOLERANCE", "Agreement", "Opinion", "opinions", "second_opinion"]
 
-_OWN = {
+TOLERANCE: Final = 1e-12
+
+_OWN: Final = {
     "demographic_parity_ratio": "demographic_parity_ratio",
     "demographic_parity_difference": "demographic_parity_difference",
     "equalized_odds_ratio": "equalized_odds_ratio",
@@ -35,12 +42,90 @@ _OWN = {
 
 
 @dataclass(frozen=True)
-class Mismatch:
-    """A check on which the two do not agree."""
+class Opinion:
+    """The value of one check, and what fairlearn makes of the same counts."""
 
     check: str
     ours: float
-    theirs: float
+    theirs: float | None
+    """None where fairlearn has no function for it."""
+
+    @property
+    def confirms(self) -> bool:
+        return self.theirs is not None and abs(self.ours - self.theirs) <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of how many values fairlearn says the same."""
+
+    fairlearn: str
+    """Its version."""
+    confirmed: int
+    without: int
+    """Values that it has no function for."""
+
+    def __str__(self) -> str:
+        if not self.confirmed and not self.without:
+            return f"fairlearn {self.fairlearn} had nothing to confirm: no bias gate came to a value"
+        agrees = f"agrees on {self.confirmed} {'value' if self.confirmed == 1 else 'values'} (to {TOLERANCE:g})"
+        more = f"; {self.without} it has no function for" if self.without else ""
+        return f"fairlearn {self.fairlearn} {agrees}{more}"
+
+
+def second_opinion(policy: Policy, values: Mapping[str, float | None], evidence: Value) -> Agreement:
+    """Have every value of the policy's bias gates computed again by fairlearn.
+
+    Args:
+        policy: under which was judged.
+        values: of each check, by its id; those without a value are not compared.
+        evidence: with the counts, as it is recorded.
+
+    Raises:
+        Unconfirmed: fairlearn comes to another value.
+        InvalidData: the evidence is not of the known form, or lacks counts that the policy needs.
+    """
+    found = Evidence.from_json(evidence)
+    asked = [gate for gate in policy.gates if isinstance(gate, BiasGate)]
+    given = [
+        one for gate in asked for one in opinions(gate, found.counted(), favourable=policy.favourable, values=values)
+    ]
+    told = [one for one in given if one.theirs is not None]
+    other = [one for one in told if not one.confirms]
+    if other:
+        more = f", and {len(other) - 1} more" if len(other) > 1 else ""
+        raise Unconfirmed(
+            f"fairlearn {version('fairlearn')} comes to another value",
+            where=f"{other[0].check}{more}",
+            expected=repr(other[0].ours),
+            got=repr(other[0].theirs),
+            remedy="One of the two is wrong: keep the data and report it.",
+        )
+    return Agreement(version("fairlearn"), len(told), len(given) - len(told))
+
+
+def opinions(
+    gate: BiasGate, counts: Counts, *, favourable: str, values: Mapping[str, float | None]
+) -> Iterator[Opinion]:
+    """What fairlearn makes of each check of a gate that has a value.
+
+    Args:
+        gate: of the policy.
+        counts: as :func:`tallystick.policy.gates.bias.judge.run` takes them.
+        favourable: label of the favourable outcome.
+        values: of each check, by its id.
+    """
+    if all(values.get(check) is None for check, _, _ in gate.checks()):
+        return  # set aside or not judged: then the counts need not hold its tables
+    for case in cases(gate, counts, favourable=favourable, confidence=0.95, seed="0" * 16):
+        value = values.get(case.id)
+        if value is not None:
+            yield Opinion(case.id, value, _theirs(case.metric.name, case.kept) if _is_known(case) else None)
+
+
+def _is_known(case: Case) -> bool:
+    """Whether fairlearn has a function for it: not class by class, nor with a group to compare with."""
+    return not case.metric.per_class and case.reference is None
 
 
 @dataclass(frozen=True)
@@ -61,30 +146,6 @@ class _Rows:
             if n
         ]
         return cls(*zip(*rows, strict=True))
-
-
-def verify_with_fairlearn(gate: BiasGate, counts: Counts, *, favourable: str) -> list[Mismatch]:
-    """The checks of a bias gate whose value fairlearn does not confirm to 1e-12.
-
-    Args:
-        gate: of the policy.
-        counts: as :func:`tallystick.policy.gates.bias.judge.run` takes them.
-        favourable: label of the favourable outcome.
-
-    Returns:
-        Nothing where the two agree. Nor is anything said of a check without a value, with a named reference, or class
-        by class, which fairlearn has no function for.
-    """
-    return [*_mismatches(gate, counts, favourable)]
-
-
-def _mismatches(gate: BiasGate, counts: Counts, favourable: str) -> Iterator[Mismatch]:
-    for case, found in judge.measured(gate, counts, favourable=favourable):
-        if case.metric.per_class or case.reference is not None:
-            continue
-        theirs = _theirs(case.metric.name, case.kept)
-        if not abs(found.value - theirs) <= TOLERANCE:
-            yield Mismatch(case.id, found.value, theirs)
 
 
 def _theirs(name: str, groups: Mapping[Any, Sequence[int]]) -> float:
