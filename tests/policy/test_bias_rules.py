@@ -13,6 +13,7 @@ from tallystick import canonical
 from tallystick.errors import InvalidData, InvalidPolicy
 from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import Policy
+from tallystick.policy.evidence import Setting
 from tallystick.policy.gates.bias import four_fifths, ll144
 from tallystick.policy.gates.bias import judge as bias
 from tallystick.policy.judge import replay
@@ -33,7 +34,7 @@ def gate(lines: str = "", metric: str = "{name: demographic_parity_ratio, fail_i
 
 def judge(policy: Policy, counts: Counts, favourable: str = "1") -> list[CheckResult]:
     found: Any = policy.gates[0]
-    return list(bias.run(found, counts, favourable=favourable, confidence=0.95, seed=SEED))
+    return list(bias.run(found, counts, Setting(favourable=favourable, seed=SEED)))
 
 
 def tables(columns: tuple[str, ...], cells: Mapping[tuple[str | None, ...], Cells]) -> Counts:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
+from tallystick.policy.calibration import BANDS
 from tallystick.policy.results import Limits
 from tallystick.policy.threshold import Threshold
 
 __all__ = [
     "Attribute",
+    "Bins",
     "GateId",
     "Id",
     "Name",
@@ -74,6 +76,16 @@ Attribute = Annotated[
 def reason_given(*reasons: str | None) -> str:
     """The first reason that is given, of a check and then of its gate; empty if there is none."""
     return next((text.strip() for text in reasons if text), "")
+
+
+def _of_equal_width(bins: int) -> int:
+    if BANDS % bins:
+        raise invalid(f"{bins} does not divide {BANDS:,}, so the bins would not be of equal width")
+    return bins
+
+
+Bins = Annotated[int, Field(ge=2, le=50), AfterValidator(_of_equal_width)]
+"""How many bins of equal width scores are put into."""
 
 
 def demanded(limits: Limits) -> str:

@@ -5,6 +5,8 @@ Every formula stands on four counts of one group, relative to the favourable out
 * ``tp``: favourable in truth, favourable in prediction; ``fp``: unfavourable in truth, favourable in prediction;
 * ``fn``: favourable in truth, unfavourable in prediction; ``tn``: unfavourable in both.
 
+Calibration stands on counts of scores by true outcome instead (:mod:`tallystick.policy.calibration`).
+
 Sources: Hardt, Price, Srebro, "Equality of Opportunity in Supervised Learning" (2016) for equalized odds and equal
 opportunity; Chouldechova, "Fair prediction with disparate impact" (2017) for predictive parity; 29 CFR 1607.4(D) for
 the selection rate ratio. Group metrics agree with fairlearn wherever fairlearn's value is defined; where a rate has
@@ -77,9 +79,13 @@ class GroupMetric:
 
     name: str
     rates: tuple[Rate, ...]
+    """Empty for calibration, whose errors are no shares."""
     form: Literal["ratio", "difference"]
+    """A calibration error within a group is the difference from none."""
     means: str
     """What the metric asks for, in a clause."""
+    stands_on: Literal["predictions", "scores"] = "predictions"
+    """What is counted in each group: true by predicted outcome, or true outcome by band of the score."""
     rule: Literal["four_fifths", "ll144"] | None = None
     """A rule of law that says more than the value: who is left out, and what stands beside it."""
 
@@ -134,7 +140,11 @@ def _group_metrics() -> Mapping[str, GroupMetric]:
         ("ll144", "the impact ratio of each category is stated (6 RCNY 5-301)"),
     )
     for rule, means in rules:
-        table[rule] = GroupMetric(rule, (RATES["selection_rate"],), "ratio", means, rule)
+        table[rule] = GroupMetric(rule, (RATES["selection_rate"],), "ratio", means, rule=rule)
+    calibrated = "a score of 0.7 means that 7 of 10 have the favourable outcome, in every group"
+    alike = "scores are as far from what comes true in one group as in another"
+    for name, means in (("calibration_within_groups", calibrated), ("calibration_difference", alike)):
+        table[name] = GroupMetric(name, (), "difference", means, "scores")
     return table
 
 

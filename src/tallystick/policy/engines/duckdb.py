@@ -42,10 +42,12 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow
 
-__all__ = ["MAX_CELLS", "MEMORY", "Source", "engine", "of_table", "open_source"]
+__all__ = ["MAX_BANDED", "MAX_CELLS", "MEMORY", "Source", "engine", "of_table", "open_source"]
 
 MAX_CELLS = 50_000
 """More different combinations than this are no groups, but identifiers or scores."""
+MAX_BANDED: Final = 200_000
+"""The same where scores are counted in bands: those of a hundred groups."""
 MEMORY: Final = "320MiB"
 """What a scan may hold; beyond it goes to disk, and what cannot is refused."""
 _DISK: Final = "32GiB"
@@ -116,11 +118,11 @@ class Source:
         self._require(dict.fromkeys(axis.column for axis in axes))
         with self._connection() as connection:
             found = self._fetch(connection, self._group_by(axes, tables))
-        if len(found) > MAX_CELLS:
+        if len(found) > _most(axes):
             raise InvalidData(
                 "there are too many combinations of groups and outcomes to count",
                 where=self.name,
-                expected=f"up to {MAX_CELLS}",
+                expected=f"up to {_most(axes):,}",
                 remedy=f"Of {', '.join(dict.fromkeys(axis.column for axis in axes))} one holds identifiers or scores;"
                 " name another or put it in bands.",
             )
@@ -140,7 +142,7 @@ class Source:
         return (
             f"SELECT {', '.join(['count(*)', *places.values(), *flags])} "  # noqa: S608  (positions only)
             f"FROM (SELECT {chosen} FROM (SELECT *{beside} FROM {self.relation})) "
-            f"GROUP BY GROUPING SETS ({grouped}) LIMIT {MAX_CELLS + 1}"
+            f"GROUP BY GROUPING SETS ({grouped}) LIMIT {_most(axes) + 1}"
         )
 
     def _marks(self, axis: Axis, name: str) -> str:
@@ -477,6 +479,10 @@ class _Scan:
 def _batched(items: list[_T], most: int) -> list[list[_T]]:
     """Parts of so many items at most; one that is empty if there are none."""
     return [items[start : start + most] for start in range(0, max(len(items), 1), most)]
+
+
+def _most(axes: Iterable[Axis]) -> int:
+    return MAX_BANDED if any(axis.form == "band" for axis in axes) else MAX_CELLS
 
 
 def _mark(axis: Axis, value: Any) -> Mark:

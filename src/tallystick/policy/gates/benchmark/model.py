@@ -12,24 +12,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from tallystick.policy import calibration
 from tallystick.policy.counts import Axis, label
 from tallystick.policy.evidence import CHAMPION, Counted, Evidence, Known, Need, Rows, Scored, Setting, of_champion
 from tallystick.policy.gates.benchmark.scorers import INF, SCORERS, Scorer, Task
-from tallystick.policy.keys import Attribute, Name, Part, Thresholds, demanded, invalid, read_threshold, reason_given
+from tallystick.policy.keys import (
+    Attribute,
+    Bins,
+    Name,
+    Part,
+    Thresholds,
+    demanded,
+    invalid,
+    read_threshold,
+    reason_given,
+)
 from tallystick.policy.language import Columns, Gate, Inputs, Planned, without_outcomes
 from tallystick.policy.results import CheckResult, Decision, Limits, Replay
 from tallystick.policy.threshold import Threshold
 
-__all__ = ["BANDS", "BenchmarkGate", "BenchmarkMetric", "Check", "Churn", "RecordedMetric", "Versus"]
-
-BANDS: Final = 1_000
-"""Bands of equal width from 0 to 1, in which scores are counted."""
-_EDGES: Final = (*(i / BANDS for i in range(BANDS + 1)), 1.0000000000000002)
-"""A score of exactly 1 has a band of its own, so that one above it is seen."""
+__all__ = ["BenchmarkGate", "BenchmarkMetric", "Check", "Churn", "RecordedMetric", "Versus"]
 
 
 class _Against(Part):
@@ -160,16 +166,9 @@ class BenchmarkGate(Gate):
     task: Task = Field(default="binary", description="binary, multiclass or regression: what the outcomes are.")
     metrics: list[Metric] = Field(min_length=1)
     weight: Name | None = Field(default=None, description="The column of the weight of each row.")
-    bins: int = Field(default=10, ge=2, le=50, description="Bins of equal width for calibration; a divisor of 1,000.")
+    bins: Bins = Field(default=10, description="Bins of equal width for calibration; a divisor of 1,000.")
     churn: Churn | None = Field(default=None, description="How many decisions may be others than the champion's.")
     decision: Literal["point", "confident"] = "point"
-
-    @field_validator("bins")
-    @classmethod
-    def _even(cls, value: int) -> int:
-        if BANDS % value:
-            raise invalid(f"{value} does not divide {BANDS:,}, so the bins would not be of equal width")
-        return value
 
     @model_validator(mode="after")
     def _fits(self) -> BenchmarkGate:
@@ -308,7 +307,7 @@ class BenchmarkGate(Gate):
 
     def banded(self, columns: Columns) -> Counted:
         """Outcomes by bands of the score."""
-        return Counted((Axis(columns.y_true, "outcome"), Axis(columns.score or "", "band", _EDGES)))
+        return Counted(calibration.axes(true=columns.y_true, score=columns.score or ""))
 
     def scored(self, columns: Columns) -> Scored | None:
         """The scores that it needs, if any."""

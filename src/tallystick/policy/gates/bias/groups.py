@@ -14,7 +14,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tallystick.canonical import Value
+from tallystick.errors import InvalidData
+from tallystick.policy.calibration import Histogram, histograms
 from tallystick.policy.counts import Counts, Group, group_words, label
+from tallystick.policy.evidence import Setting
 from tallystick.policy.favourable import Reduced, is_any_of, one_of_two, per_class, where
 from tallystick.policy.gates.bias.model import BiasGate, BiasMetric, Compared
 from tallystick.policy.metrics import Comparison, Rate, compare
@@ -56,6 +59,13 @@ class Case:
     left_out: Mapping[Group, str] = field(default_factory=dict)
     """The others, each with the reason."""
     pooled: tuple[Group, ...] = ()
+    flaw: str = ""
+    """Why its scores cannot be used; empty if they can."""
+
+    @property
+    def of_scores(self) -> bool:
+        """Whether the cells of a group are its scores by band, first those with the favourable true outcome."""
+        return self.metric.metric.stands_on == "scores"
 
     @property
     def limits(self) -> Limits:
@@ -115,10 +125,18 @@ class Case:
         rules = self.gate.min_group
         if sum(cells) < rules.n:
             return f"{_few(sum(cells))} people, and the policy wants {rules.n}"
-        for rate in self.rates:
-            if rate.conditional and rate.denominator(cells) < rules.positives:
-                return f"{_few(rate.denominator(cells))} {rate.of}, and the policy wants {rules.positives}"
+        for n, whom in self._stands_on(cells):
+            if n < rules.positives:
+                return f"{_few(n)} {whom}, and the policy wants {rules.positives}"
         return None
+
+    def _stands_on(self, cells: tuple[int, ...]) -> Iterator[tuple[int, str]]:
+        """How many people of a group its conditional rates stand on, and whom."""
+        if self.of_scores:
+            yield Histogram.of(cells).favourable, "people with the favourable true outcome"
+        for rate in self.rates:
+            if rate.conditional:
+                yield rate.denominator(cells), rate.of
 
     def _why_no_category(self, group: Group, cells: tuple[int, ...]) -> str | None:
         if None in group:
@@ -133,13 +151,29 @@ class Case:
         return sum(sum(cells) for group, cells in self.groups.items() if None not in group)
 
 
-def cases(gate: BiasGate, counts: Counts, *, favourable: str, confidence: float, seed: str) -> Iterator[Case]:
+def cases(gate: BiasGate, counts: Counts, setting: Setting) -> Iterator[Case]:
     """Every check of the gate with its groups, in the order of the plan; arguments as for ``judge.run``."""
     for check, columns, metric in gate.checks():
-        reduced = _reduced(counts, columns, metric, favourable)
-        own = check_seed(seed, check)
-        case = Case(check, gate, metric, columns, reduced.groups, reduced.rates, reduced.words, confidence, own)
+        own = check_seed(setting.seed, check)
+        case = Case(check, gate, metric, columns, {}, (), "", setting.confidence, own)
+        if metric.metric.stands_on == "predictions":
+            reduced = _reduced(counts, columns, metric, setting.favourable)
+            case = replace(case, groups=reduced.groups, rates=reduced.rates, favourable=reduced.words)
+        else:
+            case = _scored(case, counts, setting)
         yield case.split()
+
+
+def _scored(case: Case, counts: Counts, setting: Setting) -> Case:
+    """The case with the scores of its groups, or with what is wrong with them."""
+    if setting.inputs is None:
+        raise InvalidData("the policy names no columns")
+    table = counts.over(*case.metric.axes(setting.inputs.columns, case.columns))
+    try:
+        found = histograms(table, setting.favourable)
+    except InvalidData as error:
+        return replace(case, flaw=str(error))
+    return replace(case, groups={group: histogram.cells for group, histogram in found.items()})
 
 
 def _reduced(counts: Counts, columns: tuple[str, ...], metric: BiasMetric, favourable: str) -> Reduced:
@@ -158,6 +192,8 @@ def _reduced(counts: Counts, columns: tuple[str, ...], metric: BiasMetric, favou
 
 def cannot(case: Case) -> tuple[Verdict, str] | None:
     """Why the metric cannot be judged on these groups, or None."""
+    if case.flaw:
+        return "error", case.flaw
     if len(case.groups) > MAX_GROUPS:
         return "error", f"{' and '.join(case.columns)} have {len(case.groups):,} values: these are no groups of people"
     if case.gate.interval.method == "simultaneous" and case.family > MAX_PAIRS:
@@ -235,8 +271,8 @@ def _too_few(case: Case) -> tuple[Verdict, str] | None:
 
 
 def _nobody_selected(case: Case) -> tuple[Verdict, str] | None:
-    if case.metric.per_class:
-        return None  # everybody has some class
+    if case.metric.per_class or case.of_scores:
+        return None  # everybody has some class, and a score
     tp, fp, _, _ = map(sum, zip(*case.kept.values(), strict=True))
     if tp + fp:
         return None

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from tallystick.canonical import Value
 from tallystick.policy.comparisons import Comparisons, holm
 from tallystick.policy.counts import Counts, Group
+from tallystick.policy.evidence import Setting
+from tallystick.policy.gates.bias import calibration
 from tallystick.policy.gates.bias.groups import MAX_GROUPS, SMALL_CELL, Case, cannot, cases, with_left_out
 from tallystick.policy.gates.bias.law import read
 from tallystick.policy.gates.bias.model import BiasGate
@@ -45,27 +47,30 @@ class _Judged:
     case: Case
     verdict: Verdict
     reason: str
-    found: Comparison | None = None
+    value: float | None = None
     interval: Interval | None = None
     figures: Mapping[str, Value] = field(default_factory=dict)
+    worst: str = ""
+    """Name of the rate that makes the value."""
     p_value: float | None = None
     """Of the claim that the check fails, where claims are corrected."""
 
 
-def run(gate: BiasGate, counts: Counts, *, favourable: str, confidence: float, seed: str) -> Iterator[CheckResult]:
+def run(gate: BiasGate, counts: Counts, setting: Setting) -> Iterator[CheckResult]:
     """Judge every check of the gate.
 
     Args:
         gate: of the policy.
-        counts: with a table for each tuple of columns that the gate compares.
-        favourable: label of the favourable outcome, unless a metric names its own.
-        confidence: of the intervals.
-        seed: of the evaluation, 16 hex digits.
+        counts: with the tables that the gate needs.
+        setting: with the label of the favourable outcome, unless a metric names its own, and the names of the columns
+            where a metric looks at the score.
+
+    Raises:
+        InvalidData: the counts lack a table, or the outcomes are not those that the gate wants.
     """
-    planned = cases(gate, counts, favourable=favourable, confidence=confidence, seed=seed)
-    judged = [_judge(case) for case in planned]
+    judged = [_judge(case) for case in cases(gate, counts, setting)]
     if gate.family is not None and gate.family.correction == "holm":
-        judged = _corrected(judged, 1 - confidence)
+        judged = _corrected(judged, 1 - setting.confidence)
     yield from map(_result, judged)
 
 
@@ -73,6 +78,8 @@ def _judge(case: Case) -> _Judged:
     stopped = cannot(case)
     if stopped is not None:
         return _Judged(case, *stopped)
+    if case.of_scores:
+        return _calibrated(case)
     found = case.compared
     if found is None:
         zero = next(rate for rate in case.rates if not any(map(rate.numerator, case.kept.values())))
@@ -94,7 +101,15 @@ def _measured(case: Case, found: Comparison) -> _Judged:
     verdict = case.limits.verdict(found.value, interval)
     rule = read(case, verdict)
     reason = "; ".join(filter(None, (_reason(case, found, interval, verdict, figures), rule.reason)))
-    return _Judged(case, rule.verdict, reason, found, interval, figures | dict(rule.figures), p_value)
+    return _Judged(
+        case, rule.verdict, reason, found.value, interval, figures | dict(rule.figures), found.rate.name, p_value
+    )
+
+
+def _calibrated(case: Case) -> _Judged:
+    found = calibration.compared(case)
+    verdict = case.limits.verdict(found.value, None)
+    return _Judged(case, verdict, with_left_out(case, found.reason), found.value, worst=calibration.NAME)
 
 
 def _corrected(judged: list[_Judged], level: float) -> list[_Judged]:
@@ -227,23 +242,26 @@ _ADVICE = {
         "Compare how many of the refused would have merited the favourable outcome, by {who}: calibration, and base "
         "rates."
     ),
+    calibration.NAME: (
+        "Compare mean scores with what came true within bins, by {who}: a model can be recalibrated, and is often "
+        "wrong about a group of which it has seen little."
+    ),
     "accuracy": "Compare errors by {who}: a group with worse accuracy is often small or unlike the others in training.",
 }
 
 
 def _advice(judged: _Judged) -> str:
-    case, verdict, found = judged.case, judged.verdict, judged.found
+    case, verdict = judged.case, judged.verdict
     if verdict == "pass":
         return ""
     own = case.metric.advice or case.gate.advice
-    if verdict in ("fail", "warn") or (verdict == "inconclusive" and found is not None):
-        rate = found.rate.name if found else case.rates[0].name
-        return own or _ADVICE[rate.partition("[")[0]].format(who=" and ".join(case.columns))
+    if judged.value is not None and verdict in ("fail", "warn", "inconclusive"):
+        return own or _ADVICE[judged.worst.partition("[")[0]].format(who=" and ".join(case.columns))
     return "Hand in more data for these groups, or put small groups together in the data, with a reason on record."
 
 
 def _result(judged: _Judged) -> CheckResult:
-    case, found = judged.case, judged.found
+    case = judged.case
     groups = [_figures(case, group, cells) for group, cells in list(case.groups.items())[:MAX_GROUPS]]
     groups += [_figures(case, group, cells) for group, cells in case.kept.items() if not group]
     return CheckResult(
@@ -251,9 +269,9 @@ def _result(judged: _Judged) -> CheckResult:
         gate=case.gate.id,
         type="bias",
         verdict=judged.verdict,
-        value=None if found is None else found.value,
+        value=judged.value,
         threshold=case.limits.as_json(),
-        n=sum(map(sum, case.kept.values())) if found else case.n,
+        n=case.n if judged.value is None else sum(map(sum, case.kept.values())),
         interval=None if judged.interval is None else judged.interval.as_json(),
         reason=judged.reason,
         advice=_advice(judged),
@@ -274,10 +292,16 @@ def _figures(case: Case, group: Group, cells: tuple[int, ...]) -> dict[str, Valu
         "group": case.named(group),
         "n": sum(cells) if sum(cells) >= SMALL_CELL and not withheld else None,
         "evaluated": group in case.kept,
-        "rates": {rate.name: _rate_figures(rate, cells, case.confidence, withheld=withheld) for rate in case.rates},
+        "rates": _rates(case, group, cells, withheld=withheld),
     }
     why = case.left_out.get(group)
     return figures if why is None else figures | {"left_out": why}
+
+
+def _rates(case: Case, group: Group, cells: tuple[int, ...], *, withheld: bool) -> dict[str, Value]:
+    if case.of_scores:
+        return {} if withheld or sum(cells) < SMALL_CELL else calibration.figures(case, group, cells)
+    return {rate.name: _rate_figures(rate, cells, case.confidence, withheld=withheld) for rate in case.rates}
 
 
 def _rate_figures(rate: Rate, cells: tuple[int, ...], confidence: float, *, withheld: bool) -> dict[str, Value]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from tallystick.policy import calibration
+from tallystick.policy.counts import Axis
 from tallystick.policy.evidence import Counted, Evidence, Need, Setting
 from tallystick.policy.favourable import comparison
 from tallystick.policy.gates.bias.ll144 import SMALL_CATEGORY
 from tallystick.policy.keys import (
     Attribute,
+    Bins,
     Name,
     Outcome,
     Part,
@@ -23,7 +26,7 @@ from tallystick.policy.keys import (
     read_threshold,
     reason_given,
 )
-from tallystick.policy.language import Gate, Inputs, Planned, without_outcomes
+from tallystick.policy.language import Columns, Gate, Inputs, Planned, without_outcomes
 from tallystick.policy.metrics import GROUP_METRICS, GroupMetric
 from tallystick.policy.results import CheckResult, Limits
 
@@ -127,10 +130,17 @@ class BiasMetric(Thresholds):
         default="ratio", description="Of four_fifths: which readings must agree before it fails."
     )
     exclude: Exclusion | None = Field(default=None, description="Of ll144: categories left out of the impact ratios.")
+    bins: Bins = Field(default=10, description="Of calibration: bins of equal width; a divisor of 1,000.")
 
     @property
     def metric(self) -> GroupMetric:
         return GROUP_METRICS[self.name]
+
+    def axes(self, names: Columns, groups: Iterable[str]) -> tuple[Axis, ...]:
+        """Of the table that it stands on."""
+        if self.metric.stands_on == "scores":
+            return calibration.axes(groups, true=names.y_true, score=names.score or "")
+        return names.axes(*groups)
 
     @property
     def terms(self) -> str:
@@ -148,6 +158,8 @@ class BiasMetric(Thresholds):
             said += f" Each group is compared with {', '.join(f'{c}={v}' for c, v in self.reference.items())}."
         if self.decide_by != "ratio":
             said += f" To fail, {_DECIDE_BY[self.decide_by]}."
+        if self.metric.stands_on == "scores":
+            said += f" Errors are taken over {self.bins} bins of equal width."
         if self.exclude is not None:
             share = f"{100 * self.exclude.below:g} %"
             said += f" Categories under {share} of the data are left out: {self.exclude.justification}"
@@ -172,6 +184,16 @@ class BiasMetric(Thresholds):
             raise invalid("decide_by goes with four_fifths and fail_if", "decide_by")
         if self.exclude is not None and self.name != "ll144":
             raise invalid("exclude goes with ll144 only", "exclude")
+        if self.metric.stands_on != "scores" and "bins" in self.model_fields_set:
+            raise invalid("bins goes with calibration only", "bins")
+        return self
+
+    @model_validator(mode="after")
+    def _of_scores(self) -> BiasMetric:
+        given = self.model_fields_set & {"favourable", "per_class", "reference"}
+        if self.metric.stands_on != "predictions" and given:
+            key = min(given)
+            raise invalid(f"{self.name} looks at the scores as they are, so {key} does not go with it", key)
         return self
 
 
@@ -202,6 +224,11 @@ class BiasGate(Gate):
         if self.family is not None and (self.decision != "confident" or self.interval.method != "simultaneous"):
             raise invalid("a family goes with decision: confident and interval: {method: simultaneous}", "family")
         for position, metric in enumerate(self.metrics):
+            if metric.metric.stands_on != "predictions" and self.decision == "confident":
+                raise invalid(
+                    f"{metric.name} has no interval, so decision cannot be confident: put it into a gate of its own",
+                    "metrics", str(position),
+                )  # fmt: skip
             if metric.decide_by != "ratio" and self.decision == "confident":
                 raise invalid("decide_by goes with decision: point", "metrics", str(position), "decide_by")
             missing = [column for attribute in self.sensitive for column in attribute if column not in metric.reference]
@@ -258,24 +285,22 @@ class BiasGate(Gate):
         return f"Groups of fewer than {self.min_group.n} people are left out, in the open"
 
     def problem(self, inputs: Inputs | None) -> str | None:
-        return without_outcomes(self, inputs)
+        missing = without_outcomes(self, inputs)
+        if missing is None and inputs is not None and inputs.columns.score is None:
+            scored = [metric.name for metric in self.metrics if metric.metric.stands_on != "predictions"]
+            missing = f"{scored[0]} needs inputs.columns.score" if scored else None
+        return missing
 
     def needs(self, inputs: Inputs | None) -> Iterator[Need]:
         if inputs is not None:
             yield Counted(inputs.columns.axes())
-            for _, columns, _ in self.checks():
-                yield Counted(inputs.columns.axes(*columns))
+            for _, columns, metric in self.checks():
+                yield Counted(metric.axes(inputs.columns, columns))
 
     def judge(self, evidence: Evidence, setting: Setting) -> Iterator[CheckResult]:
         from tallystick.policy.gates.bias import judge
 
-        return judge.run(
-            self,
-            evidence.counted(),
-            favourable=setting.favourable,
-            confidence=setting.confidence,
-            seed=setting.seed,
-        )
+        return judge.run(self, evidence.counted(), setting)
 
     @property
     def can_refuse(self) -> bool:

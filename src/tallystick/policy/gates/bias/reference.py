@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tallystick.canonical import Value
 from tallystick.errors import Unconfirmed
 from tallystick.policy.counts import Counts
-from tallystick.policy.evidence import Evidence
+from tallystick.policy.evidence import Evidence, Setting
 from tallystick.policy.gates.bias.groups import Case, cases
 from tallystick.policy.gates.bias.model import BiasGate
 
@@ -87,9 +87,8 @@ def second_opinion(policy: Policy, values: Mapping[str, float | None], evidence:
     """
     found = Evidence.from_json(evidence)
     asked = [gate for gate in policy.gates if isinstance(gate, BiasGate)]
-    given = [
-        one for gate in asked for one in opinions(gate, found.counted(), favourable=policy.favourable, values=values)
-    ]
+    setting = Setting(favourable=policy.favourable, inputs=policy.document.inputs)
+    given = [one for gate in asked for one in opinions(gate, found.counted(), setting, values=values)]
     told = [one for one in given if one.theirs is not None]
     other = [one for one in told if not one.confirms]
     if other:
@@ -105,27 +104,27 @@ def second_opinion(policy: Policy, values: Mapping[str, float | None], evidence:
 
 
 def opinions(
-    gate: BiasGate, counts: Counts, *, favourable: str, values: Mapping[str, float | None]
+    gate: BiasGate, counts: Counts, setting: Setting, *, values: Mapping[str, float | None]
 ) -> Iterator[Opinion]:
     """What fairlearn makes of each check of a gate that has a value.
 
     Args:
         gate: of the policy.
         counts: as :func:`tallystick.policy.gates.bias.judge.run` takes them.
-        favourable: label of the favourable outcome.
+        setting: with the label of the favourable outcome, and the names of columns.
         values: of each check, by its id.
     """
     if all(values.get(check) is None for check, _, _ in gate.checks()):
         return  # set aside or not judged: then the counts need not hold its tables
-    for case in cases(gate, counts, favourable=favourable, confidence=0.95, seed="0" * 16):
+    for case in cases(gate, counts, setting):
         value = values.get(case.id)
         if value is not None:
             yield Opinion(case.id, value, _theirs(case.metric.name, case.kept) if _is_known(case) else None)
 
 
 def _is_known(case: Case) -> bool:
-    """Whether fairlearn has a function for it: not class by class, nor with a group to compare with."""
-    return not case.metric.per_class and case.reference is None
+    """Whether fairlearn has a function for it: not class by class, nor with a group to compare with, nor of scores."""
+    return not case.metric.per_class and case.reference is None and not case.of_scores
 
 
 @dataclass(frozen=True)
