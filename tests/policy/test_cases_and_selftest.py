@@ -157,6 +157,13 @@ def test_scores_that_say_the_opposite_for_one_group_are_caught(policy: Make, tmp
     assert shown.defect == "the scores of one group by sex say the opposite"
 
 
+def test_a_group_with_the_lowest_scores_is_caught(policy: Make, tmp_path: Path) -> None:
+    gate = "  - {id: b, type: bias, sensitive: [sex], metrics: [{name: ll144_scoring, fail_if: '< 0.8'}]}\n"
+    (shown,) = examine(policy(gate), tmp_path, at=AT)
+    assert (shown.caught, shown.verdict) == (True, "fail")
+    assert shown.defect == "one group by sex has the lowest score"
+
+
 def test_a_check_that_is_never_green_is_not_shown_to_work(policy: Make, tmp_path: Path) -> None:
     (one,) = examine(
         policy('  - {id: q, type: benchmark, metrics: [{name: accuracy, fail_if: "< 1"}]}\n'), tmp_path, at=AT

@@ -202,7 +202,12 @@ class _Examined:
             scores = zip(map(float, table[score].to_pylist()), _largest(table, columns), strict=True)
             return _put(table, score, [1 - value if here else value for value, here in scores])
 
+        def lowest(table: pyarrow.Table) -> pyarrow.Table:
+            scores = zip(table[score].to_pylist(), _largest(table, columns), strict=True)
+            return _put(table, score, [0.0 if here else float(value) for value, here in scores])
+
         yield _Defect(f"the scores of one group by {who} say the opposite", turned)
+        yield _Defect(f"one group by {who} has the lowest score", lowest)
 
     def parted(self, table: pyarrow.Table, where: Sequence[bool]) -> pyarrow.Table:
         inputs = self.bench.policy.document.inputs

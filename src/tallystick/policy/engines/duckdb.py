@@ -111,11 +111,12 @@ class Source:
             InvalidData: a column is missing; an outcome is missing or NaN in some row; there are no rows; or there
                 are so many combinations that a column cannot be a group or an outcome.
         """
+        self._require(dict.fromkeys(axis.column for table in tables for axis in table))
+        tables = self._with_medians(tables)
         axes = list(dict.fromkeys(axis for table in tables for axis in table))
         if not axes:
             rows = self._rows()
             return Counts(rows, tuple(Table.of((), [((), rows)]) for _ in tables))
-        self._require(dict.fromkeys(axis.column for axis in axes))
         with self._connection() as connection:
             found = self._fetch(connection, self._group_by(axes, tables))
         if len(found) > _most(axes):
@@ -128,6 +129,12 @@ class Source:
             )
         return self._counts(found, axes, tables)
 
+    def _with_medians(self, tables: Sequence[Sequence[Axis]]) -> Sequence[Sequence[Axis]]:
+        """The axes of the tables, each median among them found."""
+        asked = {axis for table in tables for axis in table if axis.form == "above_median" and not axis.edges}
+        found = {axis: replace(axis, edges=(self.median(axis.column),)) for axis in asked}
+        return [tuple(found.get(axis, axis) for axis in table) for table in tables]
+
     def _rows(self) -> int:
         with self._connection() as connection:
             return int(self._fetch(connection, f"SELECT count(*) FROM {self.relation}")[0][0])  # noqa: S608
@@ -135,7 +142,7 @@ class Source:
     def _group_by(self, axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> str:
         places = {axis: f"a{place}" for place, axis in enumerate(axes)}
         chosen = ", ".join(f"{self._marks(axis, name)} AS {name}" for axis, name in places.items())
-        beside = "".join(self._beside(axis, name) for axis, name in places.items() if axis.form == "band")
+        beside = "".join(self._beside(axis, name) for axis, name in places.items() if axis.edges)
         sets = dict.fromkeys(frozenset(places[axis] for axis in table) for table in tables)
         grouped = ", ".join(f"({', '.join(sorted(names))})" for names in sets)
         flags = [f"GROUPING({name})" for name in places.values()]
@@ -147,8 +154,11 @@ class Source:
 
     def _marks(self, axis: Axis, name: str) -> str:
         """SQL for what a row shows along an axis."""
-        if axis.form != "band":
+        if not axis.edges:
             return f"CAST({self._sql(axis.column)} AS VARCHAR)"
+        if axis.form == "above_median":
+            above = f"CASE WHEN v{name} > list_extract(e{name}, 1) THEN 1 ELSE 0 END"
+            return f"CASE WHEN isfinite(v{name}) THEN {above} END"
         band = _band(f"v{name}", f"e{name}", len(axis.edges))
         return f"{band} + CASE WHEN v{name} IS NULL OR isnan(v{name}) THEN NULL ELSE 0 END"
 
@@ -222,6 +232,26 @@ class Source:
         with self._connection() as connection:
             found = self._fetch(connection, finite)[0][0]
         return tuple(sorted(set(found or ())))
+
+    def median(self, column: str) -> float:
+        """The median of the finite numbers of a column, exactly: of an even number the mean of the two in the middle.
+
+        Where that mean cannot be told from the larger of the two, it is the smaller: either way the rows above the
+        median are those above the smaller. Sorted on disk where memory does not hold the column.
+
+        Raises:
+            InvalidData: the column is missing, or holds no number.
+        """
+        self._require([column])
+        finite = f"(SELECT {self._number(self._sql(column))} AS v FROM {self.relation}) WHERE isfinite(v)"  # noqa: S608
+        with self._connection() as connection:
+            n = self._fetch(connection, f"SELECT count(*) FROM {finite}")[0][0]  # noqa: S608
+            if n == 0:
+                raise InvalidData(f"column {column!r} holds no number, so it has no median", where=self.name)
+            middle = f"SELECT v FROM {finite} ORDER BY v LIMIT {2 - n % 2} OFFSET {(n - 1) // 2}"  # noqa: S608
+            (lower, *_), (upper, *_) = (found := self._fetch(connection, middle))[0], found[-1]
+        mean = lower / 2 + upper / 2
+        return float(mean if lower < mean < upper else lower)
 
     def table(self, columns: Sequence[str]) -> pyarrow.Table:
         """These columns with all rows, in the order of the file: typed as in Parquet, text from CSV.

@@ -19,6 +19,7 @@ from tallystick.policy.calibration import Histogram, histograms
 from tallystick.policy.counts import Counts, Group, group_words, label
 from tallystick.policy.evidence import Setting
 from tallystick.policy.favourable import Reduced, is_any_of, one_of_two, per_class, where
+from tallystick.policy.gates.bias import ll144
 from tallystick.policy.gates.bias.model import BiasGate, BiasMetric, Compared
 from tallystick.policy.metrics import Comparison, Rate, compare
 from tallystick.policy.results import Limits, Verdict
@@ -61,6 +62,13 @@ class Case:
     pooled: tuple[Group, ...] = ()
     flaw: str = ""
     """Why its scores cannot be used; empty if they can."""
+    median: float | None = None
+    """Of all scores, where the cells of a group are how many lie above it, and how many do not."""
+
+    @property
+    def is_audit(self) -> bool:
+        """Whether it is one under Local Law 144, which has rules of its own on who is left out."""
+        return self.metric.metric.rule == "ll144"
 
     @property
     def of_scores(self) -> bool:
@@ -112,7 +120,7 @@ class Case:
         kept = {group: cells for group, cells in self.groups.items() if reasons[group] is None}
         out = {group: why for group, why in reasons.items() if why is not None}
         pool = tuple(map(sum, zip(*(self.groups[group] for group in out), strict=True)))
-        may = self.gate.min_group.pool and self.metric.name != "ll144"  # which leaves nobody out for being few
+        may = self.gate.min_group.pool and not self.is_audit  # which leaves nobody out for being few
         if may and len(out) > 1 and self._why_small((), pool) is None:
             together = dict.fromkeys(out, f"counted among {POOLED}")
             return replace(self, kept=kept | {(): pool}, left_out=together, pooled=tuple(out))
@@ -120,7 +128,7 @@ class Case:
 
     def _why_small(self, group: Group, cells: tuple[int, ...]) -> str | None:
         """Why a group is not compared, or None."""
-        if self.metric.name == "ll144":
+        if self.is_audit:
             return self._why_no_category(group, cells)
         rules = self.gate.min_group
         if sum(cells) < rules.n:
@@ -170,10 +178,13 @@ def _scored(case: Case, counts: Counts, setting: Setting) -> Case:
         raise InvalidData("the policy names no columns")
     table = counts.over(*case.metric.axes(setting.inputs.columns, case.columns))
     try:
-        found = histograms(table, setting.favourable)
+        if case.of_scores:
+            found = histograms(table, setting.favourable)
+            return replace(case, groups={group: histogram.cells for group, histogram in found.items()})
+        groups, (median,) = ll144.above_median(table), table.axes[-1].edges
+        return replace(case, groups=groups, rates=case.metric.metric.rates, median=median)
     except InvalidData as error:
         return replace(case, flaw=str(error))
-    return replace(case, groups={group: histogram.cells for group, histogram in found.items()})
 
 
 def _reduced(counts: Counts, columns: tuple[str, ...], metric: BiasMetric, favourable: str) -> Reduced:
@@ -246,7 +257,7 @@ def _no_reference(case: Case) -> tuple[Verdict, str] | None:
 def _excluded(case: Case) -> tuple[Verdict, str] | None:
     rules = case.gate.min_group
     small = [group for group in case.left_out if group not in case.pooled]
-    if not small or case.metric.name == "ll144":
+    if not small or case.is_audit:
         return None
     if rules.on_small == "error":
         return "error", f"groups are too small, which the policy makes an error: {_listed(case)}"
@@ -271,7 +282,7 @@ def _too_few(case: Case) -> tuple[Verdict, str] | None:
 
 
 def _nobody_selected(case: Case) -> tuple[Verdict, str] | None:
-    if case.metric.per_class or case.of_scores:
+    if case.metric.per_class or case.metric.metric.stands_on != "predictions":
         return None  # everybody has some class, and a score
     tp, fp, _, _ = map(sum, zip(*case.kept.values(), strict=True))
     if tp + fp:
@@ -288,7 +299,7 @@ def with_left_out(case: Case, reason: str) -> str:
     """The reason, and after it the groups that are not judged, each with its own."""
     if not case.left_out:
         return reason
-    why = "left out" if case.metric.name == "ll144" else "left out as too small"
+    why = "left out" if case.is_audit else "left out as too small"
     if case.pooled:
         why = "too small to be judged alone"
     return f"{reason}; {why}: {_listed(case)}"

@@ -89,21 +89,23 @@ def _judge(case: Case) -> _Judged:
 
 
 def _measured(case: Case, found: Comparison) -> _Judged:
-    figures, p_value = _power(case), None
-    if case.gate.interval.method == "simultaneous":
-        among = _comparisons(case)
-        interval: Interval | None = among.interval(case.confidence)
-        fail_if = case.limits.fail_if
-        p_value = None if fail_if is None else among.p_value(fail_if)
-        figures |= {"family": case.family} | ({} if p_value is None else {"p_value": p_value})
-    else:
-        interval = _interval(case)
+    interval, figures = _certainty(case)
     verdict = case.limits.verdict(found.value, interval)
     rule = read(case, verdict)
     reason = "; ".join(filter(None, (_reason(case, found, interval, verdict, figures), rule.reason)))
-    return _Judged(
-        case, rule.verdict, reason, found.value, interval, figures | dict(rule.figures), found.rate.name, p_value
-    )
+    told = figures | dict(rule.figures)
+    return _Judged(case, rule.verdict, reason, found.value, interval, told, found.rate.name, figures.get("p_value"))
+
+
+def _certainty(case: Case) -> tuple[Interval | None, dict[str, Value]]:
+    """The interval, and what these numbers can tell: of scores above their own median neither is known."""
+    if case.median is not None:
+        return None, {}
+    if case.gate.interval.method != "simultaneous":
+        return _interval(case), _power(case)
+    among, fail_if = _comparisons(case), case.limits.fail_if
+    claim: dict[str, Value] = {} if fail_if is None else {"p_value": among.p_value(fail_if)}
+    return among.interval(case.confidence), _power(case) | {"family": case.family} | claim
 
 
 def _calibrated(case: Case) -> _Judged:
@@ -203,7 +205,8 @@ def _reason(
     (low, low_cells), (high, high_cells) = kept[found.low], kept[found.high]
     value, limits, rate = case.limits.show(found.value), case.limits, found.rate
     shares = [f"{_share(rate, cells)} of {rate.denominator(cells):,}" for cells in (low_cells, high_cells)]
-    spread = f"; {_spread(interval, limits)}" if interval else "; too few events for an interval"
+    without = "too few events for an interval" if case.median is None else "no interval is stated for it"
+    spread = f"; {_spread(interval, limits) if interval else without}"
     between = "of" if case.metric.metric.form == "ratio" else "below"
     text = f"{rate.words} of {case.words(low)} is {value} {between} {case.words(high)}'s"
     text += f" ({shares[0]} against {shares[1]}{spread})"
@@ -228,6 +231,10 @@ _ADVICE = {
     "selection_rate": (
         "Compare the selection rates within bands of the strongest features to see which of them stands in for {who}, "
         "and try a candidate trained with a parity constraint; see the rates of each group."
+    ),
+    "scoring_rate": (
+        "Compare the scores within bands of the strongest features to see which of them stands in for {who}; see the "
+        "rates of each category."
     ),
     "true_positive_rate": (
         "Look at people with the favourable true outcome who are refused, by {who}: which features make them look "

@@ -129,7 +129,9 @@ class BiasMetric(Thresholds):
     decide_by: Literal["ratio", "ratio_and_significance", "all_readings"] = Field(
         default="ratio", description="Of four_fifths: which readings must agree before it fails."
     )
-    exclude: Exclusion | None = Field(default=None, description="Of ll144: categories left out of the impact ratios.")
+    exclude: Exclusion | None = Field(
+        default=None, description="Of ll144 and ll144_scoring: categories left out of the impact ratios."
+    )
     bins: Bins = Field(default=10, description="Of calibration: bins of equal width; a divisor of 1,000.")
 
     @property
@@ -140,6 +142,8 @@ class BiasMetric(Thresholds):
         """Of the table that it stands on."""
         if self.metric.stands_on == "scores":
             return calibration.axes(groups, true=names.y_true, score=names.score or "")
+        if self.metric.stands_on == "median":
+            return (*map(Axis, groups), Axis(names.score or "", "above_median"))
         return names.axes(*groups)
 
     @property
@@ -168,7 +172,7 @@ class BiasMetric(Thresholds):
     @model_validator(mode="after")
     def _decides(self) -> BiasMetric:
         low, high = self.metric.bounds
-        if self.name != "ll144" or self.fail_if or self.warn_if:  # the law sets no threshold: the policy may
+        if self.metric.rule != "ll144" or self.fail_if or self.warn_if:  # the law sets no threshold: the policy may
             self.check_limits(low, high, wants_high=self.metric.higher_is_better)
         return self
 
@@ -182,8 +186,8 @@ class BiasMetric(Thresholds):
             raise invalid(f"{self.name} compares with the group that is selected most", "reference")
         if self.decide_by != "ratio" and (self.name != "four_fifths" or self.fail_if is None):
             raise invalid("decide_by goes with four_fifths and fail_if", "decide_by")
-        if self.exclude is not None and self.name != "ll144":
-            raise invalid("exclude goes with ll144 only", "exclude")
+        if self.exclude is not None and self.metric.rule != "ll144":
+            raise invalid("exclude goes with ll144 and ll144_scoring only", "exclude")
         if self.metric.stands_on != "scores" and "bins" in self.model_fields_set:
             raise invalid("bins goes with calibration only", "bins")
         return self
@@ -276,7 +280,7 @@ class BiasGate(Gate):
             yield Planned(check, demand, reason_given(metric.because, self.because))
 
     def _small_words(self, metric: BiasMetric) -> str:
-        if metric.name == "ll144":
+        if metric.metric.rule == "ll144":
             return "People of an unknown category are left out, and counted"
         if self.min_group.pool:
             return f"Groups of fewer than {self.min_group.n} people are judged together"
@@ -308,4 +312,5 @@ class BiasGate(Gate):
 
     @property
     def is_binary(self) -> bool:
-        return any(metric.favourable is None and not metric.per_class for metric in self.metrics)
+        of_outcomes = (metric for metric in self.metrics if metric.metric.stands_on != "median")
+        return any(metric.favourable is None and not metric.per_class for metric in of_outcomes)

@@ -37,6 +37,7 @@ _OWN: Final = {
     "equal_opportunity_difference": "equal_opportunity_difference",
     "four_fifths": "demographic_parity_ratio",
     "ll144": "demographic_parity_ratio",
+    "ll144_scoring": "demographic_parity_ratio",
 }
 """Metrics that fairlearn has as one function. The others its frame makes from a rate of each group."""
 
@@ -127,9 +128,16 @@ def _is_known(case: Case) -> bool:
     return not case.metric.per_class and case.reference is None and not case.of_scores
 
 
+_CELLS: Final = {4: ((1, 1), (0, 1), (1, 0), (0, 0)), 2: ((1, 1), (1, 0))}
+"""True and predicted outcome of each cell of a group."""
+
+
 @dataclass(frozen=True)
 class _Rows:
-    """One row for each group and cell, with its count as a weight."""
+    """One row for each group and cell, with its count as a weight.
+
+    Where a group has two cells only, those above the median have the favourable prediction, and any true outcome.
+    """
 
     y_true: Sequence[int]
     y_pred: Sequence[int]
@@ -141,7 +149,7 @@ class _Rows:
         rows = [
             (true, said, str(position), n)
             for position, cells in enumerate(groups.values())
-            for (true, said), n in zip(((1, 1), (0, 1), (1, 0), (0, 0)), cells, strict=True)
+            for (true, said), n in zip(_CELLS[len(cells)], cells, strict=True)
             if n
         ]
         return cls(*zip(*rows, strict=True))
