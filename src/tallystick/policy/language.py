@@ -186,7 +186,7 @@ class AppliesTo(Part):
 
     stage: GateId = Field(description="The stage that a model enters when it passes, for example production.")
     when: When | None = Field(
-        default=None, description="A rule over recorded facts; where it does not hold, nothing is evaluated: an error."
+        default=None, description="A rule over recorded facts; where it does not hold, the policy is not asked."
     )
 
 
