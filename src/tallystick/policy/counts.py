@@ -22,6 +22,7 @@ from typing import Any, Final, Literal
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
+from tallystick.policy.reading import read_count, read_text
 
 __all__ = [
     "MISSING",
@@ -288,7 +289,7 @@ def _read(value: Mapping[str, Value]) -> Counts:
     readers = {SCHEMA: _read_table, _FIRST: _read_first}
     if value["schema"] not in readers:
         raise ValueError(f"schema is not {SCHEMA}")
-    return Counts(_count(value["rows"]), tuple(map(readers[value["schema"]], value["tables"])))
+    return Counts(read_count(value["rows"]), tuple(map(readers[value["schema"]], value["tables"])))
 
 
 def _read_table(value: Mapping[str, Value]) -> Table:
@@ -296,7 +297,7 @@ def _read_table(value: Mapping[str, Value]) -> Table:
     cells = []
     for cell in value["cells"]:
         *marks, n = cell
-        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), _count(n)))
+        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), read_count(n)))
     return Table.of(axes, cells)
 
 
@@ -308,38 +309,26 @@ def _read_axis(value: Mapping[str, Value]) -> Axis:
         raise TypeError("an edge is no number")
     if value["form"] == "above_median" and not edges:
         raise ValueError("an axis without its median")
-    return Axis(_text(value["column"]), value["form"], tuple(map(float, edges)))
+    return Axis(read_text(value["column"]), value["form"], tuple(map(float, edges)))
 
 
 def _mark(mark: Value, axis: Axis) -> Mark:
     if axis.form == "outcome":
-        return _text(mark)
+        return read_text(mark)
     if mark is None:
         return None
     if axis.form == "group":
-        return _text(mark)
-    if _count(mark) > len(axis.edges):
+        return read_text(mark)
+    if read_count(mark) > len(axis.edges):
         raise ValueError("there is no such band")
     return int(mark)
 
 
 def _read_first(value: Mapping[str, Value]) -> Table:
     """A table of the first version, which did not say what the columns of its outcomes are called."""
-    axes = by_outcome(map(_text, value["columns"]), true="true", predicted="predicted")
+    axes = by_outcome(map(read_text, value["columns"]), true="true", predicted="predicted")
     cells = []
     for group, true, predicted, n in value["cells"]:
         marks = (*group, true, predicted)
-        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), _count(n)))
+        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), read_count(n)))
     return Table.of(axes, cells)
-
-
-def _text(value: Value) -> str:
-    if not isinstance(value, str):
-        raise TypeError("a name is not text")
-    return value
-
-
-def _count(value: Value) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise TypeError("a count is not a whole number from 0")
-    return value
