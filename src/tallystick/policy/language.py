@@ -136,6 +136,11 @@ class Gate(Reasoned):
         raise NotImplementedError
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever agrees to the policy should know of what it asks for, in sentences."""
+        return ()
+
+    @property
     def can_refuse(self) -> bool:
         """Whether any result of it could be a fail."""
         return True

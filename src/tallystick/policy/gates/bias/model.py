@@ -307,6 +307,16 @@ class BiasGate(Gate):
         return judge.run(self, evidence.counted(), setting)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        if self.decision != "confident" or self.interval.method == "simultaneous" or not self.can_refuse:
+            return ()
+        return (
+            f"{self.id} decides by the interval multinomial_bootstrap, which makes no allowance for the number of groups:"
+            " where several are equal in truth, it fails them more often than the confidence says, ten groups nearly "
+            "always. Recommended is interval: {method: simultaneous}.",
+        )
+
+    @property
     def can_refuse(self) -> bool:
         return any(metric.fail_if is not None for metric in self.metrics)
 
