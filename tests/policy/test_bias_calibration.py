@@ -245,3 +245,20 @@ def test_many_groups_are_counted_in_bands(policy: Make, evaluate: Evaluate, writ
     rows = [(f"g{at % 40}", at // 40 % 2, at // 40 % 2, f"{score:.4f}") for at, score in scores]
     outcome = evaluate(policy(gate()), write(("sex", "y_true", "y_pred", "score"), rows))
     assert {check.verdict for check in outcome.checks} == {"pass"}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "ll144_scoring"])
+def test_identifiers_are_no_groups(policy: Make, evaluate: Evaluate, write: Write, name: str) -> None:
+    rows = [(f"person {at}", at % 2, at % 2, at % 7 / 7) for at in range(1_500)]
+    found = policy(gate(names=(name,)).replace("> 0.9", "< 0.9" if name == "ll144_scoring" else "> 0.9"))
+    (check,) = evaluate(found, write(("sex", "y_true", "y_pred", "score"), rows)).checks
+    assert (check.verdict, "1,500 values: these are no groups of people" in check.reason) == ("error", True)
+
+
+def test_more_groups_than_bands_can_be_kept_of_are_refused(
+    policy: Make, evaluate: Evaluate, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tallystick.policy.engines.duckdb.MAX_BANDED", 50)
+    rows = [("FM"[at % 2], at % 3 % 2, at % 2, at / 100) for at in range(100)]
+    with pytest.raises(InvalidData, match="too many combinations of groups and outcomes to count; expected up to 50"):
+        evaluate(policy(gate()), write(("sex", "y_true", "y_pred", "score"), rows))

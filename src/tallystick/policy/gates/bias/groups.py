@@ -177,8 +177,12 @@ def _scored(case: Case, counts: Counts, setting: Setting) -> Case:
     if setting.inputs is None:
         raise InvalidData("the policy names no columns")
     table = counts.over(*case.metric.axes(setting.inputs.columns, case.columns))
+    many = len({marks[: len(case.columns)] for marks, _ in table.cells})
+    if many > MAX_GROUPS:  # of each there would be two thousand counts
+        return replace(case, flaw=_no_groups(case, many))
     try:
         if case.of_scores:
+            counts.check_favourable(setting.favourable)
             found = histograms(table, setting.favourable)
             return replace(case, groups={group: histogram.cells for group, histogram in found.items()})
         groups, (median,) = ll144.above_median(table), table.axes[-1].edges
@@ -206,7 +210,7 @@ def cannot(case: Case) -> tuple[Verdict, str] | None:
     if case.flaw:
         return "error", case.flaw
     if len(case.groups) > MAX_GROUPS:
-        return "error", f"{' and '.join(case.columns)} have {len(case.groups):,} values: these are no groups of people"
+        return "error", _no_groups(case, len(case.groups))
     if case.gate.interval.method == "simultaneous" and case.family > MAX_PAIRS:
         return "error", f"{case.family:,} pairs of groups are too many to compare all at once"
     for stop in (_missing_values, _required, _no_reference, _excluded, _too_few, _nobody_selected):
@@ -214,6 +218,10 @@ def cannot(case: Case) -> tuple[Verdict, str] | None:
         if reason is not None:
             return reason
     return None
+
+
+def _no_groups(case: Case, many: int) -> str:
+    return f"{' and '.join(case.columns)} have {many:,} values: these are no groups of people"
 
 
 def _missing_values(case: Case) -> tuple[Verdict, str] | None:

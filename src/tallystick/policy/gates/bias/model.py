@@ -311,9 +311,9 @@ class BiasGate(Gate):
         if self.decision != "confident" or self.interval.method == "simultaneous" or not self.can_refuse:
             return ()
         return (
-            f"{self.id} decides by the interval multinomial_bootstrap, which makes no allowance for the number of groups:"
-            " where several are equal in truth, it fails them more often than the confidence says, ten groups nearly "
-            "always. Recommended is interval: {method: simultaneous}.",
+            f"{self.id} decides by the interval multinomial_bootstrap, which makes no allowance for the number of "
+            "groups: where several are equal in truth, it fails them more often than the confidence says, ten groups "
+            "nearly always. Recommended is interval: {method: simultaneous}.",
         )
 
     @property
