@@ -12,13 +12,14 @@
     │   ├── InvalidRecord          a record that the table of kinds does not allow
     │   ├── InvalidPolicy          a policy file, at a line and a column
     │   └── InvalidData            a data file, a column, a value
-    └── Unavailable                something needed is not there               exit 3
-        ├── NotFound               no such file, model, entry, policy
-        ├── NewerFormat            written by a later version
-        ├── KeyUnavailable         missing key, wrong passphrase, open permissions
-        ├── LedgerBusy             another process holds the ledger
-        ├── CommitUnknown          the disk or server failed while an append was made durable
-        └── MissingProgram         git, Pango or another part of the machine
+    ├── Unavailable                something needed is not there               exit 3
+    │   ├── NotFound               no such file, model, entry, policy
+    │   ├── NewerFormat            written by a later version
+    │   ├── KeyUnavailable         missing key, wrong passphrase, open permissions
+    │   ├── LedgerBusy             another process holds the ledger
+    │   ├── CommitUnknown          the disk or server failed while an append was made durable
+    │   └── MissingProgram         git, Pango or another part of the machine
+    └── Unconfirmed                two computations of one figure disagree     exit 3
 
 A "no" from a gate is a value, not an error. A message says what, where, expected, got and the remedy,
 on one line. The front doors (command line, later the web) catch the root once; a library never exits.
@@ -45,6 +46,7 @@ __all__ = [
     "TallystickError",
     "Tampered",
     "Unavailable",
+    "Unconfirmed",
     "UsageError",
 ]
 
@@ -184,3 +186,7 @@ class CommitUnknown(Unavailable):
 
 class MissingProgram(Unavailable):
     """A part of the machine (git, Pango, ...) that is not installed."""
+
+
+class Unconfirmed(TallystickError):
+    """Two computations of one figure do not come to the same; nothing was recorded."""

@@ -41,6 +41,7 @@ def ours(path):
         groups: {
             name: compare(metric, tuple(counts.table(groups).groups("1").values()))
             for name, metric in GROUP_METRICS.items()
+            if metric.stands_on == "predictions"
         }
         for groups in GROUPS
     }

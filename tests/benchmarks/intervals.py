@@ -11,7 +11,8 @@ import _people as people
 from tallystick.policy.counts import by_outcome
 from tallystick.policy.document import parse
 from tallystick.policy.engines.duckdb import open_source
-from tallystick.policy.gates import bias
+from tallystick.policy.evidence import Setting
+from tallystick.policy.gates.bias import judge as bias
 
 GROUPS = ("sex", "race")
 POLICY = """
@@ -44,7 +45,7 @@ def measure(run):
 
 def _ours(gate, counts):
     began = time.process_time()
-    found = list(bias.run(gate, counts, favourable="1", confidence=0.95, seed="0" * 16))
+    found = list(bias.run(gate, counts, Setting(favourable="1", seed="0" * 16)))
     assert all(check.interval for check in found), "each has an interval"
     return gate.interval.n / (time.process_time() - began)
 

@@ -13,7 +13,9 @@ from tallystick import canonical
 from tallystick.errors import InvalidData, InvalidPolicy
 from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import Policy
-from tallystick.policy.gates import bias, four_fifths, ll144
+from tallystick.policy.evidence import Setting
+from tallystick.policy.gates.bias import four_fifths, ll144
+from tallystick.policy.gates.bias import judge as bias
 from tallystick.policy.judge import replay
 from tallystick.policy.results import CheckResult
 
@@ -32,7 +34,7 @@ def gate(lines: str = "", metric: str = "{name: demographic_parity_ratio, fail_i
 
 def judge(policy: Policy, counts: Counts, favourable: str = "1") -> list[CheckResult]:
     found: Any = policy.gates[0]
-    return list(bias.run(found, counts, favourable=favourable, confidence=0.95, seed=SEED))
+    return list(bias.run(found, counts, Setting(favourable=favourable, seed=SEED)))
 
 
 def tables(columns: tuple[str, ...], cells: Mapping[tuple[str | None, ...], Cells]) -> Counts:
@@ -154,7 +156,11 @@ def test_a_required_group_is_not_saved_by_the_pool(policy: Make, counted: Counte
         ("", "{name: demographic_parity_ratio, fail_if: '< 0.8', decide_by: all_readings}", "goes with four_fifths"),
         ("", "{name: four_fifths, warn_if: '< 0.8', decide_by: all_readings}", "goes with four_fifths and fail_if"),
         ("    decision: confident\n", "{name: four_fifths, fail_if: '< 0.8', decide_by: all_readings}", "point"),
-        ("", "{name: four_fifths, fail_if: '< 0.8', exclude: {below: 0.02, justification: x}}", "ll144 only"),
+        (
+            "",
+            "{name: four_fifths, fail_if: '< 0.8', exclude: {below: 0.02, justification: x}}",
+            "goes with ll144 and",
+        ),
         ("", "{name: ll144, exclude: {below: 0.03, justification: x}}", "0.02"),
         ("", "{name: ll144, exclude: {below: 0.02}}", "justification is missing"),
         ("", "{name: accuracy_ratio, fail_if: '< 0.8', per_class: true, favourable: 1}", "every class is favourable"),
@@ -519,13 +525,6 @@ def test_figures_of_a_category_of_fewer_than_ten_stay_in_the_count_tables(policy
     (check,) = judge(policy(gate(metric="{name: ll144, fail_if: '< 0.01'}")), counted(groups))
     facts: Any = check.figures["ll144"]
     assert [facts["categories"][2][key] for key in ("n", "selected", "selection_rate", "impact_ratio")] == [None] * 4
-
-
-def test_a_scoring_rate_is_the_share_above_the_median_of_everyone() -> None:
-    cells = [(("a",), 1.0, 2), (("a",), 5.0, 2), (("b",), 2.0, 3), (("b",), 9.0, 1), ((None,), 7.0, 2)]
-    assert ll144.scoring(cells) == {("a",): (2, 4), ("b",): (1, 4), (None,): (2, 2)}  # the median is 3.5
-    odd = [(("a",), 1.0, 1), (("b",), 2.0, 1), (("a",), 3.0, 1)]
-    assert ll144.scoring(odd) == {("a",): (1, 2), ("b",): (0, 1)}  # 2 is not above 2
 
 
 def test_no_more_than_two_percent_may_be_left_out() -> None:

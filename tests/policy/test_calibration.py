@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tallystick import canonical
 from tallystick.errors import InvalidData, InvalidPolicy
 from tallystick.policy import judge
+from tallystick.policy.calibration import BANDS, Histogram
 from tallystick.policy.document import Policy
-from tallystick.policy.gates.benchmark.calibration import Histogram, _logistic
-from tallystick.policy.gates.benchmark.model import BANDS
+from tallystick.policy.gates.benchmark.calibration import _logistic
 from tallystick.policy.judge import Outcome
 from tallystick.policy.results import CheckResult
 

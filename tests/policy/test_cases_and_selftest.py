@@ -149,6 +149,21 @@ def test_defects_are_made_for_every_key_of_a_schema_gate(policy: Make, tmp_path:
     assert next(examine(most, tmp_path, at=AT)).defect == "there are 41 rows"
 
 
+@pytest.mark.parametrize("metric", ["calibration_within_groups", "calibration_difference"])
+def test_scores_that_say_the_opposite_for_one_group_are_caught(policy: Make, tmp_path: Path, metric: str) -> None:
+    gate = f"  - {{id: b, type: bias, sensitive: [sex], metrics: [{{name: {metric}, fail_if: '> 0.05'}}]}}\n"
+    (shown,) = examine(policy(gate), tmp_path, at=AT)
+    assert (shown.caught, shown.verdict) == (True, "fail")
+    assert shown.defect == "the scores of one group by sex say the opposite"
+
+
+def test_a_group_with_the_lowest_scores_is_caught(policy: Make, tmp_path: Path) -> None:
+    gate = "  - {id: b, type: bias, sensitive: [sex], metrics: [{name: ll144_scoring, fail_if: '< 0.8'}]}\n"
+    (shown,) = examine(policy(gate), tmp_path, at=AT)
+    assert (shown.caught, shown.verdict) == (True, "fail")
+    assert shown.defect == "one group by sex has the lowest score"
+
+
 def test_a_check_that_is_never_green_is_not_shown_to_work(policy: Make, tmp_path: Path) -> None:
     (one,) = examine(
         policy('  - {id: q, type: benchmark, metrics: [{name: accuracy, fail_if: "< 1"}]}\n'), tmp_path, at=AT

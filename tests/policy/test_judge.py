@@ -16,7 +16,7 @@ from tallystick import canonical
 from tallystick.errors import InvalidData, NotFound, Unavailable, UsageError
 from tallystick.policy import judge
 from tallystick.policy.document import Policy, parse
-from tallystick.policy.gates import bias
+from tallystick.policy.gates.bias import judge as bias
 from tallystick.policy.results import MEASURED, VERDICTS, CheckResult, Limits, against_plan, broken, number, roll_up
 from tallystick.policy.threshold import Threshold
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from _json_schema import problems
 from tallystick.cli.main import run
 from tallystick.policy import document, strict_yaml
+from tallystick.policy.document import Policy
 from tallystick.policy.explain import explain
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -82,3 +84,21 @@ def test_a_tolerated_share_stays_a_sentence_of_its_own(policy) -> None:  # type:
     told = [paragraph.text for paragraph in explain(policy(gate))]
     assert "- a is of type int64. Of the share of rows that miss this, the policy wants at most 1%." in told
     assert "- b is never missing, in every row." in told
+
+
+@pytest.mark.parametrize(
+    ("keys", "noted"),
+    [
+        ("decision: confident, ", True),
+        ("decision: confident, interval: {n: 2000}, ", True),
+        ("decision: confident, interval: {method: simultaneous}, ", False),
+        ("", False),
+    ],
+)
+def test_a_confident_decision_by_an_interval_for_two_groups_is_noted(
+    policy: Callable[[str], Policy], keys: str, noted: bool
+) -> None:
+    gate = "{id: b, type: bias, sensitive: [sex], %smetrics: [{name: accuracy_ratio, fail_if: '< 0.8'}]}"
+    told = " ".join(paragraph.text for paragraph in explain(policy(f"  - {gate % keys}\n")))
+    assert ("Note: b decides by the interval multinomial_bootstrap" in told) == noted
+    assert ("Recommended is interval: {method: simultaneous}" in told) == noted

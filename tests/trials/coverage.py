@@ -23,7 +23,8 @@ import numpy as np
 from tallystick.policy import proportions
 from tallystick.policy.counts import Counts, Table, by_outcome
 from tallystick.policy.document import parse
-from tallystick.policy.gates import bias
+from tallystick.policy.evidence import Setting
+from tallystick.policy.gates.bias import judge as bias
 from tallystick.policy.proportions import Paired
 from tallystick.policy.statistics import wilson
 
@@ -199,7 +200,7 @@ def judged(population, method, chance, draws, *, replicates):
         if "1" not in counts.outcomes:
             continue
         seed = f"{chance.integers(2**63):016x}"
-        (check,) = bias.run(gate, counts, favourable="1", confidence=0.95, seed=seed)
+        (check,) = bias.run(gate, counts, Setting(favourable="1", seed=seed))
         of += 1
         if check.interval is not None:
             stated += 1
@@ -221,7 +222,7 @@ def families(chance, draws, *, replicates, checks=10):
     for drawn in chance.binomial(400, (0.3, 0.24), (draws, checks, 2)).tolist():
         counts, seed = tables(columns, drawn, (400, 400)), f"{chance.integers(2**63):016x}"
         for which, gate in enumerate(gates):
-            results = bias.run(gate, counts, favourable="1", confidence=0.95, seed=seed)
+            results = bias.run(gate, counts, Setting(favourable="1", seed=seed))
             any_failed[which] += any(check.verdict == "fail" for check in results)
     return any_failed
 

@@ -34,6 +34,13 @@ EXIT: Final = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 4, "error": 3}
 """Exit code of each verdict, whatever the flags."""
 
 
+_verify_with = click.option(
+    "--verify-with",
+    type=click.Choice(["fairlearn"]),
+    help="Have the values of bias gates computed again by another library, and refuse to go on if one differs.",
+)
+
+
 @click.group(cls=Group)
 def gate() -> None:
     """Run the gates of a policy over a model's predictions, and check again what they found."""
@@ -66,6 +73,7 @@ gate.add_command(selftest)
 @click.option(
     "--wait", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds to wait for the answer, then."
 )
+@_verify_with
 @acting
 @front
 def run(
@@ -81,11 +89,15 @@ def run(
     outputs: tuple[tuple[str, Path | None], ...],
     submit: bool,
     wait: float,
+    verify_with: str | None,
 ) -> int:
     """Judge MODEL[@VERSION] under the stage's policy and record what was found.
 
     With --submit it is recorded by whoever runs `tallystick ledger receive`, who computes again what follows from
     counts; a build job then needs neither the ledger's key nor the right to write to the ledger.
+
+    With --verify-with fairlearn the values of the bias gates are computed again by fairlearn, from the same counts and
+    before anything is recorded; if one differs, nothing is.
 
     Exits 0 if every planned check passed (warnings allowed), 1 if one failed, 4 if the numbers do not decide, 3 if a
     check could not run.
@@ -110,6 +122,9 @@ def run(
             baseline=baseline,
             progress=progress,
         )
+        if verify_with is not None:
+            progress("asking fairlearn")
+            click.echo(str(evaluate.second_opinion(desk, judged)), err=True)
         if submit:
             found = _handed_in(front, desk, judged, actor=actor, explain=explain, patience=wait)
         else:
@@ -143,8 +158,9 @@ def _handed_in(
 @click.argument("evaluation", metavar="ENTRY")
 @click.option("--pack", type=click.Path(path_type=Path), help="An evidence pack to read instead of a ledger.")
 @click.option("--key", metavar="KEY|FILE", help="The ledger's public key, to open the pack with.")
+@_verify_with
 @front
-def replay(front: Front, evaluation: str, pack: Path | None, key: str | None) -> int:
+def replay(front: Front, evaluation: str, pack: Path | None, key: str | None, verify_with: str | None) -> int:
     """Compute a recorded evaluation again from its counts, without the data, and compare.
 
     ENTRY is the number of an evaluation or of its decision. Each check is either computed again (counts), or its
@@ -164,6 +180,9 @@ def replay(front: Front, evaluation: str, pack: Path | None, key: str | None) ->
         with front.desk(writing=False) as desk:
             found = again.replay(desk.book(), int(evaluation))
     front.print(_replayed_value(found), _replayed_lines(found))
+    if verify_with is not None and found.agrees:
+        progress("asking fairlearn")
+        click.echo(str(again.second_opinion(found)), err=True)
     return 0 if found.agrees else 1
 
 

@@ -41,7 +41,8 @@ def check(front: Front, file: Path) -> None:
     lines: list[str] = []
     for paragraph in explain(found):
         lines += wrapped(paragraph.text, " " * paragraph.indent) if paragraph.text else [""]
-    front.print({"id": found.id, "version": found.version, "digest": found.digest, "plan": list(found.plan)}, lines)
+    notes = [note for gate in found.gates for note in gate.notes]
+    front.print({**_named(found), "plan": list(found.plan), "notes": notes}, lines)
 
 
 @policy.command()

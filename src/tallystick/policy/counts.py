@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import math
 import re
+import typing
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, Literal
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
+from tallystick.policy.reading import read_count, read_text
 
 __all__ = [
     "MISSING",
@@ -51,7 +53,7 @@ Cell = tuple[tuple[Mark, ...], int]
 Group = tuple[str | None, ...]
 Cells = tuple[int, int, int, int]
 """(tp, fp, fn, tn) relative to a favourable outcome."""
-Form = Literal["group", "outcome", "band"]
+Form = Literal["group", "outcome", "band", "above_median"]
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -103,18 +105,27 @@ class Axis:
     * ``group``: by spelling; rows without a value form a group of their own, None;
     * ``outcome``: by :func:`label`; every row has one, or there are no counts;
     * ``band``: by the number of ``edges`` that the value reaches, so that band i holds
-      ``edges[i - 1] <= value < edges[i]``; None where the value is missing or NaN.
+      ``edges[i - 1] <= value < edges[i]``; None where the value is missing or NaN;
+    * ``above_median``: 1 where the value is above the median of all rows, 0 where it is not, None where it is missing
+      or no finite number. The median is found by whoever counts, and is then the one edge.
     """
 
     column: str
     form: Form = "group"
     edges: tuple[float, ...] = ()
-    """Ascending and finite; for bands only."""
+    """Ascending and finite; for bands, and the median once it is known."""
 
     def __post_init__(self) -> None:
         ascending = all(low < high for low, high in pairwise(self.edges)) and all(map(math.isfinite, self.edges))
-        if (self.form == "band") != bool(self.edges) or not ascending:
-            raise ValueError("bands, and only they, have finite edges in ascending order")
+        fits = len(self.edges) <= 1 if self.form == "above_median" else (self.form == "band") == bool(self.edges)
+        if not (fits and ascending):
+            raise ValueError("bands, and only they, have finite edges in ascending order, and a median is one number")
+
+    def answers(self, asked: Axis) -> bool:
+        """Whether a table along this axis is what was asked for: a median need not be known to ask for it."""
+        if self.form == "above_median" and not asked.edges:
+            return self.edges != () and replace(self, edges=()) == asked
+        return self == asked
 
     def as_json(self) -> dict[str, Value]:
         found: dict[str, Value] = {"column": self.column, "form": self.form}
@@ -184,13 +195,13 @@ class Counts:
     tables: tuple[Table, ...]
 
     def over(self, *axes: Axis) -> Table:
-        """The table over exactly these axes.
+        """The table over exactly these axes, where that of a median has found its edge.
 
         Raises:
             InvalidData: it was not counted.
         """
         for table in self.tables:
-            if table.axes == axes:
+            if len(table.axes) == len(axes) and all(map(Axis.answers, table.axes, axes)):
                 return table
         raise InvalidData("the counts hold no such table", got=", ".join(axis.column for axis in axes)[:200])
 
@@ -278,7 +289,7 @@ def _read(value: Mapping[str, Value]) -> Counts:
     readers = {SCHEMA: _read_table, _FIRST: _read_first}
     if value["schema"] not in readers:
         raise ValueError(f"schema is not {SCHEMA}")
-    return Counts(_count(value["rows"]), tuple(map(readers[value["schema"]], value["tables"])))
+    return Counts(read_count(value["rows"]), tuple(map(readers[value["schema"]], value["tables"])))
 
 
 def _read_table(value: Mapping[str, Value]) -> Table:
@@ -286,48 +297,38 @@ def _read_table(value: Mapping[str, Value]) -> Table:
     cells = []
     for cell in value["cells"]:
         *marks, n = cell
-        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), _count(n)))
+        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), read_count(n)))
     return Table.of(axes, cells)
 
 
 def _read_axis(value: Mapping[str, Value]) -> Axis:
-    if value["form"] not in ("group", "outcome", "band"):
-        raise ValueError("an axis is neither of groups nor of outcomes nor of bands")
+    if value["form"] not in typing.get_args(Form):
+        raise ValueError("an axis is of no known form")
     edges = value.get("edges", [])
     if any(isinstance(edge, bool) or not isinstance(edge, int | float) for edge in edges):
         raise TypeError("an edge is no number")
-    return Axis(_text(value["column"]), value["form"], tuple(map(float, edges)))
+    if value["form"] == "above_median" and not edges:
+        raise ValueError("an axis without its median")
+    return Axis(read_text(value["column"]), value["form"], tuple(map(float, edges)))
 
 
 def _mark(mark: Value, axis: Axis) -> Mark:
     if axis.form == "outcome":
-        return _text(mark)
+        return read_text(mark)
     if mark is None:
         return None
     if axis.form == "group":
-        return _text(mark)
-    if _count(mark) > len(axis.edges):
+        return read_text(mark)
+    if read_count(mark) > len(axis.edges):
         raise ValueError("there is no such band")
     return int(mark)
 
 
 def _read_first(value: Mapping[str, Value]) -> Table:
     """A table of the first version, which did not say what the columns of its outcomes are called."""
-    axes = by_outcome(map(_text, value["columns"]), true="true", predicted="predicted")
+    axes = by_outcome(map(read_text, value["columns"]), true="true", predicted="predicted")
     cells = []
     for group, true, predicted, n in value["cells"]:
         marks = (*group, true, predicted)
-        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), _count(n)))
+        cells.append((tuple(_mark(mark, axis) for mark, axis in zip(marks, axes, strict=True)), read_count(n)))
     return Table.of(axes, cells)
-
-
-def _text(value: Value) -> str:
-    if not isinstance(value, str):
-        raise TypeError("a name is not text")
-    return value
-
-
-def _count(value: Value) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise TypeError("a count is not a whole number from 0")
-    return value

@@ -70,6 +70,7 @@ def _gate(number: int, gate: Gate) -> Iterator[Paragraph]:
         yield from _demands(list(members))
         if because:
             yield Paragraph(f"Because: {' '.join(because.split())}", 5)
+    yield from (Paragraph(f"Note: {note}", 3) for note in gate.notes)
 
 
 def _demands(checks: Sequence[Planned]) -> Iterator[Paragraph]:

@@ -5,6 +5,8 @@ Every formula stands on four counts of one group, relative to the favourable out
 * ``tp``: favourable in truth, favourable in prediction; ``fp``: unfavourable in truth, favourable in prediction;
 * ``fn``: favourable in truth, unfavourable in prediction; ``tn``: unfavourable in both.
 
+Calibration stands on counts of scores by true outcome instead (:mod:`tallystick.policy.calibration`).
+
 Sources: Hardt, Price, Srebro, "Equality of Opportunity in Supervised Learning" (2016) for equalized odds and equal
 opportunity; Chouldechova, "Fair prediction with disparate impact" (2017) for predictive parity; 29 CFR 1607.4(D) for
 the selection rate ratio. Group metrics agree with fairlearn wherever fairlearn's value is defined; where a rate has
@@ -62,9 +64,13 @@ RATES: Mapping[str, Rate] = _rates(
     Rate("precision", "precision", (TP,), (TP, FP), "people with a favourable prediction"),
     Rate("negative_predictive_value", "negative predictive value", (TN,), (TN, FN), "people with another prediction"),
     Rate("accuracy", "accuracy", (TP, TN), (TP, FP, FN, TN), "people"),
+    Rate("scoring_rate", "scoring rate", (0,), (0, 1), "people", everyone=2),
 )
 """selection_rate (tp+fp)/n, true_positive_rate tp/(tp+fn), false_positive_rate fp/(fp+tn),
-false_negative_rate fn/(tp+fn), precision tp/(tp+fp), negative_predictive_value tn/(tn+fn), accuracy (tp+tn)/n."""
+false_negative_rate fn/(tp+fn), precision tp/(tp+fp), negative_predictive_value tn/(tn+fn), accuracy (tp+tn)/n.
+
+scoring_rate stands on two counts, of the people with a score above the median of all and of the others: the share of
+the first."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,15 @@ class GroupMetric:
 
     name: str
     rates: tuple[Rate, ...]
+    """Empty for calibration, whose errors are no shares."""
     form: Literal["ratio", "difference"]
+    """A calibration error within a group is the difference from none."""
     means: str
     """What the metric asks for, in a clause."""
+    stands_on: Literal["predictions", "scores", "median"] = "predictions"
+    """What is counted in each group: true by predicted outcome, true outcome by band of the score, or whether the
+    score is above the median of all.
+    """
     rule: Literal["four_fifths", "ll144"] | None = None
     """A rule of law that says more than the value: who is left out, and what stands beside it."""
 
@@ -134,7 +146,13 @@ def _group_metrics() -> Mapping[str, GroupMetric]:
         ("ll144", "the impact ratio of each category is stated (6 RCNY 5-301)"),
     )
     for rule, means in rules:
-        table[rule] = GroupMetric(rule, (RATES["selection_rate"],), "ratio", means, rule)
+        table[rule] = GroupMetric(rule, (RATES["selection_rate"],), "ratio", means, rule=rule)
+    scored = "the impact ratio of each category, by scores above the median of all, is stated (6 RCNY 5-301)"
+    table["ll144_scoring"] = GroupMetric("ll144_scoring", (RATES["scoring_rate"],), "ratio", scored, "median", "ll144")
+    calibrated = "a score of 0.7 means that 7 of 10 have the favourable outcome, in every group"
+    alike = "scores are as far from what comes true in one group as in another"
+    for name, means in (("calibration_within_groups", calibrated), ("calibration_difference", alike)):
+        table[name] = GroupMetric(name, (), "difference", means, "scores")
     return table
 
 

@@ -21,7 +21,8 @@ from pydantic import Field
 from tallystick.canonical import Value
 from tallystick.policy.counts import Axis, Counts, Table
 from tallystick.policy.evidence import Counted, Evidence, Known, Need, Rows, Setting
-from tallystick.policy.language import Columns, Gate, Inputs, Planned, Thresholds
+from tallystick.policy.keys import Thresholds
+from tallystick.policy.language import Columns, Gate, Inputs, Planned
 from tallystick.policy.results import CheckResult, Limits, Replay, Verdict
 from tallystick.policy.statistics import Interval, check_seed
 from tallystick.policy.threshold import Threshold

@@ -17,6 +17,7 @@ from typing import ClassVar, Final
 
 from tallystick.canonical import Value, encode
 from tallystick.errors import InvalidData
+from tallystick.policy.reading import read_count, read_text
 from tallystick.policy.row_rules import Kind
 
 __all__ = [
@@ -218,7 +219,7 @@ class Tallies:
             for item in value["tallies"]:
                 predicate, tally = item["predicate"], _read({k: v for k, v in item.items() if k != "predicate"})
                 found[encode(predicate)] = (predicate, tally)
-            return cls(_count(value["rows"]), found)
+            return cls(read_count(value["rows"]), found)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidData("the tallies are not of the known form", got=str(error)[:80]) from error
 
@@ -236,26 +237,14 @@ def _read(value: Mapping[str, Value]) -> Tally:
     if newest is not None and (isinstance(newest, bool) or not isinstance(newest, int)):
         raise TypeError("the newest time is no whole number")
     tally = Tally(
-        looked_at=_count(value.get("looked_at", 0)),
-        missed=_count(value.get("missed", 0)),
-        type=_text(value.get("type", "")),
-        absent=tuple(map(_text, value.get("absent", []))),
-        flaw=_text(value.get("flaw", "")),
+        looked_at=read_count(value.get("looked_at", 0)),
+        missed=read_count(value.get("missed", 0)),
+        type=read_text(value.get("type", "")),
+        absent=tuple(map(read_text, value.get("absent", []))),
+        flaw=read_text(value.get("flaw", "")),
         newest=newest,
-        shown=tuple((_text(shown), _count(n)) for shown, n in value.get("shown", [])),
+        shown=tuple((read_text(shown), read_count(n)) for shown, n in value.get("shown", [])),
     )
     if tally.missed > tally.looked_at:
         raise ValueError("more rows miss a check than were looked at")
     return tally
-
-
-def _text(value: Value) -> str:
-    if not isinstance(value, str):
-        raise TypeError("a name is not text")
-    return value
-
-
-def _count(value: Value) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise TypeError("a count is not a whole number from 0")
-    return value

@@ -25,7 +25,7 @@ __all__ = ["GROUP", "SHIPPED", "document_model", "installed", "maker_of", "model
 GROUP: Final = "tallystick.gates"
 SHIPPED: Final = {
     "schema": "tallystick.policy.gates.schema:SchemaGate",
-    "bias": "tallystick.policy.language:BiasGate",
+    "bias": "tallystick.policy.gates.bias.model:BiasGate",
     "benchmark": "tallystick.policy.gates.benchmark.model:BenchmarkGate",
     "drift": "tallystick.policy.gates.drift:DriftGate",
     "expr": "tallystick.policy.gates.expression:ExpressionGate",

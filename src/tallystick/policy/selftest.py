@@ -11,6 +11,7 @@ Files are written into a folder handed in; nothing else is touched, and no ledge
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,8 +24,9 @@ from tallystick.policy import judge
 from tallystick.policy.counts import label
 from tallystick.policy.document import Policy
 from tallystick.policy.evidence import EVALUATED_AT, Compared, Counted, Known, Rows, Scored, Tallied
+from tallystick.policy.gates.bias.model import BiasGate
 from tallystick.policy.gates.schema import Case, Column, SchemaGate
-from tallystick.policy.language import BiasGate, Gate
+from tallystick.policy.language import Gate
 from tallystick.policy.predicates import Newest, Present, columns_of
 
 if TYPE_CHECKING:
@@ -153,8 +155,8 @@ class _Examined:
         if isinstance(self.gate, SchemaGate):
             yield from _of_schema(self.gate, check, sound)
         if isinstance(self.gate, BiasGate):
-            columns = next(columns for name, columns, _ in self.gate.checks() if name == check)
-            yield from self.of_groups(columns)
+            columns, metric = next((columns, metric) for name, columns, metric in self.gate.checks() if name == check)
+            yield from self.of_groups(columns) if metric.metric.stands_on == "predictions" else self.of_scores(columns)
         else:
             yield from self.of_everyone()
         for column in dict.fromkeys(self.columns(check)):
@@ -186,11 +188,26 @@ class _Examined:
         who = " and ".join(columns)
 
         def one(table: pyarrow.Table) -> list[bool]:
-            groups = list(zip(*(table[column].to_pylist() for column in columns), strict=True))
-            return [group == max(set(groups), key=lambda g: (groups.count(g), str(g))) for group in groups]
+            return _largest(table, columns)
 
         yield _Defect(f"nobody of one group by {who} is favoured", lambda table: self.parted(table, one(table)))
         yield _Defect(f"one group by {who} is always judged wrongly", lambda table: self.inverted(table, one(table)))
+
+    def of_scores(self, columns: Sequence[str]) -> Iterator[_Defect]:
+        inputs = self.bench.policy.document.inputs
+        assert inputs is not None  # noqa: S101 - a bias gate demands it
+        score, who = inputs.columns.score or "", " and ".join(columns)
+
+        def turned(table: pyarrow.Table) -> pyarrow.Table:
+            scores = zip(map(float, table[score].to_pylist()), _largest(table, columns), strict=True)
+            return _put(table, score, [1 - value if here else value for value, here in scores])
+
+        def lowest(table: pyarrow.Table) -> pyarrow.Table:
+            scores = zip(table[score].to_pylist(), _largest(table, columns), strict=True)
+            return _put(table, score, [0.0 if here else float(value) for value, here in scores])
+
+        yield _Defect(f"the scores of one group by {who} say the opposite", turned)
+        yield _Defect(f"one group by {who} has the lowest score", lowest)
 
     def parted(self, table: pyarrow.Table, where: Sequence[bool]) -> pyarrow.Table:
         inputs = self.bench.policy.document.inputs
@@ -209,6 +226,13 @@ class _Examined:
         if names.score is None or names.score not in table.column_names:
             return table
         return _put(table, names.score, [0.99 if r != here else 0.01 for r, here in zip(right, where, strict=True)])
+
+
+def _largest(table: pyarrow.Table, columns: Sequence[str]) -> list[bool]:
+    """Whether each row is of the largest group by some columns."""
+    groups = list(zip(*(table[column].to_pylist() for column in columns), strict=True))
+    largest = max(Counter(groups).items(), key=lambda item: (item[1], str(item[0])))[0]
+    return [group == largest for group in groups]
 
 
 def _two(table: pyarrow.Table, column: str, favourable: str) -> tuple[Any, Any]:

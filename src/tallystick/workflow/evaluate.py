@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tallystick.canonical import Value, encode
+from tallystick.canonical import Value, decode, digest, encode
 from tallystick.capture.fingerprint import fingerprint, unchanged
 from tallystick.errors import InvalidData, NotFound, Refused, UsageError
 from tallystick.ledger.ledger import Appended
@@ -27,6 +27,7 @@ from tallystick.workflow.record import dataset_named
 
 if TYPE_CHECKING:
     from tallystick.policy.document import Policy
+    from tallystick.policy.gates.bias.reference import Agreement
     from tallystick.policy.judge import Outcome
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "published",
     "read_back",
     "recorded",
+    "second_opinion",
     "submitted",
 ]
 
@@ -159,22 +161,73 @@ def published(book: Book, entry: Entry) -> Policy:
     return policy
 
 
-def chosen_policy(book: Book, ring: KeyRing, model: Entry, *, name: str | None, stage: str, at: str) -> Entry:
-    """The policy to evaluate a model under: the one named, or the only one in force for the stage."""
+def chosen_policy(
+    book: Book,
+    ring: KeyRing,
+    model: Entry,
+    *,
+    name: str | None,
+    stage: str,
+    at: str,
+    test_set: Entry | None = None,
+) -> Entry:
+    """The policy to evaluate a model under: the one named, or the only one in force for the stage that applies to it.
+
+    Of one that is named it is not asked whether it applies: its evaluation says so. A promotion still wants every
+    policy in force: what a condition names anybody who may write can record anew, and no signature stands under it.
+    """
     usecase = rules.usecase_of(book, model)
     in_force = rules.policies_in_force(book, ring=ring, stage=stage, usecase=usecase, at=at)
-    known = ", ".join(f"{entry.body['id']}" for entry in in_force) or "none"
-    named = [entry for entry in in_force if name is None or entry.body["id"] == name]
-    if not named:
+    if name is None:
+        applying = _applying(book, in_force, facts.recorded_of(book, model, test_set), stage=stage)
+    else:
+        applying = [entry for entry in in_force if entry.body["id"] == name]
+    known = ", ".join(f"{entry.body['id']}" for entry in (applying or in_force)) or "none"
+    if not applying:
         raise NotFound(
             f"no such policy is published for stage {stage}",
             got=name,
             expected=f"one of: {known}",
             remedy="Publish one with: tallystick policy publish FILE --as OFFICER",
         )
-    if len(named) > 1:
+    if len(applying) > 1:
         raise UsageError(f"several policies are in force for stage {stage}", expected=known, remedy="Add --policy ID.")
-    return named[0]
+    return applying[0]
+
+
+def _applying(book: Book, policies: list[Entry], known: Mapping[str, Value], *, stage: str) -> list[Entry]:
+    """The policies whose own condition holds of a model, or has no answer: then it is for the evaluation to say so.
+
+    Raises:
+        NotFound: there are policies, and none of them applies.
+    """
+    from tallystick.policy import cel
+
+    applying = []
+    for entry in policies:
+        try:
+            rule = _condition(book, entry)
+            holds = rule is None or cel.parse(rule).holds(known)
+        except cel.CelError:
+            holds = True
+        applying += [entry] if holds else []
+    if policies and not applying:
+        told = "; ".join(f"{entry.body['id']} where {_condition(book, entry)}" for entry in policies)
+        raise NotFound(
+            f"no policy in force for stage {stage} applies to this model, so nothing would be checked",
+            expected=told,
+            remedy="Publish one that applies, or correct what is recorded of the use case.",
+        )
+    return applying
+
+
+def _condition(book: Book, policy: Entry) -> str | None:
+    """The rule that says whether a policy applies, from its published bytes; None if it has none, or they are gone."""
+    data = book.part(policy, "policy.json")
+    if data is None or digest(data) != policy.body["digest"]:
+        return None  # it is read in full before anything is judged under it, and refused then
+    rule = decode(data, what="policy.json")["applies_to"].get("when")
+    return None if rule is None else str(rule)
 
 
 # --------------------------------------------------------------------------- evaluation
@@ -283,21 +336,33 @@ def judged(
 
     book = desk.book()
     subject = book.model(*model)
-    entry = chosen_policy(book, KeyRing.of(book), subject, name=policy, stage=stage, at=desk.clock())
-    rules_text = published(book, entry)
     test_set = None if dataset is None else dataset_named(book, dataset)
+    entry = chosen_policy(book, KeyRing.of(book), subject, name=policy, stage=stage, at=desk.clock(), test_set=test_set)
+    rules_text = published(book, entry)
     with ExitStack() as stack:  # what is hashed is what is judged: both readings are within
         data = stack.enter_context(unchanged(predictions))
         other = None if champion is None else stack.enter_context(unchanged(champion))
         scored = fingerprint(data).sha256
-        digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
+        sha256 = test_set.body["distribution"]["sha256"] if test_set is not None else scored
         theirs = None if other is None else fingerprint(other).sha256
         told = facts.known(book, rules_text, subject, test_set, champion=theirs, at=desk.clock())
         beside = stack.enter_context(compare.baseline(book, rules_text, baseline))
         outcome = judge.evaluate(
-            rules_text, data, data_digest=digest, facts=told, champion=other, baseline=beside, progress=progress
+            rules_text, data, data_digest=sha256, facts=told, champion=other, baseline=beside, progress=progress
         )
-    return matching(Judged(subject, entry, outcome, Scored(test_set, digest, scored, outcome.rows)))
+    return matching(Judged(subject, entry, outcome, Scored(test_set, sha256, scored, outcome.rows)))
+
+
+def second_opinion(desk: Desk, found: Judged) -> Agreement:
+    """Have what the bias gates found computed again by fairlearn, from the counts that would be recorded.
+
+    Raises:
+        Unconfirmed: it comes to another value.
+    """
+    from tallystick.policy.gates.bias import reference
+
+    values = {check.id: check.value for check in found.outcome.checks}
+    return reference.second_opinion(published(desk.book(), found.policy), values, found.outcome.evidence)
 
 
 def recorded(

@@ -20,7 +20,7 @@ from tallystick.workflow import benchmark
 if TYPE_CHECKING:
     from tallystick.policy.document import Policy
 
-__all__ = ["check_told", "known"]
+__all__ = ["check_told", "known", "recorded_of"]
 
 _ELSEWHERE = ({"absent"}, {"attachment"})
 _OLDEST: Final = timedelta(days=1)
@@ -45,12 +45,17 @@ def known(
     """
     from tallystick.policy.evidence import EVALUATED_AT
 
+    facts = recorded_of(book, model, test_set)
+    facts |= {} if at is None else {EVALUATED_AT: at}
+    return facts | benchmark.facts(book, policy, model, test_set, champion=champion)
+
+
+def recorded_of(book: Book, model: Entry, test_set: Entry | None) -> dict[str, Value]:
+    """The facts that a condition may name: ``model``, ``usecase`` and ``dataset`` where there are such, ``metric``."""
     usecase = book.find(model.body.get("usecase"))
     entries = {"model": model, "usecase": _newest(book, usecase), "dataset": test_set}
     facts = {name: _plain(entry.body) for name, entry in entries.items() if entry is not None}
-    metrics = {name: value for entry in _metrics(book, model, test_set) for name, value in _named(entry)}
-    facts |= {} if at is None else {EVALUATED_AT: at}
-    return {**facts, "metric": metrics, **benchmark.facts(book, policy, model, test_set, champion=champion)}
+    return {**facts, "metric": {name: value for e in _metrics(book, model, test_set) for name, value in _named(e)}}
 
 
 def check_told(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tallystick.canonical import Value, decode, encode
 from tallystick.errors import InvalidData, Malformed, NotFound, UsageError
@@ -19,7 +19,20 @@ from tallystick.records import Entry
 from tallystick.workflow.evaluate import published
 from tallystick.workflow.verify import pack_of, trusted_keys
 
-__all__ = ["Compared", "Replay", "Supposed", "book_of_pack", "evaluation_at", "named_policy", "replay", "suppose"]
+if TYPE_CHECKING:
+    from tallystick.policy.gates.bias.reference import Agreement
+
+__all__ = [
+    "Compared",
+    "Replay",
+    "Supposed",
+    "book_of_pack",
+    "evaluation_at",
+    "named_policy",
+    "replay",
+    "second_opinion",
+    "suppose",
+]
 
 _ERASED: Final = "The rows were never in the ledger: without the counts nothing can be computed again."
 
@@ -46,6 +59,8 @@ class Replay:
     checks: tuple[Compared, ...]
     problems: tuple[str, ...]
     """What does not hold of the evaluation as a whole: plan, seed, roll-up."""
+    recorded: Recorded = field(repr=False)
+    """What the ledger holds of it."""
 
     @property
     def agrees(self) -> bool:
@@ -126,7 +141,22 @@ def replay(book: Book, number: int) -> Replay:
     known = _recorded(book, evaluation)
     found = again(known.policy, known, seed=evaluation_seed(known.policy.digest, _digest(evaluation)))
     compared = tuple(_compared(one, known.check(one.check)) for one in found)
-    return Replay(evaluation, known.policy, compared, tuple(_problems(book, evaluation, known)))
+    return Replay(evaluation, known.policy, compared, tuple(_problems(book, evaluation, known)), known)
+
+
+def second_opinion(found: Replay) -> Agreement:
+    """Have the recorded values of bias gates computed again by fairlearn, from the recorded counts.
+
+    Args:
+        found: an evaluation that agrees with its counts.
+
+    Raises:
+        Unconfirmed: it comes to another value.
+    """
+    from tallystick.policy.gates.bias import reference
+
+    values = {str(check.get("id")): check.get("value") for check in found.recorded.checks}
+    return reference.second_opinion(found.policy, values, found.recorded.evidence)
 
 
 def _problems(book: Book, evaluation: Entry, known: Recorded) -> Iterator[str]:

@@ -42,10 +42,12 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow
 
-__all__ = ["MAX_CELLS", "MEMORY", "Source", "engine", "of_table", "open_source"]
+__all__ = ["MAX_BANDED", "MAX_CELLS", "MEMORY", "Source", "engine", "of_table", "open_source"]
 
 MAX_CELLS = 50_000
 """More different combinations than this are no groups, but identifiers or scores."""
+MAX_BANDED: Final = 200_000
+"""The same where scores are counted in bands: those of a hundred groups."""
 MEMORY: Final = "320MiB"
 """What a scan may hold; beyond it goes to disk, and what cannot is refused."""
 _DISK: Final = "32GiB"
@@ -108,22 +110,29 @@ class Source:
             InvalidData: a column is missing; an outcome is missing or NaN in some row; there are no rows; or there
                 are so many combinations that a column cannot be a group or an outcome.
         """
+        self._require(dict.fromkeys(axis.column for table in tables for axis in table))
+        tables = self._with_medians(tables)
         axes = list(dict.fromkeys(axis for table in tables for axis in table))
         if not axes:
             rows = self._rows()
             return Counts(rows, tuple(Table.of((), [((), rows)]) for _ in tables))
-        self._require(dict.fromkeys(axis.column for axis in axes))
         with self.files.session.connection() as connection:
             found = self._fetch(connection, self._group_by(axes, tables))
-        if len(found) > MAX_CELLS:
+        if len(found) > _most(axes):
             raise InvalidData(
                 "there are too many combinations of groups and outcomes to count",
                 where=self.name,
-                expected=f"up to {MAX_CELLS}",
+                expected=f"up to {_most(axes):,}",
                 remedy=f"Of {', '.join(dict.fromkeys(axis.column for axis in axes))} one holds identifiers or scores;"
                 " name another or put it in bands.",
             )
         return self._counts(found, axes, tables)
+
+    def _with_medians(self, tables: Sequence[Sequence[Axis]]) -> Sequence[Sequence[Axis]]:
+        """The axes of the tables, each median among them found."""
+        asked = {axis for table in tables for axis in table if axis.form == "above_median" and not axis.edges}
+        found = {axis: replace(axis, edges=(self.median(axis.column),)) for axis in asked}
+        return [tuple(found.get(axis, axis) for axis in table) for table in tables]
 
     def _rows(self) -> int:
         with self.files.session.connection() as connection:
@@ -132,20 +141,23 @@ class Source:
     def _group_by(self, axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> str:
         places = {axis: f"a{place}" for place, axis in enumerate(axes)}
         chosen = ", ".join(f"{self._marks(axis, name)} AS {name}" for axis, name in places.items())
-        beside = "".join(self._beside(axis, name) for axis, name in places.items() if axis.form == "band")
+        beside = "".join(self._beside(axis, name) for axis, name in places.items() if axis.edges)
         sets = dict.fromkeys(frozenset(places[axis] for axis in table) for table in tables)
         grouped = ", ".join(f"({', '.join(sorted(names))})" for names in sets)
         flags = [f"GROUPING({name})" for name in places.values()]
         return (
             f"SELECT {', '.join(['count(*)', *places.values(), *flags])} "  # noqa: S608  (positions only)
             f"FROM (SELECT {chosen} FROM (SELECT *{beside} FROM {self.relation})) "
-            f"GROUP BY GROUPING SETS ({grouped}) LIMIT {MAX_CELLS + 1}"
+            f"GROUP BY GROUPING SETS ({grouped}) LIMIT {_most(axes) + 1}"
         )
 
     def _marks(self, axis: Axis, name: str) -> str:
         """SQL for what a row shows along an axis."""
-        if axis.form != "band":
+        if not axis.edges:
             return f"CAST({self._sql(axis.column)} AS VARCHAR)"
+        if axis.form == "above_median":
+            above = f"CASE WHEN v{name} > list_extract(e{name}, 1) THEN 1 ELSE 0 END"
+            return f"CASE WHEN isfinite(v{name}) THEN {above} END"
         band = _band(f"v{name}", f"e{name}", len(axis.edges))
         return f"{band} + CASE WHEN v{name} IS NULL OR isnan(v{name}) THEN NULL ELSE 0 END"
 
@@ -219,6 +231,26 @@ class Source:
         with self.files.session.connection() as connection:
             found = self._fetch(connection, finite)[0][0]
         return tuple(sorted(set(found or ())))
+
+    def median(self, column: str) -> float:
+        """The median of the finite numbers of a column, exactly: of an even number the mean of the two in the middle.
+
+        Where that mean cannot be told from the larger of the two, it is the smaller: either way the rows above the
+        median are those above the smaller. Sorted on disk where memory does not hold the column.
+
+        Raises:
+            InvalidData: the column is missing, or holds no number.
+        """
+        self._require([column])
+        finite = f"(SELECT {self._number(self._sql(column))} AS v FROM {self.relation}) WHERE isfinite(v)"  # noqa: S608
+        with self.files.session.connection() as connection:
+            n = self._fetch(connection, f"SELECT count(*) FROM {finite}")[0][0]  # noqa: S608
+            if n == 0:
+                raise InvalidData(f"column {column!r} holds no number, so it has no median", where=self.name)
+            middle = f"SELECT v FROM {finite} ORDER BY v LIMIT {2 - n % 2} OFFSET {(n - 1) // 2}"  # noqa: S608
+            (lower, *_), (upper, *_) = (found := self._fetch(connection, middle))[0], found[-1]
+        mean = lower / 2 + upper / 2
+        return float(mean if lower < mean < upper else lower)
 
     def table(self, columns: Sequence[str]) -> pyarrow.Table:
         """These columns with all rows, in the order of the file: typed as in Parquet, text from CSV.
@@ -484,6 +516,10 @@ class _Scan:
 def _batched(items: list[_T], most: int) -> list[list[_T]]:
     """Parts of so many items at most; one that is empty if there are none."""
     return [items[start : start + most] for start in range(0, max(len(items), 1), most)]
+
+
+def _most(axes: Iterable[Axis]) -> int:
+    return MAX_BANDED if any(axis.form == "band" for axis in axes) else MAX_CELLS
 
 
 def _mark(axis: Axis, value: Any) -> Mark:

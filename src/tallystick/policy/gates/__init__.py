@@ -1,1 +1,1 @@
-"""The gates: one module for each gate type, each a function from a gate of the policy and what it needs to results."""
+"""The gates: a module or package for each type, a function from a gate of the policy and what it needs to results."""

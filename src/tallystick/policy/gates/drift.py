@@ -29,7 +29,8 @@ from tallystick.errors import InvalidData
 from tallystick.policy.baseline import Histograms, edges_from_json
 from tallystick.policy.counts import MISSING, Axis, Counts, Mark
 from tallystick.policy.evidence import BASELINE, DECILES, PERCENTILES, Compared, Evidence, Need, Setting
-from tallystick.policy.language import Gate, Inputs, Name, Planned, Thresholds
+from tallystick.policy.keys import Name, Thresholds
+from tallystick.policy.language import Gate, Inputs, Planned
 from tallystick.policy.results import CheckResult, Limits, Verdict
 from tallystick.policy.threshold import Threshold
 
@@ -62,7 +63,7 @@ class DriftMetric(Thresholds):
     @model_validator(mode="after")
     def _decides(self) -> DriftMetric:
         low, high = _BOUNDS[self.method]
-        self._check(low, high, wants_high=False)
+        self.check_limits(low, high, wants_high=False)
         if self.method == "ks" and self.edges is None:
             raise ValueError("ks needs an order, so it needs edges")
         if isinstance(self.edges, list):

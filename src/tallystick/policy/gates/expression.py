@@ -14,7 +14,8 @@ from pydantic import Field, field_validator
 from tallystick.canonical import Value
 from tallystick.policy import cel
 from tallystick.policy.evidence import Evidence, Known, Need, Setting
-from tallystick.policy.language import Gate, Inputs, Planned, Text, readable_rule
+from tallystick.policy.keys import Text
+from tallystick.policy.language import Gate, Inputs, Planned, readable_rule
 from tallystick.policy.results import CheckResult
 
 __all__ = ["ExpressionGate"]

@@ -25,19 +25,8 @@ from tallystick.errors import Unavailable
 from tallystick.policy import row_rules
 from tallystick.policy.counts import label
 from tallystick.policy.evidence import EVALUATED_AT, Evidence, Known, Need, Setting, Tallied
-from tallystick.policy.language import (
-    Gate,
-    GateId,
-    Inputs,
-    Name,
-    Planned,
-    Text,
-    _first,
-    _invalid,
-    _Part,
-    _Reasoned,
-    _Thresholds,
-)
+from tallystick.policy.keys import GateId, Name, Part, Reasoned, Text, Thresholds, invalid, reason_given
+from tallystick.policy.language import Gate, Inputs, Planned
 from tallystick.policy.predicates import (
     Holds,
     InRange,
@@ -70,7 +59,7 @@ _NOT_LINEAR = re.compile(r"\(\?(=|!|<=|<!|P=|>|\()|\\[1-9]|\\[kgK]|[*+?}]\+")
 """Look-around, back-references, possessive and atomic groups: not in RE2, which takes linear time on any text."""
 
 
-class Column(_Reasoned):
+class Column(Reasoned):
     """What one column must be."""
 
     dtype: Dtype | None = Field(default=None, description="The type in Parquet; in CSV, that every value reads as it.")
@@ -93,9 +82,9 @@ class Column(_Reasoned):
             return None
         low, high = value
         if low is None and high is None:
-            raise _invalid("range has no limit on either side, so it checks nothing")
+            raise invalid("range has no limit on either side, so it checks nothing")
         if low is not None and high is not None and low > high:
-            raise _invalid(f"range begins at {low:g} and ends before, at {high:g}")
+            raise invalid(f"range begins at {low:g} and ends before, at {high:g}")
         return value
 
     @field_validator("regex")
@@ -104,22 +93,22 @@ class Column(_Reasoned):
         if value is None:
             return None
         if _NOT_LINEAR.search(value):
-            raise _invalid("regex uses look-around, a back-reference or a possessive group, which RE2 does not have")
+            raise invalid("regex uses look-around, a back-reference or a possessive group, which RE2 does not have")
         try:
             re.compile(value)
         except (re.error, RecursionError, OverflowError) as error:
-            raise _invalid(f"regex cannot be read: {error}") from None
+            raise invalid(f"regex cannot be read: {error}") from None
         return value
 
     @model_validator(mode="after")
     def _fits(self) -> Column:
         numeric = self.dtype is None or self.dtype.startswith(("int", "uint", "float"))
         if self.range is not None and not numeric:
-            raise _invalid(f"a range needs numbers, not {self.dtype}", "range")
+            raise invalid(f"a range needs numbers, not {self.dtype}", "range")
         if self.regex is not None and self.dtype not in (None, "string"):
-            raise _invalid(f"a regex needs text, not {self.dtype}", "regex")
+            raise invalid(f"a regex needs text, not {self.dtype}", "regex")
         if self.nan == "allow" and not self._can_be_nan:
-            raise _invalid("only a column with a float dtype or a range can hold NaN", "nan")
+            raise invalid("only a column with a float dtype or a range can hold NaN", "nan")
         return self
 
     @property
@@ -183,14 +172,14 @@ class Column(_Reasoned):
         }[kind]
 
 
-class Origin(_Part):
+class Origin(Part):
     """Where columns and rules were taken from when the policy was read from its file."""
 
     file: Name = Field(description="The path, from the folder of the policy.")
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(description="Of the bytes of the file.")
 
 
-class RowLimits(_Reasoned):
+class RowLimits(Reasoned):
     """How many rows there must be."""
 
     min: int | None = Field(default=None, ge=1, description="The least number.")
@@ -199,9 +188,9 @@ class RowLimits(_Reasoned):
     @model_validator(mode="after")
     def _decides(self) -> RowLimits:
         if self.min is None and self.max is None:
-            raise _invalid("rows has neither min nor max, so it checks nothing")
+            raise invalid("rows has neither min nor max, so it checks nothing")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise _invalid(f"rows begins at {self.min:,} and ends before, at {self.max:,}")
+            raise invalid(f"rows begins at {self.min:,} and ends before, at {self.max:,}")
         return self
 
     def allow(self, n: int) -> bool:
@@ -219,15 +208,15 @@ class RowLimits(_Reasoned):
         return " or ".join(parts)
 
 
-class Tolerance(_Thresholds):
+class Tolerance(Thresholds):
     """How many rows may miss one check: a share as percentage or fraction, or a number of rows such as "> 5 rows"."""
 
     @model_validator(mode="after")
     def _decides(self) -> Tolerance:
         units = {Threshold.parse(text, percent=True).rows for text in (self.fail_if, self.warn_if) if text is not None}
         if len(units) > 1:
-            raise _invalid("fail_if and warn_if are a share of rows and a number of rows; write both alike", "warn_if")
-        self._check(0.0, float("inf") if units == {True} else 1.0, wants_high=False, percent=True)
+            raise invalid("fail_if and warn_if are a share of rows and a number of rows; write both alike", "warn_if")
+        self.check_limits(0.0, float("inf") if units == {True} else 1.0, wants_high=False, percent=True)
         return self
 
     @property
@@ -238,7 +227,7 @@ class Tolerance(_Thresholds):
         return Limits(fail, warn)
 
 
-class RowRule(_Reasoned):
+class RowRule(Reasoned):
     """A rule over several columns of one row."""
 
     id: GateId = Field(description="The name of the rule.")
@@ -249,7 +238,7 @@ class RowRule(_Reasoned):
     )
 
 
-class Freshness(_Reasoned):
+class Freshness(Reasoned):
     """How old the newest row may be when the data are judged."""
 
     column: Name = Field(description="A column of days or times; without an offset they are UTC.")
@@ -291,16 +280,16 @@ class SchemaGate(Gate):
     @model_validator(mode="after")
     def _consistent(self) -> SchemaGate:
         if self.origin is not None and not self.columns:
-            raise _invalid("the columns of the file were not taken over", "from")
+            raise invalid("the columns of the file were not taken over", "from")
         if not self.columns and self.rows is None and not self.rules and self.freshness is None:
-            raise _invalid("the gate has neither columns nor rows nor rules nor freshness, so it checks nothing")
+            raise invalid("the gate has neither columns nor rows nor rules nor freshness, so it checks nothing")
         for position, rule in enumerate(self.rules):
             try:
                 self._holds(rule)
             except ValueError as error:
-                raise _invalid(str(error), "rules", str(position), "expr") from None
+                raise invalid(str(error), "rules", str(position), "expr") from None
         if len({rule.id for rule in self.rules}) < len(self.rules):
-            raise _invalid("two rules have one id", "rules")
+            raise invalid("two rules have one id", "rules")
         if self.freshness is not None:
             self._can_be_fresh(self.freshness)
         self._tolerates()
@@ -309,14 +298,14 @@ class SchemaGate(Gate):
     def _can_be_fresh(self, freshness: Freshness) -> None:
         column = self.columns.get(freshness.column)
         if column is not None and column.kind not in (None, "time"):
-            raise _invalid(f"column {freshness.column} holds no times", "freshness", "column")
+            raise invalid(f"column {freshness.column} holds no times", "freshness", "column")
 
     def _tolerates(self) -> None:
         tolerable = [case.key for case in self.cases() if not isinstance(case.predicate, Present | Newest)]
         for key in self.tolerate:
             if key not in tolerable:
                 listed = ", ".join(tolerable[:8]) or "none"
-                raise _invalid(f"no check {key!r} of this gate can be tolerated; there are {listed}", "tolerate", key)
+                raise invalid(f"no check {key!r} of this gate can be tolerated; there are {listed}", "tolerate", key)
 
     def _holds(self, rule: RowRule) -> Holds:
         declared = {name: column.kind for name, column in self.columns.items() if column.kind is not None}
@@ -348,10 +337,10 @@ class SchemaGate(Gate):
 
     def plan(self) -> Iterator[Planned]:
         if self.rows is not None and self.rows_check is not None:
-            because = _first(self.rows.because, self.because)
+            because = reason_given(self.rows.because, self.because)
             yield Planned(self.rows_check, f"there are {self.rows.words} rows.", because)
         for case in self.cases():
-            yield Planned(case.id, self._demand(case), _first(case.rule.because, self.because))
+            yield Planned(case.id, self._demand(case), reason_given(case.rule.because, self.because))
 
     def _demand(self, case: Case) -> str:
         if isinstance(case.predicate, Present | Newest):
@@ -420,7 +409,7 @@ class Case:
     predicate: Predicate
     demand: str
     """What it asks for, as a clause."""
-    rule: _Reasoned
+    rule: Reasoned
     """The part of the policy that asks for it."""
     personal: bool = False
 

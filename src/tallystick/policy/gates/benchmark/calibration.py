@@ -1,12 +1,7 @@
-"""Calibration: does a score of 0.7 mean that 7 of 10 have the favourable outcome?
+"""Calibration of a model over everyone, from the histogram of :mod:`tallystick.policy.calibration`.
 
-Scores are counted in 1,000 bands of equal width from 0 to 1 (and one for exactly 1), by true outcome, so that every
-figure here follows from integers and can be replayed. Each score counts as the middle of its band: a mean score, and
-so every calibration error, is off by 0.0005 at most.
-
-* ``expected_calibration_error``: the mean over bins of |observed share - mean score|, weighted by their rows (Naeini,
-  Cooper and Hauskrecht, AAAI 2015); bins are of equal width, ten unless the policy says otherwise;
-* ``maximum_calibration_error``: the largest such distance among bins of ten rows or more;
+* ``expected_calibration_error``: as defined there; ten bins unless the policy says otherwise;
+* ``maximum_calibration_error``: the largest distance of observed share and mean score among bins of ten rows or more;
 * ``calibration_in_the_large``: |observed share - mean score| over everyone (Cox, Biometrika 45, 1958);
 * ``calibration_slope_deviation``: |slope - 1|, of the logistic regression of the outcome on the logit of the score (Cox
   1958; Steyerberg, "Clinical Prediction Models", 2019); a slope below 1 means that scores are too extreme.
@@ -19,12 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tallystick.canonical import Value
-from tallystick.errors import InvalidData
-from tallystick.policy.gates.benchmark.model import BANDS
+from tallystick.policy.calibration import WHOLE, Bin, Histogram, expected_error, histograms
 from tallystick.policy.results import CheckResult
 from tallystick.policy.statistics import FEW, Interval, normal_quantile, wilson
 
@@ -34,78 +27,10 @@ if TYPE_CHECKING:
 
     from tallystick.policy.gates.benchmark.judge import Case
 
-__all__ = ["Histogram", "judge"]
+__all__ = ["judge"]
 
-_WHOLE: Final = 2 * BANDS
 _STEPS: Final = 50
 """Of Newton's method; it settles within ten where there is a maximum."""
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Rows by band of the score, band i from i / 1,000; the last holds exactly 1."""
-
-    good: NDArray[np.int64]
-    """With the favourable outcome."""
-    other: NDArray[np.int64]
-
-    @property
-    def n(self) -> NDArray[np.int64]:
-        return self.good + self.other
-
-    @property
-    def rows(self) -> int:
-        return int(self.n.sum())
-
-    @property
-    def middles(self) -> NDArray[np.int64]:
-        """Of each band, in whole 2,000ths, so that sums of them are exact."""
-        import numpy as np
-
-        return np.append(2 * np.arange(BANDS, dtype=np.int64) + 1, _WHOLE)
-
-    def bins(self, count: int) -> list[Bin]:
-        """Its bins of equal width that have rows; 1 belongs to the last."""
-        width = BANDS // count
-        found = []
-        for at in range(count):
-            part = slice(at * width, BANDS + 1 if at == count - 1 else (at + 1) * width)
-            n = int(self.n[part].sum())
-            if n:
-                mean = int(self.n[part] @ self.middles[part]) / (_WHOLE * n)
-                found.append(Bin(at / count, (at + 1) / count, n, int(self.good[part].sum()), mean))
-        return found
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Rows with scores of one bin."""
-
-    low: float
-    high: float
-    n: int
-    k: int
-    """With the favourable outcome."""
-    mean: float
-    """Of their scores."""
-
-    @property
-    def distance(self) -> float:
-        return abs(self.k / self.n - self.mean)
-
-    @property
-    def expected(self) -> float:
-        """The distance that is expected of a calibrated score: the mean of the absolute value of a normal error."""
-        return math.sqrt(2 / math.pi * self.mean * (1 - self.mean) / self.n)
-
-    def as_json(self, confidence: float) -> Mapping[str, Value]:
-        """For tables and charts; figures on fewer than ten people stay in the count tables, which can be erased."""
-        group: dict[str, Value] = {"group": {"score": f"{self.low:g} to {self.high:g}"}, "evaluated": self.n >= FEW}
-        if self.n < FEW:
-            return group | {"n": None, "rates": {}, "left_out": f"fewer than {FEW} rows"}
-        share = {"k": self.k, "n": self.n, "value": self.k / self.n}
-        observed = share | {"interval": wilson(self.k, self.n, confidence).as_json()}
-        return group | {"n": self.n, "rates": {"mean_score": {"value": self.mean}, "observed_share": observed}}
 
 
 def judge(case: Case) -> CheckResult:
@@ -114,7 +39,7 @@ def judge(case: Case) -> CheckResult:
     Raises:
         InvalidData: a score is missing or no probability.
     """
-    histogram = _histogram(case)
+    histogram = histograms(case.counts.over(*case.gate.banded(case.columns).axes), case.setting.favourable)[()]
     if case.metric.name == "calibration_in_the_large":
         return _in_the_large(case, histogram)
     if case.metric.name == "calibration_slope_deviation":
@@ -122,27 +47,22 @@ def judge(case: Case) -> CheckResult:
     return _errors(case, histogram)
 
 
-def _histogram(case: Case) -> Histogram:
-    import numpy as np
-
-    good, other = np.zeros(BANDS + 3, dtype=np.int64), np.zeros(BANDS + 3, dtype=np.int64)
-    for (true, band), n in case.counts.over(*case.gate.banded(case.columns).axes).cells:
-        if not isinstance(band, int):
-            raise InvalidData(f"{n:,} {'row has' if n == 1 else 'rows have'} no score that is a number")
-        (good if true == case.setting.favourable else other)[band] += n
-    outside = int(good[[0, -1]].sum() + other[[0, -1]].sum())
-    if outside:
-        raise InvalidData(f"calibration needs probabilities, and {outside:,} scores lie outside 0 to 1")
-    return Histogram(good[1:-1], other[1:-1])
+def _shown(found: Bin, confidence: float) -> Mapping[str, Value]:
+    """For tables and charts; figures on fewer than ten people stay in the count tables, which can be erased."""
+    group: dict[str, Value] = {"group": {"score": f"{found.low:g} to {found.high:g}"}, "evaluated": found.n >= FEW}
+    if found.n < FEW:
+        return group | {"n": None, "rates": {}, "left_out": f"fewer than {FEW} rows"}
+    share = {"k": found.k, "n": found.n, "value": found.k / found.n}
+    observed = share | {"interval": wilson(found.k, found.n, confidence).as_json()}
+    return group | {"n": found.n, "rates": {"mean_score": {"value": found.mean}, "observed_share": observed}}
 
 
 def _errors(case: Case, histogram: Histogram) -> CheckResult:
     bins = histogram.bins(case.gate.bins)
-    groups = tuple(found.as_json(case.confidence) for found in bins)
+    groups = tuple(_shown(found, case.confidence) for found in bins)
     rows = histogram.rows
     if case.metric.name == "expected_calibration_error":
-        value = math.fsum(found.n * found.distance for found in bins) / rows
-        chance = math.fsum(found.n * found.expected for found in bins) / rows
+        value, chance = expected_error(bins)
         of = f"{len(bins)} bins with rows; a calibrated score would be expected to show {case.limits.show(chance)}"
         return case.measured(
             value, None, of, rows, no_interval="no interval is stated for it", groups=groups,
@@ -163,9 +83,9 @@ def _errors(case: Case, histogram: Histogram) -> CheckResult:
 
 def _in_the_large(case: Case, histogram: Histogram) -> CheckResult:
     rows, middles = histogram.rows, histogram.middles
-    mean, share = int(histogram.n @ middles) / (_WHOLE * rows), int(histogram.good.sum()) / rows
+    mean, share = int(histogram.n @ middles) / (WHOLE * rows), int(histogram.good.sum()) / rows
     distance = share - mean
-    squares = int(histogram.good @ (_WHOLE - middles) ** 2 + histogram.other @ middles**2) / (_WHOLE**2 * rows)
+    squares = int(histogram.good @ (WHOLE - middles) ** 2 + histogram.other @ middles**2) / (WHOLE**2 * rows)
     error = math.sqrt(max(0.0, squares - distance**2) / rows)
     interval = _folded(distance, error, case.confidence, "normal") if min(_sides(histogram)) >= FEW else None
     direction = "the score promises too little" if distance > 0 else "the score promises too much"
@@ -208,7 +128,7 @@ def _logistic(histogram: Histogram) -> tuple[float, float] | None:
     import numpy as np
 
     held = histogram.n > 0
-    middle = np.clip(histogram.middles[held], 1, _WHOLE - 1) / _WHOLE
+    middle = np.clip(histogram.middles[held], 1, WHOLE - 1) / WHOLE
     x, n, good = np.log(middle / (1 - middle)), histogram.n[held], histogram.good[held]
     if len(np.unique(x)) < 2:
         return None

@@ -12,42 +12,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from tallystick.policy import calibration
 from tallystick.policy.counts import Axis, label
 from tallystick.policy.evidence import CHAMPION, Counted, Evidence, Known, Need, Rows, Scored, Setting, of_champion
 from tallystick.policy.gates.benchmark.scorers import INF, SCORERS, Scorer, Task
-
-# What every gate's keys are made of: see the top of the language.
-from tallystick.policy.language import (
+from tallystick.policy.keys import (
     Attribute,
-    Columns,
-    Gate,
-    Inputs,
+    Bins,
     Name,
-    Planned,
-    _first,
-    _invalid,
-    _Part,
-    _threshold,
-    _Thresholds,
-    _wanted,
-    _without_outcomes,
+    Part,
+    Thresholds,
+    demanded,
+    invalid,
+    read_threshold,
+    reason_given,
 )
+from tallystick.policy.language import Columns, Gate, Inputs, Planned, without_outcomes
 from tallystick.policy.results import CheckResult, Decision, Limits, Replay
 from tallystick.policy.threshold import Threshold
 
-__all__ = ["BANDS", "BenchmarkGate", "BenchmarkMetric", "Check", "Churn", "RecordedMetric", "Versus"]
-
-BANDS: Final = 1_000
-"""Bands of equal width from 0 to 1, in which scores are counted."""
-_EDGES: Final = (*(i / BANDS for i in range(BANDS + 1)), 1.0000000000000002)
-"""A score of exactly 1 has a band of its own, so that one above it is seen."""
+__all__ = ["BenchmarkGate", "BenchmarkMetric", "Check", "Churn", "RecordedMetric", "Versus"]
 
 
-class _Against(_Part):
+class _Against(Part):
     """The other model."""
 
     baseline: Literal["@champion"] = Field(description="The model that stands in the policy's stage.")
@@ -76,10 +67,10 @@ class Versus(_Against):
     @model_validator(mode="after")
     def _used(self) -> Versus:
         if not self.by and self.max_group_drop is not None:
-            raise _invalid("there is no 'by', so no group is looked at", "max_group_drop")
+            raise invalid("there is no 'by', so no group is looked at", "max_group_drop")
         for position, attribute in enumerate(self.by):
             if len(set(attribute)) < len(attribute):
-                raise _invalid("an intersection names a column twice", "by", str(position))
+                raise invalid("an intersection names a column twice", "by", str(position))
         return self
 
     @property
@@ -87,16 +78,16 @@ class Versus(_Against):
         return self.max_drop if self.max_group_drop is None else self.max_group_drop
 
 
-class Churn(_Against, _Thresholds):
+class Churn(_Against, Thresholds):
     """How many decisions may be others than the champion's."""
 
     @model_validator(mode="after")
     def _decides(self) -> Churn:
-        self._check(0.0, 1.0, wants_high=False)
+        self.check_limits(0.0, 1.0, wants_high=False)
         return self
 
 
-class BenchmarkMetric(_Thresholds):
+class BenchmarkMetric(Thresholds):
     """One measure of quality."""
 
     name: Literal[tuple(SCORERS)]  # type: ignore[valid-type]  # the table of scorers is the list of names
@@ -119,17 +110,17 @@ class BenchmarkMetric(_Thresholds):
     def _decides(self) -> BenchmarkMetric:
         if self.own or self.versus is None:
             low, high = self.metric.bounds
-            self._check(low, high, wants_high=self.metric.higher_is_better)
+            self.check_limits(low, high, wants_high=self.metric.higher_is_better)
         if self.optional and self.metric.basis != "score":
-            raise _invalid(f"{self.name} is not of the score of each row, so it cannot be optional", "optional")
+            raise invalid(f"{self.name} is not of the score of each row, so it cannot be optional", "optional")
         if self.versus is not None and not self.metric.paired:
-            raise _invalid(f"{self.name} has no interval for a difference between two models", "versus")
+            raise invalid(f"{self.name} has no interval for a difference between two models", "versus")
         if self.versus is not None and self.versus.by and self.metric.basis != "counts":
-            raise _invalid(f"{self.name} does not follow from counts, so it has no groups", "versus", "by")
+            raise invalid(f"{self.name} does not follow from counts, so it has no groups", "versus", "by")
         return self
 
 
-class RecordedMetric(_Thresholds):
+class RecordedMetric(Thresholds):
     """A number that was measured elsewhere and stands on the ledger, such as latency, size or cost."""
 
     recorded: Name = Field(description="The metric's name, as its entry defines it.")
@@ -138,8 +129,8 @@ class RecordedMetric(_Thresholds):
 
     @model_validator(mode="after")
     def _decides(self) -> RecordedMetric:
-        limit = _threshold(self.fail_if or self.warn_if)
-        self._check(-INF, INF, wants_high=limit is not None and limit.wants_high)
+        limit = read_threshold(self.fail_if or self.warn_if)
+        self.check_limits(-INF, INF, wants_high=limit is not None and limit.wants_high)
         return self
 
 
@@ -175,25 +166,18 @@ class BenchmarkGate(Gate):
     task: Task = Field(default="binary", description="binary, multiclass or regression: what the outcomes are.")
     metrics: list[Metric] = Field(min_length=1)
     weight: Name | None = Field(default=None, description="The column of the weight of each row.")
-    bins: int = Field(default=10, ge=2, le=50, description="Bins of equal width for calibration; a divisor of 1,000.")
+    bins: Bins = Field(default=10, description="Bins of equal width for calibration; a divisor of 1,000.")
     churn: Churn | None = Field(default=None, description="How many decisions may be others than the champion's.")
     decision: Literal["point", "confident"] = "point"
-
-    @field_validator("bins")
-    @classmethod
-    def _even(cls, value: int) -> int:
-        if BANDS % value:
-            raise _invalid(f"{value} does not divide {BANDS:,}, so the bins would not be of equal width")
-        return value
 
     @model_validator(mode="after")
     def _fits(self) -> BenchmarkGate:
         for position, metric in enumerate(self.metrics):
             problem = self._problem(metric)
             if problem is not None:
-                raise _invalid(problem, "metrics", str(position))
+                raise invalid(problem, "metrics", str(position))
         if self.churn is not None and self.task == "regression":
-            raise _invalid("numbers are no decisions that could change", "churn")
+            raise invalid("numbers are no decisions that could change", "churn")
         return self
 
     def _problem(self, metric: BenchmarkMetric | RecordedMetric) -> str | None:
@@ -233,7 +217,7 @@ class BenchmarkGate(Gate):
 
     def limits(self, check: Check) -> Limits:
         if check.versus is None:
-            return Limits(_threshold(check.about.fail_if), _threshold(check.about.warn_if), self.decision)
+            return Limits(read_threshold(check.about.fail_if), read_threshold(check.about.warn_if), self.decision)
         margin = check.versus.group_margin if check.columns else check.versus.max_drop
         decision: Decision = check.versus.decision
         return Limits(Threshold.parse(f"< {-margin or 0.0!r}"), None, decision)
@@ -247,12 +231,12 @@ class BenchmarkGate(Gate):
 
     def plan(self) -> Iterator[Planned]:
         for check in self.checks():
-            yield Planned(check.id, self._demand(check), _first(check.about.because, self.because))
+            yield Planned(check.id, self._demand(check), reason_given(check.about.because, self.because))
 
     def _demand(self, check: Check) -> str:
         if check.versus is not None:
             return self._no_worse(check, check.versus)
-        wanted = _wanted(self.limits(check))
+        wanted = demanded(self.limits(check))
         about = check.about
         if isinstance(about, Churn):
             return f"the share of decisions that are others than the champion's. {wanted}{_skipped(about)}"
@@ -277,7 +261,7 @@ class BenchmarkGate(Gate):
     def problem(self, inputs: Inputs | None) -> str | None:
         if not self._reads_data:
             return None
-        missing = _without_outcomes(self, inputs) if self.task == "binary" else None
+        missing = without_outcomes(self, inputs) if self.task == "binary" else None
         if missing is None and inputs is None:
             missing = f"gate {self.id!r} needs inputs.columns with y_true and y_pred"
         if missing is None and inputs is not None and inputs.columns.score is None:
@@ -323,7 +307,7 @@ class BenchmarkGate(Gate):
 
     def banded(self, columns: Columns) -> Counted:
         """Outcomes by bands of the score."""
-        return Counted((Axis(columns.y_true, "outcome"), Axis(columns.score or "", "band", _EDGES)))
+        return Counted(calibration.axes(true=columns.y_true, score=columns.score or ""))
 
     def scored(self, columns: Columns) -> Scored | None:
         """The scores that it needs, if any."""

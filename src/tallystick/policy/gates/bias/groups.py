@@ -1,8 +1,8 @@
 """Which groups a bias check compares, which it leaves out and says so, and when it compares none at all.
 
 A group is small by the rules of the policy, or, for an audit under Local Law 144, of an unknown category. Small groups
-are named with the reason, never dropped; they may be judged together. See :mod:`tallystick.policy.gates.bias` for when
-nothing is judged.
+are named with the reason, never dropped; they may be judged together. See :mod:`tallystick.policy.gates.bias.judge` for
+when nothing is judged.
 
 Pure.
 """
@@ -14,9 +14,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tallystick.canonical import Value
+from tallystick.errors import InvalidData
+from tallystick.policy.calibration import Histogram, histograms
 from tallystick.policy.counts import Counts, Group, group_words, label
+from tallystick.policy.evidence import Setting
 from tallystick.policy.favourable import Reduced, is_any_of, one_of_two, per_class, where
-from tallystick.policy.language import BiasGate, BiasMetric, Compared
+from tallystick.policy.gates.bias import ll144
+from tallystick.policy.gates.bias.model import BiasGate, BiasMetric, Compared
 from tallystick.policy.metrics import Comparison, Rate, compare
 from tallystick.policy.results import Limits, Verdict
 from tallystick.policy.statistics import check_seed
@@ -56,6 +60,20 @@ class Case:
     left_out: Mapping[Group, str] = field(default_factory=dict)
     """The others, each with the reason."""
     pooled: tuple[Group, ...] = ()
+    flaw: str = ""
+    """Why its scores cannot be used; empty if they can."""
+    median: float | None = None
+    """Of all scores, where the cells of a group are how many lie above it, and how many do not."""
+
+    @property
+    def is_audit(self) -> bool:
+        """Whether it is one under Local Law 144, which has rules of its own on who is left out."""
+        return self.metric.metric.rule == "ll144"
+
+    @property
+    def of_scores(self) -> bool:
+        """Whether the cells of a group are its scores by band, first those with the favourable true outcome."""
+        return self.metric.metric.stands_on == "scores"
 
     @property
     def limits(self) -> Limits:
@@ -102,7 +120,7 @@ class Case:
         kept = {group: cells for group, cells in self.groups.items() if reasons[group] is None}
         out = {group: why for group, why in reasons.items() if why is not None}
         pool = tuple(map(sum, zip(*(self.groups[group] for group in out), strict=True)))
-        may = self.gate.min_group.pool and self.metric.name != "ll144"  # which leaves nobody out for being few
+        may = self.gate.min_group.pool and not self.is_audit  # which leaves nobody out for being few
         if may and len(out) > 1 and self._why_small((), pool) is None:
             together = dict.fromkeys(out, f"counted among {POOLED}")
             return replace(self, kept=kept | {(): pool}, left_out=together, pooled=tuple(out))
@@ -110,15 +128,23 @@ class Case:
 
     def _why_small(self, group: Group, cells: tuple[int, ...]) -> str | None:
         """Why a group is not compared, or None."""
-        if self.metric.name == "ll144":
+        if self.is_audit:
             return self._why_no_category(group, cells)
         rules = self.gate.min_group
         if sum(cells) < rules.n:
             return f"{_few(sum(cells))} people, and the policy wants {rules.n}"
-        for rate in self.rates:
-            if rate.conditional and rate.denominator(cells) < rules.positives:
-                return f"{_few(rate.denominator(cells))} {rate.of}, and the policy wants {rules.positives}"
+        for n, whom in self._stands_on(cells):
+            if n < rules.positives:
+                return f"{_few(n)} {whom}, and the policy wants {rules.positives}"
         return None
+
+    def _stands_on(self, cells: tuple[int, ...]) -> Iterator[tuple[int, str]]:
+        """How many people of a group its conditional rates stand on, and whom."""
+        if self.of_scores:
+            yield Histogram.of(cells).favourable, "people with the favourable true outcome"
+        for rate in self.rates:
+            if rate.conditional:
+                yield rate.denominator(cells), rate.of
 
     def _why_no_category(self, group: Group, cells: tuple[int, ...]) -> str | None:
         if None in group:
@@ -133,13 +159,36 @@ class Case:
         return sum(sum(cells) for group, cells in self.groups.items() if None not in group)
 
 
-def cases(gate: BiasGate, counts: Counts, *, favourable: str, confidence: float, seed: str) -> Iterator[Case]:
-    """Every check of the gate with its groups, in the order of the plan; arguments as for ``bias.run``."""
+def cases(gate: BiasGate, counts: Counts, setting: Setting) -> Iterator[Case]:
+    """Every check of the gate with its groups, in the order of the plan; arguments as for ``judge.run``."""
     for check, columns, metric in gate.checks():
-        reduced = _reduced(counts, columns, metric, favourable)
-        own = check_seed(seed, check)
-        case = Case(check, gate, metric, columns, reduced.groups, reduced.rates, reduced.words, confidence, own)
+        own = check_seed(setting.seed, check)
+        case = Case(check, gate, metric, columns, {}, (), "", setting.confidence, own)
+        if metric.metric.stands_on == "predictions":
+            reduced = _reduced(counts, columns, metric, setting.favourable)
+            case = replace(case, groups=reduced.groups, rates=reduced.rates, favourable=reduced.words)
+        else:
+            case = _scored(case, counts, setting)
         yield case.split()
+
+
+def _scored(case: Case, counts: Counts, setting: Setting) -> Case:
+    """The case with the scores of its groups, or with what is wrong with them."""
+    if setting.inputs is None:
+        raise InvalidData("the policy names no columns")
+    table = counts.over(*case.metric.axes(setting.inputs.columns, case.columns))
+    many = len({marks[: len(case.columns)] for marks, _ in table.cells})
+    if many > MAX_GROUPS:  # of each there would be two thousand counts
+        return replace(case, flaw=_no_groups(case, many))
+    try:
+        if case.of_scores:
+            counts.check_favourable(setting.favourable)
+            found = histograms(table, setting.favourable)
+            return replace(case, groups={group: histogram.cells for group, histogram in found.items()})
+        groups, (median,) = ll144.above_median(table), table.axes[-1].edges
+        return replace(case, groups=groups, rates=case.metric.metric.rates, median=median)
+    except InvalidData as error:
+        return replace(case, flaw=str(error))
 
 
 def _reduced(counts: Counts, columns: tuple[str, ...], metric: BiasMetric, favourable: str) -> Reduced:
@@ -158,8 +207,10 @@ def _reduced(counts: Counts, columns: tuple[str, ...], metric: BiasMetric, favou
 
 def cannot(case: Case) -> tuple[Verdict, str] | None:
     """Why the metric cannot be judged on these groups, or None."""
+    if case.flaw:
+        return "error", case.flaw
     if len(case.groups) > MAX_GROUPS:
-        return "error", f"{' and '.join(case.columns)} have {len(case.groups):,} values: these are no groups of people"
+        return "error", _no_groups(case, len(case.groups))
     if case.gate.interval.method == "simultaneous" and case.family > MAX_PAIRS:
         return "error", f"{case.family:,} pairs of groups are too many to compare all at once"
     for stop in (_missing_values, _required, _no_reference, _excluded, _too_few, _nobody_selected):
@@ -167,6 +218,10 @@ def cannot(case: Case) -> tuple[Verdict, str] | None:
         if reason is not None:
             return reason
     return None
+
+
+def _no_groups(case: Case, many: int) -> str:
+    return f"{' and '.join(case.columns)} have {many:,} values: these are no groups of people"
 
 
 def _missing_values(case: Case) -> tuple[Verdict, str] | None:
@@ -210,7 +265,7 @@ def _no_reference(case: Case) -> tuple[Verdict, str] | None:
 def _excluded(case: Case) -> tuple[Verdict, str] | None:
     rules = case.gate.min_group
     small = [group for group in case.left_out if group not in case.pooled]
-    if not small or case.metric.name == "ll144":
+    if not small or case.is_audit:
         return None
     if rules.on_small == "error":
         return "error", f"groups are too small, which the policy makes an error: {_listed(case)}"
@@ -235,8 +290,8 @@ def _too_few(case: Case) -> tuple[Verdict, str] | None:
 
 
 def _nobody_selected(case: Case) -> tuple[Verdict, str] | None:
-    if case.metric.per_class:
-        return None  # everybody has some class
+    if case.metric.per_class or case.metric.metric.stands_on != "predictions":
+        return None  # everybody has some class, and a score
     tp, fp, _, _ = map(sum, zip(*case.kept.values(), strict=True))
     if tp + fp:
         return None
@@ -252,7 +307,7 @@ def with_left_out(case: Case, reason: str) -> str:
     """The reason, and after it the groups that are not judged, each with its own."""
     if not case.left_out:
         return reason
-    why = "left out" if case.metric.name == "ll144" else "left out as too small"
+    why = "left out" if case.is_audit else "left out as too small"
     if case.pooled:
         why = "too small to be judged alone"
     return f"{reason}; {why}: {_listed(case)}"

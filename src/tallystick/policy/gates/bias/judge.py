@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 from tallystick.canonical import Value
 from tallystick.policy.comparisons import Comparisons, holm
 from tallystick.policy.counts import Counts, Group
-from tallystick.policy.gates.groups import MAX_GROUPS, SMALL_CELL, Case, cannot, cases, with_left_out
-from tallystick.policy.gates.law import read
-from tallystick.policy.language import BiasGate
+from tallystick.policy.evidence import Setting
+from tallystick.policy.gates.bias import calibration
+from tallystick.policy.gates.bias.groups import MAX_GROUPS, SMALL_CELL, Case, cannot, cases, with_left_out
+from tallystick.policy.gates.bias.law import read
+from tallystick.policy.gates.bias.model import BiasGate
 from tallystick.policy.metrics import Comparison, Rate
 from tallystick.policy.proportions import smallest_gap
 from tallystick.policy.results import CheckResult, Limits, Verdict, number
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["measured", "run"]
+__all__ = ["run"]
 
 _POWER = 0.8
 
@@ -45,42 +47,39 @@ class _Judged:
     case: Case
     verdict: Verdict
     reason: str
-    found: Comparison | None = None
+    value: float | None = None
     interval: Interval | None = None
     figures: Mapping[str, Value] = field(default_factory=dict)
+    worst: str = ""
+    """Name of the rate that makes the value."""
     p_value: float | None = None
     """Of the claim that the check fails, where claims are corrected."""
 
 
-def run(gate: BiasGate, counts: Counts, *, favourable: str, confidence: float, seed: str) -> Iterator[CheckResult]:
+def run(gate: BiasGate, counts: Counts, setting: Setting) -> Iterator[CheckResult]:
     """Judge every check of the gate.
 
     Args:
         gate: of the policy.
-        counts: with a table for each tuple of columns that the gate compares.
-        favourable: label of the favourable outcome, unless a metric names its own.
-        confidence: of the intervals.
-        seed: of the evaluation, 16 hex digits.
+        counts: with the tables that the gate needs.
+        setting: with the label of the favourable outcome, unless a metric names its own, and the names of the columns
+            where a metric looks at the score.
+
+    Raises:
+        InvalidData: the counts lack a table, or the outcomes are not those that the gate wants.
     """
-    planned = cases(gate, counts, favourable=favourable, confidence=confidence, seed=seed)
-    judged = [_judge(case) for case in planned]
+    judged = [_judge(case) for case in cases(gate, counts, setting)]
     if gate.family is not None and gate.family.correction == "holm":
-        judged = _corrected(judged, 1 - confidence)
+        judged = _corrected(judged, 1 - setting.confidence)
     yield from map(_result, judged)
-
-
-def measured(gate: BiasGate, counts: Counts, *, favourable: str) -> Iterator[tuple[Case, Comparison]]:
-    """Every check that can be measured with the groups that it compares, and what it comes to, without judging it."""
-    for case in cases(gate, counts, favourable=favourable, confidence=0.95, seed="0" * 16):
-        found = None if cannot(case) else case.compared
-        if found is not None:
-            yield case, found
 
 
 def _judge(case: Case) -> _Judged:
     stopped = cannot(case)
     if stopped is not None:
         return _Judged(case, *stopped)
+    if case.of_scores:
+        return _calibrated(case)
     found = case.compared
     if found is None:
         zero = next(rate for rate in case.rates if not any(map(rate.numerator, case.kept.values())))
@@ -90,19 +89,29 @@ def _judge(case: Case) -> _Judged:
 
 
 def _measured(case: Case, found: Comparison) -> _Judged:
-    figures, p_value = _power(case), None
-    if case.gate.interval.method == "simultaneous":
-        among = _comparisons(case)
-        interval: Interval | None = among.interval(case.confidence)
-        fail_if = case.limits.fail_if
-        p_value = None if fail_if is None else among.p_value(fail_if)
-        figures |= {"family": case.family} | ({} if p_value is None else {"p_value": p_value})
-    else:
-        interval = _interval(case)
+    interval, figures = _certainty(case)
     verdict = case.limits.verdict(found.value, interval)
     rule = read(case, verdict)
     reason = "; ".join(filter(None, (_reason(case, found, interval, verdict, figures), rule.reason)))
-    return _Judged(case, rule.verdict, reason, found, interval, figures | dict(rule.figures), p_value)
+    told = figures | dict(rule.figures)
+    return _Judged(case, rule.verdict, reason, found.value, interval, told, found.rate.name, figures.get("p_value"))
+
+
+def _certainty(case: Case) -> tuple[Interval | None, dict[str, Value]]:
+    """The interval, and what these numbers can tell: of scores above their own median neither is known."""
+    if case.median is not None:
+        return None, {}
+    if case.gate.interval.method != "simultaneous":
+        return _interval(case), _power(case)
+    among, fail_if = _comparisons(case), case.limits.fail_if
+    claim: dict[str, Value] = {} if fail_if is None else {"p_value": among.p_value(fail_if)}
+    return among.interval(case.confidence), _power(case) | {"family": case.family} | claim
+
+
+def _calibrated(case: Case) -> _Judged:
+    found = calibration.compared(case)
+    verdict = case.limits.verdict(found.value, None)
+    return _Judged(case, verdict, with_left_out(case, found.reason), found.value, worst=calibration.NAME)
 
 
 def _corrected(judged: list[_Judged], level: float) -> list[_Judged]:
@@ -196,7 +205,8 @@ def _reason(
     (low, low_cells), (high, high_cells) = kept[found.low], kept[found.high]
     value, limits, rate = case.limits.show(found.value), case.limits, found.rate
     shares = [f"{_share(rate, cells)} of {rate.denominator(cells):,}" for cells in (low_cells, high_cells)]
-    spread = f"; {_spread(interval, limits)}" if interval else "; too few events for an interval"
+    without = "too few events for an interval" if case.median is None else "no interval is stated for it"
+    spread = f"; {_spread(interval, limits) if interval else without}"
     between = "of" if case.metric.metric.form == "ratio" else "below"
     text = f"{rate.words} of {case.words(low)} is {value} {between} {case.words(high)}'s"
     text += f" ({shares[0]} against {shares[1]}{spread})"
@@ -222,6 +232,10 @@ _ADVICE = {
         "Compare the selection rates within bands of the strongest features to see which of them stands in for {who}, "
         "and try a candidate trained with a parity constraint; see the rates of each group."
     ),
+    "scoring_rate": (
+        "Compare the scores within bands of the strongest features to see which of them stands in for {who}; see the "
+        "rates of each category."
+    ),
     "true_positive_rate": (
         "Look at people with the favourable true outcome who are refused, by {who}: which features make them look "
         "worse, and are labels or data scarcer there?"
@@ -235,23 +249,26 @@ _ADVICE = {
         "Compare how many of the refused would have merited the favourable outcome, by {who}: calibration, and base "
         "rates."
     ),
+    calibration.NAME: (
+        "Compare mean scores with what came true within bins, by {who}: a model can be recalibrated, and is often "
+        "wrong about a group of which it has seen little."
+    ),
     "accuracy": "Compare errors by {who}: a group with worse accuracy is often small or unlike the others in training.",
 }
 
 
 def _advice(judged: _Judged) -> str:
-    case, verdict, found = judged.case, judged.verdict, judged.found
+    case, verdict = judged.case, judged.verdict
     if verdict == "pass":
         return ""
     own = case.metric.advice or case.gate.advice
-    if verdict in ("fail", "warn") or (verdict == "inconclusive" and found is not None):
-        rate = found.rate.name if found else case.rates[0].name
-        return own or _ADVICE[rate.partition("[")[0]].format(who=" and ".join(case.columns))
+    if judged.value is not None and verdict in ("fail", "warn", "inconclusive"):
+        return own or _ADVICE[judged.worst.partition("[")[0]].format(who=" and ".join(case.columns))
     return "Hand in more data for these groups, or put small groups together in the data, with a reason on record."
 
 
 def _result(judged: _Judged) -> CheckResult:
-    case, found = judged.case, judged.found
+    case = judged.case
     groups = [_figures(case, group, cells) for group, cells in list(case.groups.items())[:MAX_GROUPS]]
     groups += [_figures(case, group, cells) for group, cells in case.kept.items() if not group]
     return CheckResult(
@@ -259,9 +276,9 @@ def _result(judged: _Judged) -> CheckResult:
         gate=case.gate.id,
         type="bias",
         verdict=judged.verdict,
-        value=None if found is None else found.value,
+        value=judged.value,
         threshold=case.limits.as_json(),
-        n=sum(map(sum, case.kept.values())) if found else case.n,
+        n=case.n if judged.value is None else sum(map(sum, case.kept.values())),
         interval=None if judged.interval is None else judged.interval.as_json(),
         reason=judged.reason,
         advice=_advice(judged),
@@ -282,10 +299,16 @@ def _figures(case: Case, group: Group, cells: tuple[int, ...]) -> dict[str, Valu
         "group": case.named(group),
         "n": sum(cells) if sum(cells) >= SMALL_CELL and not withheld else None,
         "evaluated": group in case.kept,
-        "rates": {rate.name: _rate_figures(rate, cells, case.confidence, withheld=withheld) for rate in case.rates},
+        "rates": _rates(case, group, cells, withheld=withheld),
     }
     why = case.left_out.get(group)
     return figures if why is None else figures | {"left_out": why}
+
+
+def _rates(case: Case, group: Group, cells: tuple[int, ...], *, withheld: bool) -> dict[str, Value]:
+    if case.of_scores:
+        return {} if withheld or sum(cells) < SMALL_CELL else calibration.figures(case, group, cells)
+    return {rate.name: _rate_figures(rate, cells, case.confidence, withheld=withheld) for rate in case.rates}
 
 
 def _rate_figures(rate: Rate, cells: tuple[int, ...], confidence: float, *, withheld: bool) -> dict[str, Value]:

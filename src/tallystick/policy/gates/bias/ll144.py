@@ -15,12 +15,13 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tallystick.policy.counts import Group
+from tallystick.errors import InvalidData
+from tallystick.policy.counts import Group, Table
 
-__all__ = ["SMALL_CATEGORY", "Category", "Summary", "scoring", "summary"]
+__all__ = ["SMALL_CATEGORY", "Category", "Summary", "above_median", "summary"]
 
 SMALL_CATEGORY = 0.02
 """A category with a smaller share of the data may be excluded: 5-301(d)."""
@@ -81,33 +82,26 @@ def summary(groups: Mapping[Group, tuple[int, int]], *, exclude_below: float = 0
     return Summary(categories, sum(n for group, (_, n) in groups.items() if None in group))
 
 
-def scoring(cells: Iterable[tuple[Group, float, int]]) -> dict[Group, tuple[int, int]]:
-    """Of each category how many scored above the median of the full sample, and how many there are.
+def above_median(table: Table) -> dict[Group, tuple[int, int]]:
+    """Of each category how many scored above the median of the full sample, and how many did not.
 
     The full sample is everyone, also of an unknown category. With an even number the median is the mean of the two in
     the middle. A score equal to the median is not above it.
 
     Args:
-        cells: category, score, and how many had it; scores are exact, not binned.
+        table: by groups, and by whether the score is above the median.
+
+    Raises:
+        InvalidData: a score is missing, or more are above than can be above a median.
     """
-    cells = list(cells)
-    median = _median(sorted((score, n) for _, score, n in cells))
+    missing = sum(n for (*_, above), n in table.cells if above is None)
+    if missing:
+        raise InvalidData(f"{missing:,} {'row has' if missing == 1 else 'rows have'} no score that is a finite number")
     found: dict[Group, tuple[int, int]] = {}
-    for group, score, n in cells:
-        above, of = found.get(group, (0, 0))
-        found[group] = (above + n * (score > median), of + n)
+    for (*marks, above), n in table.cells:
+        group = tuple(None if mark is None else str(mark) for mark in marks)
+        more, others = found.get(group, (0, 0))
+        found[group] = (more + n, others) if above else (more, others + n)
+    if 2 * sum(more for more, _ in found.values()) > table.rows:
+        raise InvalidData("more than half of all scores are above what is recorded as their median")
     return found
-
-
-def _median(scores: list[tuple[float, int]]) -> float:
-    total = sum(n for _, n in scores)
-    middle = [_at(scores, (total - 1) // 2), _at(scores, total // 2)]
-    return sum(middle) / 2
-
-
-def _at(scores: list[tuple[float, int]], rank: int) -> float:
-    for score, n in scores:
-        if rank < n:
-            return score
-        rank -= n
-    raise ValueError("there are no scores")

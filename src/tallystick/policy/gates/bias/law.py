@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
-from tallystick.policy.gates import four_fifths, ll144
-from tallystick.policy.gates.groups import SMALL_CELL, Case
+from tallystick.policy.gates.bias import four_fifths, ll144
+from tallystick.policy.gates.bias.groups import SMALL_CELL, Case
 from tallystick.policy.results import Verdict, number
 
 __all__ = ["Reading", "read"]
@@ -66,9 +66,12 @@ def _ll144(case: Case, verdict: Verdict) -> Reading:
         raise InvalidData("there is no impact ratio")  # compare() has found one
     lines: list[Value] = [_category(case, category) for category in found.categories]
     facts: dict[str, Value] = {"categories": lines, "unknown": found.unknown}
+    if case.median is not None:
+        facts["median"] = case.median
     if exclude is not None:
         facts |= {"excluded_below": exclude.below, "justification": exclude.justification}
-    reason = f"{found.unknown:,} people of an unknown category are in no figure"
+    reason = "" if case.median is None else f"the median of all scores is {number(case.median)}; "
+    reason += f"{found.unknown:,} people of an unknown category are in no figure"
     if found.excluded and exclude is not None:
         reason += f"; excluded because: {exclude.justification}"
     return Reading(verdict, reason, {"ll144": facts})
@@ -79,8 +82,8 @@ def _category(case: Case, category: ll144.Category) -> dict[str, Value]:
     return {
         "category": case.named(category.group),
         "n": category.n if shown else None,
-        "selected": category.chosen if shown else None,
-        "selection_rate": category.rate if shown else None,
+        "selected" if case.median is None else "above_median": category.chosen if shown else None,
+        case.rates[0].name: category.rate if shown else None,
         "impact_ratio": category.impact_ratio if shown else None,
         "excluded": category.impact_ratio is None,
     }
