@@ -184,7 +184,7 @@ def test_without_a_key_nothing_is_green(page):
     ("change", "words"),
     [
         (lambda ledger: {"key": ledger.vkey}, "is it the right key?"),
-        (lambda ledger: {"data": flipped(PACK, PACK.index(b'"kind":"model"'))}, "header or checksum is not the canonical"),
+        (lambda ledger: {"data": flipped(PACK, PACK.index(b'"kind":"model"'))}, "altered, or damaged on the way"),
         (lambda ledger: {"data": container({n: d for n, d in members(PACK).items() if n != "readme.txt"})}, "not those"),
         (lambda ledger: {"data": ledger.pack()}, "is it the right key?"),
         (lambda ledger: {"anchors": [flipped(KEPT, KEPT.index(b"\n11\n") + 1)]}, "cannot be used"),
