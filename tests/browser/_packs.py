@@ -112,7 +112,9 @@ class Tree:
 class Ledger:
     """A ledger with a key of its own, to which anything can be added."""
 
-    def __init__(self, origin: str = "evil.example/loans/0d6ff4a5-3c6a-4d0c-8a6e-111111111111", seed: bytes = b"k") -> None:
+    def __init__(
+        self, origin: str = "evil.example/loans/0d6ff4a5-3c6a-4d0c-8a6e-111111111111", seed: bytes = b"k"
+    ) -> None:
         self.origin = origin
         self.key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(seed).digest())
         public = b"\1" + self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -165,7 +167,7 @@ class Ledger:
         change: Callable[[Members], object] = lambda found: None,
         say: Callable[[dict[str, Any]], object] = lambda told: None,
     ) -> bytes:
-        """A pack of some entries or of all; `change` and `say` alter its members, and its manifest, before it is signed."""
+        """A pack of some entries or all; `change` alters its members, `say` its manifest, before it is signed."""
         tree, checkpoint = self.tree(), self.checkpoint()
         found = {"checkpoint": checkpoint, "keys/ledger.vkey": f"{self.vkey}\n".encode()}
         for seq in range(len(self.raws)) if only is None else only:

@@ -16,7 +16,9 @@ def sealed(page: str) -> str:
     for part in ("script", "style"):
         (content,) = re.findall(rf"<{part}>(.*?)</{part}>", page, re.S)
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-        page, places = re.subn(rf"({part}-src 'sha256-)[^']*'", lambda found, digest=digest: f"{found[1]}{digest}'", page)
+        page, places = re.subn(
+            rf"({part}-src 'sha256-)[^']*'", lambda found, digest=digest: f"{found[1]}{digest}'", page
+        )
         assert places == 1, f"{part}-src stands in the policy {places} times"
     return page
 

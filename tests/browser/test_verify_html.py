@@ -6,6 +6,7 @@ which makes what no honest ledger hands out; what `tallystick verify` says of ea
 
 import base64
 import importlib.util
+import itertools
 import json
 import random
 import re
@@ -17,10 +18,10 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "conformance")]
 
-import browser  # noqa: E402 - found by the line above
 import seal  # noqa: E402
 from _packs import Ledger, canonical, container, members  # noqa: E402
 
+import browser  # noqa: E402 - found by the line above
 from tallystick.cli.main import run  # noqa: E402
 
 pytestmark = [
@@ -44,7 +45,7 @@ def chromium():
 
 @pytest.fixture
 def page(chromium):
-    """The page, in a window of its own; whatever it asked of a network, and whatever ran that should not, is a failure."""
+    """The page, in a window of its own; what it asks of a network, and what runs that should not, is a failure."""
     context = chromium.new_context(viewport={"width": 1100, "height": 900})
     opened = context.new_page()
     asked, broken = [], []
@@ -184,8 +185,11 @@ def test_without_a_key_nothing_is_green(page):
     ("change", "words"),
     [
         (lambda ledger: {"key": ledger.vkey}, "is it the right key?"),
-        (lambda ledger: {"data": flipped(PACK, PACK.index(b'"kind":"model"'))}, "altered, or damaged on the way"),
-        (lambda ledger: {"data": container({n: d for n, d in members(PACK).items() if n != "readme.txt"})}, "not those"),
+        (lambda ledger: {"data": flipped(PACK, PACK.index(b'"kind":"model"'))}, "altered, or damaged"),
+        (
+            lambda ledger: {"data": container({n: d for n, d in members(PACK).items() if n != "readme.txt"})},
+            "not those",
+        ),
         (lambda ledger: {"data": ledger.pack()}, "is it the right key?"),
         (lambda ledger: {"anchors": [flipped(KEPT, KEPT.index(b"\n11\n") + 1)]}, "cannot be used"),
     ],
@@ -271,7 +275,7 @@ def test_everything_has_a_name_and_headings_do_not_jump(page):
     assert nameless == []
     levels = page.evaluate("() => [...document.querySelectorAll('h1,h2,h3,h4')].map((e) => Number(e.tagName[1]))")
     assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -316,6 +320,46 @@ def test_nothing_is_cut_off_or_scrolls_sideways(page, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_large_pack_leaves_the_page_alive(page):
+    """It says how far it is, and a click meanwhile is answered."""
+    made = Ledger()
+    for number in range(1500):
+        made.add("document", title=f"Minutes {number}", type="minutes", digest="ab" * 32)
+    page.evaluate(
+        """() => {
+          window.said = new Set();
+          const status = document.getElementById("status");
+          new MutationObserver(() => window.said.add(status.textContent)).observe(status, {childList: true});
+          const look = () => {
+            if (document.getElementById("go").disabled) window.alive = (window.alive ?? 0) + 1;
+            requestAnimationFrame(look);
+          };
+          look();
+        }"""
+    )
+    assert "✓ Verified" in verify(page, made.pack(), key=made.vkey)
+    said = page.evaluate("[...window.said]")
+    assert sum(text.startswith("Checking entry") for text in said) > 3, said
+    assert page.evaluate("window.alive") > 3
+    assert page.locator(".entries > li").count() == 200
+    page.click("text=Show more")
+    assert page.locator(".entries > li").count() == 700
+
+
+def test_a_browser_without_ed25519_is_told_and_nothing_is_green(page):
+    page.evaluate(
+        """() => {
+          const known = crypto.subtle.importKey.bind(crypto.subtle);
+          crypto.subtle.importKey = (form, data, algorithm, ...rest) => algorithm.name === "Ed25519"
+            ? Promise.reject(new DOMException("no", "NotSupportedError")) : known(form, data, algorithm, ...rest);
+        }"""
+    )
+    said = verify(page, PACK)
+    assert "? Could not be found out" in said
+    assert "this browser cannot verify Ed25519" in said
+    assert browser.ask(page, PACK, KEY)["exit"] == 3
+
+
 # ------------------------------------------------------------------ hostile text
 
 
@@ -350,7 +394,9 @@ def test_hostile_text_is_shown_and_nothing_of_it_runs(page):
     said = verify(page, made.pack(), key=made.vkey)
     assert "✓ Verified" in said
     page.evaluate("document.querySelectorAll('.entries details').forEach((details) => { details.open = true; })")
-    page.wait_for_function("document.querySelectorAll('.entries pre').length === document.querySelectorAll('.entries li').length")
+    page.wait_for_function(
+        "document.querySelectorAll('.entries pre').length === document.querySelectorAll('.entries li').length"
+    )
     shown = page.inner_text("#verdict")
     assert page.locator("#verdict img, #verdict script, #verdict a").count() == 0
     assert NASTY[0] in shown
@@ -361,6 +407,75 @@ def test_hostile_text_is_shown_and_nothing_of_it_runs(page):
     text = page.evaluate("document.getElementById('verdict').textContent")
     assert re.findall("[\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff\u00a0]", text) == []
     assert page.evaluate("({}).verdict === undefined && window.tallystick.verify instanceof Function")
+
+
+STORY = {
+    "usecase": {"name": "loans"},
+    "dataset": {"name": "d", "version": "1", "role": "test", "rows": 3},
+    "commit": {"gitCommit": "ab", "dirty": False},
+    "environment": {"python": "3", "platform": {"system": "s"}},
+    "params": {"digest": "ab"},
+    "constructor": {"x": 1},
+    "__proto__": {"x": 1},
+    "run": {
+        "name": "r",
+        "status": "ok",
+        "inputs": ["dataset", "commit", "environment", "params", "constructor", "__proto__"],
+    },
+    "model": {"name": "m", "version": 1, "digest": "ab", "run": "run", "usecase": "usecase"},
+    "policy-like": {"id": "p", "version": "1"},
+    "evaluation": {
+        "model": "model",
+        "usecase": "usecase",
+        "policy": "policy-like",
+        "verdict": "fail",
+        "attempt": {"usecase": 1, "data": 1},
+        "checks": [
+            {"id": "c", "verdict": "fail", "value": 1, "threshold": {"fail_if": "< 2"}, "interval": {"low": 0.5}}
+        ],
+        "earlier_explained": [{"text": "t", "evaluation": "evaluation"}],
+    },
+    "decision": {"evaluation": "evaluation", "model": "model", "verdict": "fail", "stage": "s"},
+}
+WRONG = (
+    {},
+    [],
+    [[]],
+    {"x": {}},
+    None,
+    True,
+    -1,
+    "constructor",
+    {"attachment": "x"},
+    {"absent": {}},
+    {"leaf": "x", "seq": 0},
+)
+
+
+def test_fields_of_any_shape_break_nothing(page):
+    """Each field in turn holds what it should not, and kinds have odd names; the page still says what it found."""
+    made = Ledger()
+
+    def tell(kind=None, name=None, wrong=None):
+        at = {}
+        for told, fields in STORY.items():
+            body = json.loads(
+                json.dumps(fields), object_hook=lambda found: {k: placed(v, at) for k, v in found.items()}
+            )
+            at[told] = made.add(told, **(body | ({name: wrong} if told == kind else {})))
+
+    def placed(value, at):
+        if isinstance(value, list):
+            return [placed(part, at) for part in value]
+        return at.get(value, value) if isinstance(value, str) else value
+
+    for kind, fields in STORY.items():
+        for number, name in enumerate(fields):
+            for wrong in (WRONG[number % len(WRONG)], WRONG[(3 * number + len(kind)) % len(WRONG)]):
+                tell(kind, name, wrong)
+    said = verify(page, made.pack(), key=made.vkey)
+    assert "✓ Verified" in said
+    assert page.locator(".way").count() == sum(json.loads(raw)["kind"] == "model" for raw in made.raws)
 
 
 def test_a_hostile_file_name_and_a_hostile_filter_are_text_too(page, ledger):
@@ -382,14 +497,24 @@ class Both:
 
     def ask(self, data, key=KEY, *, anchors=(), consistency=(), receipt=None, require_anchor=False):
         arguments = [str(self.put("asked.pdf" if data[:4] == b"%PDF" else "asked", data)), "--key", key]
-        for option, files in (("anchor", anchors), ("consistency", consistency), ("receipt", [receipt] * bool(receipt))):
+        for option, files in (
+            ("anchor", anchors),
+            ("consistency", consistency),
+            ("receipt", [receipt] * bool(receipt)),
+        ):
             for number, content in enumerate(files):
                 arguments += [f"--{option}", str(self.put(f"{option}-{number}", content))]
         self.capsys.readouterr()
         code = run(["verify", *arguments, "--format", "json", *["--require-anchor"] * require_anchor])
         printed = self.capsys.readouterr().out
         mine = browser.ask(
-            self.page, data, key, anchors=anchors, consistency=consistency, receipt=receipt, require_anchor=require_anchor
+            self.page,
+            data,
+            key,
+            anchors=anchors,
+            consistency=consistency,
+            receipt=receipt,
+            require_anchor=require_anchor,
         )
         assert mine["exit"] == code, (mine, printed)
         if code in (0, 3) and printed:
@@ -446,7 +571,10 @@ def test_they_agree_on_growth_and_on_forks(both, ledger):
     between = [ledger.consistency(3), ledger.consistency(5)]
     newer = both.ask(ledger.checkpoint(3), ledger.vkey, anchors=[ledger.checkpoint(5)], consistency=between)
     assert (newer["exit"], newer["unanchored"]) == (0, 0)
-    assert both.ask(ledger.checkpoint(3), ledger.vkey, anchors=[ledger.checkpoint(5)], consistency=between[:1])["exit"] == 3
+    assert (
+        both.ask(ledger.checkpoint(3), ledger.vkey, anchors=[ledger.checkpoint(5)], consistency=between[:1])["exit"]
+        == 3
+    )
     assert both.ask(ledger.consistency(3), ledger.vkey)["exit"] == 3
     assert both.ask(ledger.receipt(2), ledger.vkey, consistency=between)["exit"] == 2
 
@@ -585,8 +713,19 @@ def sampled(made, *, worst=False, **change):
     leaves = [made.reference(seq)["leaf"] for seq in range(len(made.raws))]
     alerts = [seq for seq in range(2, 8) if json.loads(made.raws[seq])["kind"] == "alert"]
     ranked = sorted(alerts, key=lambda seq: hashlib.sha256(seed.encode() + b"\0" + bytes.fromhex(leaves[seq])).digest())
-    told = {"name": "sample", "kind": "alert", "from": "2026-11-02T10:00:02.000000Z", "until": "2026-11-02T10:00:08.000000Z"}
-    told |= {"first": 2, "last": 7, "population": len(alerts), "seed": seed, "drawn": sorted(ranked[-2:] if worst else ranked[:2])} | change
+    told = {
+        "name": "sample",
+        "kind": "alert",
+        "from": "2026-11-02T10:00:02.000000Z",
+        "until": "2026-11-02T10:00:08.000000Z",
+    }
+    told |= {
+        "first": 2,
+        "last": 7,
+        "population": len(alerts),
+        "seed": seed,
+        "drawn": sorted(ranked[-2:] if worst else ranked[:2]),
+    } | change
     return made.pack([0, *range(1, 9)], filter=told)
 
 
@@ -596,7 +735,15 @@ def test_a_sample_is_drawn_anew_from_the_seed(asking):
         made.add("alert" if number % 2 else "document", source="x", alert={})
     good = browser.ask(asking, sampled(made), made.vkey)
     assert (good["exit"], good["completeness"]) == (0, "stated")
-    for flaw in ({"worst": True}, {"drawn": [2, 4, 6, 8]}, {"population": 2}, {"seed": "another"}, {"last": 6}, {"first": 3}, {"last": 8}):
+    for flaw in (
+        {"worst": True},
+        {"drawn": [2, 4, 6, 8]},
+        {"population": 2},
+        {"seed": "another"},
+        {"last": 6},
+        {"first": 3},
+        {"last": 8},
+    ):
         assert browser.ask(asking, sampled(made, **flaw), made.vkey)["exit"] == 1, flaw
     for gone in (1, 5, 8):
         told = json.loads(base64.b64decode(json.loads(members(sampled(made))["manifest.json"])["payload"]))["filter"]
