@@ -158,6 +158,20 @@ def test_a_dropped_pack_is_green(page):
     assert page.evaluate("document.activeElement.id") == "headline"
 
 
+def test_what_is_dropped_piece_by_piece_finds_its_place_too(page):
+    for name, data in (("kept.checkpoint", KEPT), ("audit.pdf.tlog-proof", RECEIPT), ("audit.pdf", PDF)):
+        drop(page, (name, data))
+        page.wait_for_selector(f"#more >> text={name}" if name.endswith("proof") else f".brought >> text={name}")
+    page.wait_for_selector("#file-brought >> text=audit.pdf")
+    page.wait_for_selector("#anchors-brought >> text=kept.checkpoint")
+    page.fill("#key", KEY)
+    page.click("#go")
+    said = verdict(page)
+    assert "what you typed or pasted" in said
+    assert "records this very file" in said
+    assert "nothing here links the two" in said
+
+
 def test_the_story_is_read_from_the_entries(page):
     said = verify(page, PACK)
     for words in ("What the ledger tells", "Made from", "Was measured", "Was approved", "Went into", "Approvals"):
