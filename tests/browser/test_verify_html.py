@@ -5,6 +5,7 @@ which makes what no honest ledger hands out; what `tallystick verify` says of ea
 """
 
 import base64
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -37,8 +38,11 @@ KEY = (GOLDEN / "ledger.vkey").read_text(encoding="utf-8").strip()
 FINGERPRINT = "8fcc1fc651be408b77bacc19c1d8b623391ee23a0bb255a1d121eae9064d8e5c"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """One browser for all tests of this module, and closed with it: Playwright keeps an event loop running meanwhile,
+    beside which nothing else can run one, such as what seals a PDF.
+    """
     with browser.open_browser() as opened:
         yield opened
 
@@ -112,6 +116,12 @@ def drop(page, *files):
         }""",
         [[name, base64.b64encode(data).decode()] for name, data in files],
     )
+
+
+def timeouts():
+    from playwright.sync_api import TimeoutError as Timeout
+
+    return Timeout
 
 
 def flipped(data, at):
@@ -240,9 +250,12 @@ def test_the_whole_page_works_by_keyboard(page):
         pytest.fail(f"{identity} is not reached by Tab: {seen}")
 
     def choose(chosen):
-        with page.expect_file_chooser() as waiting:
-            page.keyboard.press("Space")
-        waiting.value.set_files(chosen)
+        for patience in (3000, 10000, 30000):  # a busy machine may lose the press
+            with contextlib.suppress(timeouts()), page.expect_file_chooser(timeout=patience) as waiting:
+                page.keyboard.press("Space")
+            if waiting.is_done():
+                return waiting.value.set_files(chosen)
+        return pytest.fail("the space bar opens no file dialog")
 
     go_to("key")
     page.keyboard.insert_text(KEY)
@@ -789,8 +802,6 @@ def test_a_value_that_is_disclosed_is_the_one_committed_to(asking):
 
 
 def test_the_runner_speaks_the_command_line_of_the_conformance_suite(capsys, chromium, monkeypatch):
-    import contextlib
-
     @contextlib.contextmanager
     def shared():
         opened = chromium.new_page()
