@@ -239,6 +239,7 @@ def test_a_history_made_anew_is_caught_by_the_checkpoint_that_was_kept(page, led
 def test_the_whole_page_works_by_keyboard(page):
     """Tab, Enter and Space alone; the file of an input is what a file dialog would hand over."""
     seen = []
+    page.bring_to_front()
 
     def go_to(identity):
         for _ in range(40):
