@@ -240,8 +240,8 @@ def one_group_will_do():
     def compare(metric, groups, *, rates, reference):
         return metrics._worst(metric.form, [metrics._compare_rate(r, metric.form, groups, reference) for r in rates])
 
-    put("policy.gates.groups", compare=compare, _too_few=nothing)
-    put("policy.gates.bias", _power=lambda _: {})
+    put("policy.gates.bias.groups", compare=compare, _too_few=nothing)
+    put("policy.gates.bias.judge", _power=lambda _: {})
 
 
 def another_policy_will_do():
@@ -643,7 +643,7 @@ WAYS = (
         bias(),
         people(a=FAIR, b=FAIR, c=(1, 1, 40, 40)),
         "are in groups too small to judge, and the policy allows 2 %",
-        guard("policy.gates.groups", _excluded=nothing),
+        guard("policy.gates.bias.groups", _excluded=nothing),
         code=3,
         verdict="error",
     ),
@@ -652,7 +652,7 @@ WAYS = (
         bias(more="  require_groups: {group: [a, b, c]}\n"),
         people(a=FAIR, b=FAIR),
         "there is nobody with group=c, a group that the policy requires",
-        guard("policy.gates.groups", _required=nothing),
+        guard("policy.gates.bias.groups", _required=nothing),
         code=3,
         verdict="error",
     ),
@@ -663,8 +663,8 @@ WAYS = (
         "the favourable outcome '1' occurs neither as true nor as predicted outcome",
         all_of(
             guard("policy.counts:Counts", check_favourable=nothing),
-            guard("policy.gates.groups", _nobody_selected=nothing),
-            guard("policy.gates.bias", _power=lambda _: {}),
+            guard("policy.gates.bias.groups", _nobody_selected=nothing),
+            guard("policy.gates.bias.judge", _power=lambda _: {}),
         ),
         code=3,
         verdict=None,
@@ -674,7 +674,10 @@ WAYS = (
         bias('difference, fail_if: "> 0.1"'),
         people(a=(0, 0, 100, 100), b=(0, 0, 100, 100)),
         "has a favourable prediction, so equal treatment says nothing",
-        all_of(guard("policy.gates.groups", _nobody_selected=nothing), guard("policy.gates.bias", _power=lambda _: {})),
+        all_of(
+            guard("policy.gates.bias.groups", _nobody_selected=nothing),
+            guard("policy.gates.bias.judge", _power=lambda _: {}),
+        ),
         code=3,
         verdict="error",
     ),
@@ -948,7 +951,7 @@ WAYS = (
         bias('ratio, fail_if: "> 0.8"'),
         people(a=FAIR, b=UNFAIR),
         "looks the wrong way",
-        guard("policy.language", _check_one=nothing),
+        guard("policy.keys", _check_one=nothing),
         code=3,
         verdict=None,
     ),

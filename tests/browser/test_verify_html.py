@@ -1,0 +1,823 @@
+"""verify.html in a real browser: what an auditor sees, what a forger cannot hide, and that it agrees with `verify`.
+
+The page shares no code with tallystick. Packs come from tests/golden, which an earlier build wrote, and from _packs,
+which makes what no honest ledger hands out; what `tallystick verify` says of each is the other opinion.
+"""
+
+import base64
+import contextlib
+import importlib.util
+import itertools
+import json
+import random
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "conformance")]
+
+import seal  # noqa: E402
+from _packs import Ledger, canonical, container, members  # noqa: E402
+
+import browser  # noqa: E402 - found by the line above
+from tallystick.cli.main import run  # noqa: E402
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="not installed: playwright"),
+    pytest.mark.skipif(browser.browser_path() is None, reason="not installed: chromium"),
+]
+
+GOLDEN = HERE.parent / "golden" / "v1"
+PACK, PDF, RECEIPT, KEPT = (
+    (GOLDEN / name).read_bytes() for name in ("evidence.zip", "audit.pdf", "audit.pdf.tlog-proof", "kept.checkpoint")
+)
+KEY = (GOLDEN / "ledger.vkey").read_text(encoding="utf-8").strip()
+FINGERPRINT = "8fcc1fc651be408b77bacc19c1d8b623391ee23a0bb255a1d121eae9064d8e5c"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """One browser for all tests of this module, and closed with it: Playwright keeps an event loop running meanwhile,
+    beside which nothing else can run one, such as what seals a PDF.
+    """
+    with browser.open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(chromium):
+    """The page, in a window of its own; what it asks of a network, and what runs that should not, is a failure."""
+    context = chromium.new_context(viewport={"width": 1100, "height": 900})
+    opened = context.new_page()
+    asked, broken = [], []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("dialog", lambda dialog: (broken.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    opened.on("pageerror", lambda error: broken.append(f"error: {error}"))
+    opened.on("console", lambda line: broken.append(f"console: {line.text}"))
+    opened.goto(browser.PAGE.as_uri())
+    yield opened
+    context.close()
+    assert asked == [browser.PAGE.as_uri()]
+    assert broken == []
+
+
+@pytest.fixture(scope="module")
+def asking(chromium):
+    """One page that answers many questions."""
+    opened = chromium.new_page()
+    opened.goto(browser.PAGE.as_uri())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def ledger():
+    made = Ledger()
+    for number in range(6):
+        made.add("document", title=f"Minutes {number}", type="minutes", digest="ab" * 32)
+    return made
+
+
+def file(name, data):
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+
+
+def verify(page, data, *, key=KEY, name="evidence.zip", anchors=()):
+    """Brings key and file by the file inputs, and waits for the verdict."""
+    page.set_input_files("#key-input", file("ledger.vkey", f"{key}\n".encode()))
+    page.set_input_files("#file-input", file(name, data))
+    if anchors:
+        page.set_input_files("#anchors-input", [file(f"{n}.checkpoint", anchor) for n, anchor in enumerate(anchors)])
+    page.click("#go")
+    return verdict(page)
+
+
+def verdict(page):
+    page.wait_for_selector("#verdict:not([hidden])")
+    return page.inner_text("#verdict")
+
+
+def drop(page, *files):
+    """Drops files onto the page as a mouse would."""
+    page.evaluate(
+        """(files) => {
+          const carried = new DataTransfer();
+          for (const [name, text] of files) {
+            const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+            carried.items.add(new File([bytes], name));
+          }
+          for (const type of ["dragenter", "dragover", "drop"]) {
+            const event = new DragEvent(type, {dataTransfer: carried, bubbles: true, cancelable: true});
+            document.getElementById("drop").dispatchEvent(event);
+          }
+        }""",
+        [[name, base64.b64encode(data).decode()] for name, data in files],
+    )
+
+
+def timeouts():
+    from playwright.sync_api import TimeoutError as Timeout
+
+    return Timeout
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+# ------------------------------------------------------------------ the page itself
+
+
+def test_the_policy_of_the_page_names_its_script_and_its_style_and_allows_nothing_else():
+    text = browser.PAGE.read_text(encoding="utf-8")
+    assert seal.sealed(text) == text, "run: python tests/browser/seal.py"
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
+    sources = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    nothing = ("default-src", "connect-src", "form-action", "base-uri")
+    assert {name: sources[name] for name in nothing} == dict.fromkeys(nothing, "'none'")
+    assert sources["require-trusted-types-for"] == "'script'"
+    assert "unsafe" not in policy
+    assert "http:" not in policy
+
+
+def test_the_page_has_no_way_to_run_text_to_keep_it_or_to_send_it():
+    script = re.search(r"<script>(.*)</script>", browser.PAGE.read_text(encoding="utf-8"), re.S)[1]
+    banned = r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function|setTimeout|Storage|indexedDB"
+    banned += r"|\bfetch\b|XMLHttpRequest|WebSocket|EventSource|sendBeacon|\bimport\(|\.cookie|Math\.random"
+    assert re.findall(banned, script) == []
+
+
+# ------------------------------------------------------------------ what an auditor does
+
+
+def test_a_dropped_pack_is_green(page):
+    drop(page, ("kept.checkpoint", KEPT), ("evidence.zip", PACK), ("ledger.vkey", KEY.encode()))
+    page.wait_for_selector("#file-brought >> text=evidence.zip")
+    page.wait_for_selector("#anchors-brought >> text=kept.checkpoint")
+    page.click("#go")
+    said = verdict(page)
+    assert "✓ Verified" in said
+    assert page.inner_text(".answers").split("\n")[:2] == ["INTEGRITY", "✓ok"]
+    assert "stated" in page.inner_text(".answers")
+    assert said.index("from the file ledger.vkey") < said.index("INTEGRITY")
+    assert said.index("a checkpoint of 11 entries that you brought agrees") < said.index("INTEGRITY")
+    assert "7 of 18" in said
+    assert page.evaluate("document.activeElement.id") == "headline"
+
+
+def test_what_is_dropped_piece_by_piece_finds_its_place_too(page):
+    for name, data in (("kept.checkpoint", KEPT), ("audit.pdf.tlog-proof", RECEIPT), ("audit.pdf", PDF)):
+        drop(page, (name, data))
+        page.wait_for_selector(f"#more >> text={name}" if name.endswith("proof") else f".brought >> text={name}")
+    page.wait_for_selector("#file-brought >> text=audit.pdf")
+    page.wait_for_selector("#anchors-brought >> text=kept.checkpoint")
+    page.fill("#key", KEY)
+    page.click("#go")
+    said = verdict(page)
+    assert "what you typed or pasted" in said
+    assert "records this very file" in said
+    assert "nothing here links the two" in said
+
+
+def test_the_story_is_read_from_the_entries(page):
+    said = verify(page, PACK)
+    for words in ("What the ledger tells", "Made from", "Was measured", "Was approved", "Went into", "Approvals"):
+        assert words in said
+    assert page.locator("table tbody").count() > 3
+    assert page.locator(".entries > li").count() == 17
+    page.click(".way .entry-link >> nth=0")
+    opened = page.locator(".entries details[open]")
+    assert opened.count() == 1
+    shown = json.loads(opened.locator("pre").inner_text())
+    raw = members(PACK)[f"entries/{shown['seq']:09d}.json"]
+    assert shown == json.loads(raw)
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+
+
+def test_without_a_key_nothing_is_green(page):
+    page.set_input_files("#file-input", file("evidence.zip", PACK))
+    page.click("#go")
+    assert "does not vouch for itself" in page.inner_text("#status")
+    assert page.evaluate("document.activeElement.id") == "key"
+    assert page.locator("#verdict").is_hidden()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda ledger: {"key": ledger.vkey}, "is it the right key?"),
+        (lambda ledger: {"data": flipped(PACK, PACK.index(b'"kind":"model"'))}, "altered, or damaged"),
+        (
+            lambda ledger: {"data": container({n: d for n, d in members(PACK).items() if n != "readme.txt"})},
+            "not those",
+        ),
+        (lambda ledger: {"data": ledger.pack()}, "is it the right key?"),
+        (lambda ledger: {"anchors": [flipped(KEPT, KEPT.index(b"\n11\n") + 1)]}, "cannot be used"),
+    ],
+    ids=["wrong key", "flipped byte", "removed member", "other ledger", "altered anchor"],
+)
+def test_what_does_not_hold_is_named_with_what_to_do(page, ledger, change, words):
+    given = {"data": PACK} | change(ledger)
+    said = verify(page, given.pop("data"), **given)
+    assert "✓ Verified" not in said
+    assert words in said
+    assert "What to do:" in said
+
+
+def test_a_history_made_anew_is_caught_by_the_checkpoint_that_was_kept(page, ledger):
+    other = Ledger()
+    other.add("document", title="Made anew", type="minutes", digest="ab" * 32)
+    said = verify(page, other.pack(), key=ledger.vkey, anchors=[ledger.checkpoint(2)])
+    assert "✗ Does not verify" in said
+    assert "the gravest finding" in said
+    assert "What the ledger tells" not in said
+
+
+def test_the_whole_page_works_by_keyboard(page):
+    """Tab, Enter and Space alone; the file of an input is what a file dialog would hand over."""
+    seen = []
+    page.bring_to_front()
+
+    def go_to(identity):
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            at = page.evaluate("document.activeElement.id || document.activeElement.tagName")
+            seen.append(at)
+            if at == identity:
+                return
+        pytest.fail(f"{identity} is not reached by Tab: {seen}")
+
+    def choose(chosen):
+        for patience in (3000, 10000, 30000):  # a busy machine may lose the press
+            with contextlib.suppress(timeouts()), page.expect_file_chooser(timeout=patience) as waiting:
+                page.keyboard.press("Space")
+            if waiting.is_done():
+                return waiting.value.set_files(chosen)
+        return pytest.fail("the space bar opens no file dialog")
+
+    go_to("key")
+    page.keyboard.insert_text(KEY)
+    go_to("file-input")
+    choose(file("evidence.zip", PACK))
+    page.wait_for_selector("#file-brought li")
+    go_to("SUMMARY")
+    page.keyboard.press("Enter")
+    go_to("anchors-input")
+    choose(file("kept.checkpoint", KEPT))
+    page.wait_for_selector("#anchors-brought li")
+    go_to("require-anchor")
+    page.keyboard.press("Space")
+    go_to("go")
+    page.keyboard.press("Enter")
+    assert "✓ Verified" in verdict(page)
+    assert page.evaluate("document.activeElement.id") == "headline"
+
+
+def test_everything_has_a_name_and_headings_do_not_jump(page):
+    verify(page, PACK, anchors=[KEPT])
+    tree = page.locator("body").aria_snapshot()
+    for line in (
+        'textbox "Verifier key or fingerprint"',
+        'button "Key from a file"',
+        'button "Pack, report or other file"',
+        'button "Remove evidence evidence.zip"',
+        'button "Checkpoints kept elsewhere"',
+        'button "Remove checkpoint 0.checkpoint"',
+        'button "Consistency proofs"',
+        'button "Receipt of the report"',
+        'checkbox "Say yes only if a checkpoint that I kept agrees"',
+        'button "Verify"',
+        'heading "Verified" [level=2]',
+        'heading "Entries (17)" [level=3]',
+    ):
+        assert line in tree, line
+    assert re.search(r'button "Show entry \d+, model"', tree)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("input, textarea, button, progress, meter, [role=region], pre")]
+          .filter((e) => !e.getAttribute("aria-label") && !e.labels?.length && !e.textContent.trim()
+            && !e.getAttribute("aria-labelledby")).map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+    levels = page.evaluate("() => [...document.querySelectorAll('h1,h2,h3,h4')].map((e) => Number(e.tagName[1]))")
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("data", [PACK, flipped(PACK, 60)], ids=["green", "failed"])
+def test_text_stands_out_from_what_is_behind_it(page, scheme, data):
+    """A contrast of 4.5 and more, as WCAG 2 computes it."""
+    page.emulate_media(color_scheme=scheme)
+    verify(page, data)
+    faint = page.evaluate(
+        """() => {
+          const parts = (css) => css.match(/[\\d.]+/g).map(Number);
+          const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+            .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+            .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+          const behind = (e) => {
+            for (; e; e = e.parentElement) {
+              const colour = parts(getComputedStyle(e).backgroundColor);
+              if (colour.length === 3 || colour[3] === 1) return colour;
+            }
+            return [255, 255, 255];
+          };
+          const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          const found = [];
+          while (walk.nextNode()) {
+            const e = walk.currentNode.parentElement;
+            if (!walk.currentNode.data.trim() || !e.offsetParent || e.closest("script")) continue;
+            const [a, b] = [light(parts(getComputedStyle(e).color)), light(behind(e))];
+            const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+            if (ratio < 4.5) found.push(`${ratio.toFixed(2)}: ${walk.currentNode.data}`);
+          }
+          return found;
+        }"""
+    )
+    assert faint == []
+
+
+@pytest.mark.parametrize("width", [320, 1600])
+def test_nothing_is_cut_off_or_scrolls_sideways(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    verify(page, PACK)
+    page.locator(".entries summary").first.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_large_pack_leaves_the_page_alive(page):
+    """It says how far it is, and a click meanwhile is answered."""
+    made = Ledger()
+    for number in range(1500):
+        made.add("document", title=f"Minutes {number}", type="minutes", digest="ab" * 32)
+    page.evaluate(
+        """() => {
+          window.said = new Set();
+          const status = document.getElementById("status");
+          new MutationObserver(() => window.said.add(status.textContent)).observe(status, {childList: true});
+          const look = () => {
+            if (document.getElementById("go").disabled) window.alive = (window.alive ?? 0) + 1;
+            requestAnimationFrame(look);
+          };
+          look();
+        }"""
+    )
+    assert "✓ Verified" in verify(page, made.pack(), key=made.vkey)
+    said = page.evaluate("[...window.said]")
+    assert sum(text.startswith("Checking entry") for text in said) > 3, said
+    assert page.evaluate("window.alive") > 3
+    assert page.locator(".entries > li").count() == 200
+    page.click("text=Show more")
+    assert page.locator(".entries > li").count() == 700
+
+
+def test_a_browser_without_ed25519_is_told_and_nothing_is_green(page):
+    page.evaluate(
+        """() => {
+          const known = crypto.subtle.importKey.bind(crypto.subtle);
+          crypto.subtle.importKey = (form, data, algorithm, ...rest) => algorithm.name === "Ed25519"
+            ? Promise.reject(new DOMException("no", "NotSupportedError")) : known(form, data, algorithm, ...rest);
+        }"""
+    )
+    said = verify(page, PACK)
+    assert "? Could not be found out" in said
+    assert "this browser cannot verify Ed25519" in said
+    assert browser.ask(page, PACK, KEY)["exit"] == 3
+
+
+# ------------------------------------------------------------------ hostile text
+
+
+NASTY = (
+    '<img src=x onerror="alert(1)">',
+    "<script>alert(2)</script>",
+    "safe\u202egnp.exe\u202c",
+    "a\u200bb\u2060c\ufeffd",
+    "javascript:alert(3)",
+    "\u3164blank\u00a0\u2028line",
+    "__proto__",
+)
+
+
+def nasty_pack():
+    """Hostile text wherever an entry has a text that the page shows."""
+    made = Ledger()
+    for text in NASTY:
+        usecase = made.add("usecase", name=text, owner_group=text)
+        run = made.add("run", name=text, status=text, inputs=[made.add("dataset", name=text, version=text, role=text)])
+        model = made.add("model", name=text, version=text, digest=text, run=run, usecase=usecase)
+        policy = made.add("odd-policy", id=text, version=text)
+        check = {"id": text, "verdict": text, "value": text, "threshold": {"fail_if": text}, "n": text, "reason": text}
+        evaluation = made.add("evaluation", model=model, usecase=usecase, policy=policy, checks=[check], verdict=text)
+        made.add("decision", evaluation=evaluation, model=model, verdict=text, stage=text)
+        made.add(text, **{text.replace("__proto__", "constructor"): text, "__proto__": {"verdict": text}})
+    return made
+
+
+def test_hostile_text_is_shown_and_nothing_of_it_runs(page):
+    made = nasty_pack()
+    said = verify(page, made.pack(), key=made.vkey)
+    assert "✓ Verified" in said
+    page.evaluate("document.querySelectorAll('.entries details').forEach((details) => { details.open = true; })")
+    page.wait_for_function(
+        "document.querySelectorAll('.entries pre').length === document.querySelectorAll('.entries li').length"
+    )
+    shown = page.inner_text("#verdict")
+    assert page.locator("#verdict img, #verdict script, #verdict a").count() == 0
+    assert NASTY[0] in shown
+    assert NASTY[1] in shown
+    assert "safeU+202Egnp.exeU+202C" in shown
+    assert "aU+200BbU+2060cU+FEFFd" in shown
+    assert "U+3164blankU+00A0U+2028line" in shown
+    text = page.evaluate("document.getElementById('verdict').textContent")
+    assert re.findall("[\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff\u00a0]", text) == []
+    assert page.evaluate("({}).verdict === undefined && window.tallystick.verify instanceof Function")
+
+
+STORY = {
+    "usecase": {"name": "loans"},
+    "dataset": {"name": "d", "version": "1", "role": "test", "rows": 3},
+    "commit": {"gitCommit": "ab", "dirty": False},
+    "environment": {"python": "3", "platform": {"system": "s"}},
+    "params": {"digest": "ab"},
+    "constructor": {"x": 1},
+    "__proto__": {"x": 1},
+    "run": {
+        "name": "r",
+        "status": "ok",
+        "inputs": ["dataset", "commit", "environment", "params", "constructor", "__proto__"],
+    },
+    "model": {"name": "m", "version": 1, "digest": "ab", "run": "run", "usecase": "usecase"},
+    "policy-like": {"id": "p", "version": "1"},
+    "evaluation": {
+        "model": "model",
+        "usecase": "usecase",
+        "policy": "policy-like",
+        "verdict": "fail",
+        "attempt": {"usecase": 1, "data": 1},
+        "checks": [
+            {"id": "c", "verdict": "fail", "value": 1, "threshold": {"fail_if": "< 2"}, "interval": {"low": 0.5}}
+        ],
+        "earlier_explained": [{"text": "t", "evaluation": "evaluation"}],
+    },
+    "decision": {"evaluation": "evaluation", "model": "model", "verdict": "fail", "stage": "s"},
+}
+WRONG = (
+    {},
+    [],
+    [[]],
+    {"x": {}},
+    None,
+    True,
+    -1,
+    "constructor",
+    {"attachment": "x"},
+    {"absent": {}},
+    {"leaf": "x", "seq": 0},
+)
+
+
+def test_fields_of_any_shape_break_nothing(page):
+    """Each field in turn holds what it should not, and kinds have odd names; the page still says what it found."""
+    made = Ledger()
+
+    def tell(kind=None, name=None, wrong=None):
+        at = {}
+        for told, fields in STORY.items():
+            body = json.loads(
+                json.dumps(fields), object_hook=lambda found: {k: placed(v, at) for k, v in found.items()}
+            )
+            at[told] = made.add(told, **(body | ({name: wrong} if told == kind else {})))
+
+    def placed(value, at):
+        if isinstance(value, list):
+            return [placed(part, at) for part in value]
+        return at.get(value, value) if isinstance(value, str) else value
+
+    for kind, fields in STORY.items():
+        for number, name in enumerate(fields):
+            for wrong in (WRONG[number % len(WRONG)], WRONG[(3 * number + len(kind)) % len(WRONG)]):
+                tell(kind, name, wrong)
+    said = verify(page, made.pack(), key=made.vkey)
+    assert "✓ Verified" in said
+    assert page.locator(".way").count() == sum(json.loads(raw)["kind"] == "model" for raw in made.raws)
+
+
+def test_a_hostile_file_name_and_a_hostile_filter_are_text_too(page, ledger):
+    data = ledger.pack(range(6), filter={"name": NASTY[0]})
+    said = verify(page, data, key=ledger.vkey, name=f"{NASTY[1]}\u202e.zip")
+    assert "? Could not be found out" in said
+    assert NASTY[0] in said
+    assert f"{NASTY[1]}U+202E.zip" in said
+
+
+# ------------------------------------------------------------------ agreement with `tallystick verify`
+
+
+class Both:
+    """The page's answer to a question, held against that of the command."""
+
+    def __init__(self, page, folder, capsys):
+        self.page, self.folder, self.capsys = page, folder, capsys
+
+    def ask(self, data, key=KEY, *, anchors=(), consistency=(), receipt=None, require_anchor=False):
+        arguments = [str(self.put("asked.pdf" if data[:4] == b"%PDF" else "asked", data)), "--key", key]
+        for option, files in (
+            ("anchor", anchors),
+            ("consistency", consistency),
+            ("receipt", [receipt] * bool(receipt)),
+        ):
+            for number, content in enumerate(files):
+                arguments += [f"--{option}", str(self.put(f"{option}-{number}", content))]
+        self.capsys.readouterr()
+        code = run(["verify", *arguments, "--format", "json", *["--require-anchor"] * require_anchor])
+        printed = self.capsys.readouterr().out
+        mine = browser.ask(
+            self.page,
+            data,
+            key,
+            anchors=anchors,
+            consistency=consistency,
+            receipt=receipt,
+            require_anchor=require_anchor,
+        )
+        assert mine["exit"] == code, (mine, printed)
+        if code in (0, 3) and printed:
+            theirs = json.loads(printed)
+            for name in ("kind", "integrity", "completeness", "unanchored", "key", "checkpoint", "anchor"):
+                assert mine[name] == theirs[name], name
+        return mine
+
+    def put(self, name, data):
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+
+@pytest.fixture
+def both(asking, tmp_path, capsys):
+    return Both(asking, tmp_path, capsys)
+
+
+def test_they_agree_on_everything_that_an_honest_ledger_hands_out(both):
+    assert both.ask(PACK)["exit"] == 0
+    assert both.ask(PACK, anchors=[KEPT])["unanchored"] == 7
+    assert both.ask(PACK, require_anchor=True)["exit"] == 3
+    assert both.ask(PDF, receipt=RECEIPT)["exit"] == 0
+    assert both.ask(PDF)["exit"] == 3
+    assert both.ask(PDF + b"\n", receipt=RECEIPT)["exit"] == 1
+    assert both.ask(PDF, receipt=RECEIPT, anchors=[KEPT])["exit"] == 3
+    assert both.ask(RECEIPT)["exit"] == 0
+    assert both.ask(KEPT)["exit"] == 0
+    assert both.ask(KEPT, anchors=[KEPT], require_anchor=True)["unanchored"] == 0
+    assert both.ask(KEPT, key="")["exit"] == 3
+    assert both.ask(KEPT, key="nonsense")["exit"] == 3
+
+
+def test_they_agree_on_flipped_bits(both):
+    """Of a pack, above all where no checksum lies over the bits: in its directory and in the manifest's envelope."""
+    chance = random.Random(20261122)
+    manifest = len(members(PACK)["manifest.json"])
+    places = [chance.randrange(manifest + 100) for _ in range(15)]
+    places += [chance.randrange(len(PACK) - 5000, len(PACK)) for _ in range(15)]
+    places += [chance.randrange(len(PACK)) for _ in range(10)]
+    for at in places:
+        assert both.ask(flipped(PACK, at))["exit"] == 1, at
+    for data, times, given in ((RECEIPT, 40, {}), (KEPT, 30, {}), (PDF, 5, {"receipt": RECEIPT})):
+        for _ in range(times):
+            both.ask(flipped(data, chance.randrange(len(data))), **given)
+
+
+def test_they_agree_on_growth_and_on_forks(both, ledger):
+    size = len(ledger.raws)
+    for old in range(1, size + 1):
+        answer = both.ask(ledger.consistency(old), ledger.vkey, anchors=[ledger.checkpoint(old)])
+        assert (answer["exit"], answer["unanchored"]) == (0, size - old)
+    between = [ledger.consistency(3), ledger.consistency(5)]
+    newer = both.ask(ledger.checkpoint(3), ledger.vkey, anchors=[ledger.checkpoint(5)], consistency=between)
+    assert (newer["exit"], newer["unanchored"]) == (0, 0)
+    assert (
+        both.ask(ledger.checkpoint(3), ledger.vkey, anchors=[ledger.checkpoint(5)], consistency=between[:1])["exit"]
+        == 3
+    )
+    assert both.ask(ledger.consistency(3), ledger.vkey)["exit"] == 3
+    assert both.ask(ledger.receipt(2), ledger.vkey, consistency=between)["exit"] == 2
+
+    fork = Ledger()
+    for number in range(4):
+        fork.add("document", title=f"Other minutes {number}", type="minutes", digest="ab" * 32)
+    assert both.ask(fork.pack(), ledger.vkey, anchors=[ledger.checkpoint(1)])["exit"] == 0
+    assert both.ask(fork.pack(), ledger.vkey, anchors=[ledger.checkpoint(2)])["exit"] == 1
+    assert both.ask(fork.pack(), ledger.vkey, anchors=[ledger.checkpoint(5)])["exit"] == 1
+    for proofs, code in (([], 3), ([ledger.consistency(5)], 1), ([fork.consistency(1)], 3)):
+        answer = both.ask(fork.checkpoint(), ledger.vkey, anchors=[ledger.checkpoint()], consistency=proofs)
+        assert answer["exit"] == code, proofs
+
+
+ENTRY_FLAWS = {
+    "duplicate key": (b'"title":"x"', b'"title":"x","title":"y"'),
+    "infinity": (b'"x"', b"1e400"),
+    "beyond 2^53": (b'"x"', b"9007199254740992"),
+    "not the shortest number": (b'"x"', b"1.0"),
+    "minus zero": (b'"x"', b"-0"),
+    "not in normal form C": (b'"x"', '"e\u0301"'.encode()),
+    "half a pair": (b'"x"', b'"\\ud800"'),
+    "not UTF-8": (b'"x"', b'"\xff"'),
+    "needless escape": (b'"x"', b'"\\u0078"'),
+    "white space": (b'"title":', b'"title": '),
+    "too deep": (b'"x"', b"[" * 32 + b"]" * 32),
+    "too large": (b'"x"', b'"' + b"x" * 65535 + b'"'),
+    "version 0": (b'"v":1', b'"v":0'),
+    "another place": (b'"seq":1', b'"seq":2'),
+}
+
+
+@pytest.mark.parametrize("flaw", ENTRY_FLAWS)
+def test_they_refuse_the_same_entries(both, flaw):
+    made = Ledger()
+    made.add("document", title="x", type="minutes", digest="ab" * 32)
+    assert both.ask(made.receipt(1), made.vkey)["exit"] == 0
+    made.raws[1] = made.raws[1].replace(*ENTRY_FLAWS[flaw])
+    assert both.ask(made.receipt(1), made.vkey)["exit"] == 1
+    assert both.ask(made.pack(), made.vkey)["exit"] == 1
+
+
+def test_they_accept_the_same_odd_entries(both):
+    for text in (b"1e+300", b"5e-324", b"[" * 31 + b"]" * 31, '"\u2028\U0001f600\x7f"'.encode(), b"9007199254740991"):
+        made = Ledger()
+        made.add("document", title="x", type="minutes", digest="ab" * 32)
+        made.raws[1] = made.raws[1].replace(b'"x"', text)
+        assert both.ask(made.pack(), made.vkey)["exit"] == 0
+    made.raws[1] = made.raws[1].replace(b'"v":1', b'"v":2')
+    assert both.ask(made.pack(), made.vkey)["exit"] == 3
+
+
+def without(*starts):
+    def change(found):
+        for name in list(found):
+            if name.startswith(starts):
+                del found[name]
+
+    return change
+
+
+PACK_FLAWS = {
+    "entry without proof": {"change": without("proofs/000000003")},
+    "part said to be all": {"change": without("entries/000000003", "proofs/000000003")},
+    "no key": {"change": without("keys/")},
+    "another key": {"change": lambda found: found.update({"keys/ledger.vkey": f"{KEY}\n".encode()})},
+    "another's key in PEM": {"change": lambda found: found.update({f"keys/{'0' * 64}.pem": b"x"})},
+    "attachment that no entry names": {"change": lambda found: found.update({f"attachments/{'0' * 64}": b"x"})},
+    "empty side values": {"change": lambda f: f.update({"side/000000003.json": b'{"attachments":[],"personal":[]}'})},
+    "another size": {"say": lambda told: told.update(size=3)},
+    "another range": {"say": lambda told: told["range"].update(last=3)},
+    "another ledger": {"say": lambda told: told.update(ledger="example.org/other")},
+    "another number": {"say": lambda told: told.update(entries=3)},
+    "a field too many": {"say": lambda told: told.update(more=1)},
+    "something withheld that is not": {"say": lambda told: told["withheld"].append({"name": "x", "seq": 1})},
+    "a member's digest": {"say": lambda told: told["members"][0].update(sha256="0" * 64)},
+}
+
+
+@pytest.mark.parametrize("flaw", PACK_FLAWS)
+def test_they_refuse_the_same_packs_although_the_key_signed_them(both, ledger, flaw):
+    assert both.ask(ledger.pack(**PACK_FLAWS[flaw]), ledger.vkey)["exit"] == 1
+
+
+def test_they_agree_on_parts_of_a_ledger(both):
+    made = Ledger()
+    usecase = made.add("usecase", name="loans")
+    model = made.add("model", name="m", usecase=usecase)
+    made.add("document", title="x", type="minutes", digest="ab" * 32)
+    said = {"name": "model", "model": model, "usecase": usecase}
+    assert both.ask(made.pack([0, 1, 2], filter=said), made.vkey)["completeness"] == "stated"
+    for left_out in ([0, 2], [1, 2]):
+        answer = both.ask(made.pack(left_out, filter=said), made.vkey)
+        assert (answer["exit"], answer["completeness"]) == (3, "partial")
+    assert both.ask(made.pack(filter=said), made.vkey)["completeness"] == "proven"
+
+
+# ------------------------------------------------------------------ what only the page says so far
+
+
+def test_a_fingerprint_picks_the_key_out_of_the_pack(asking):
+    assert browser.ask(asking, PACK, FINGERPRINT)["exit"] == 0
+    assert browser.ask(asking, PACK, "0" * 64)["exit"] == 1
+    assert browser.ask(asking, KEPT, FINGERPRINT)["exit"] == 3
+
+
+SMALL_ORDER = (
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000080",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+)
+
+
+@pytest.mark.parametrize("public", SMALL_ORDER)
+def test_a_key_with_which_almost_anything_verifies_is_refused(both, public):
+    """Of small order, or not canonical; the signature is the point and zero, which some programs take for good."""
+    import hashlib
+
+    typed = b"\1" + bytes.fromhex(public)
+    name = "evil.example/0d6ff4a5-3c6a-4d0c-8a6e-111111111111"
+    identity = hashlib.sha256(name.encode() + b"\n" + typed).digest()[:4]
+    key = f"{name}+{identity.hex()}+{base64.b64encode(typed).decode()}"
+    sig = base64.b64encode(identity + typed[1:] + bytes(32)).decode()
+    note = f"{name}\n0\n{base64.b64encode(hashlib.sha256().digest()).decode()}\n\n— {name} {sig}\n".encode()
+    assert both.ask(note, key)["exit"] == 3
+
+
+def sampled(made, *, worst=False, **change):
+    """A sample of the ledger's alerts in entries 2 to 7, with the entries around them."""
+    import hashlib
+
+    seed = "the auditor's own words"
+    leaves = [made.reference(seq)["leaf"] for seq in range(len(made.raws))]
+    alerts = [seq for seq in range(2, 8) if json.loads(made.raws[seq])["kind"] == "alert"]
+    ranked = sorted(alerts, key=lambda seq: hashlib.sha256(seed.encode() + b"\0" + bytes.fromhex(leaves[seq])).digest())
+    told = {
+        "name": "sample",
+        "kind": "alert",
+        "from": "2026-11-02T10:00:02.000000Z",
+        "until": "2026-11-02T10:00:08.000000Z",
+    }
+    told |= {
+        "first": 2,
+        "last": 7,
+        "population": len(alerts),
+        "seed": seed,
+        "drawn": sorted(ranked[-2:] if worst else ranked[:2]),
+    } | change
+    return made.pack([0, *range(1, 9)], filter=told)
+
+
+def test_a_sample_is_drawn_anew_from_the_seed(asking):
+    made = Ledger()
+    for number in range(10):
+        made.add("alert" if number % 2 else "document", source="x", alert={})
+    good = browser.ask(asking, sampled(made), made.vkey)
+    assert (good["exit"], good["completeness"]) == (0, "stated")
+    for flaw in (
+        {"worst": True},
+        {"drawn": [2, 4, 6, 8]},
+        {"population": 2},
+        {"seed": "another"},
+        {"last": 6},
+        {"first": 3},
+        {"last": 8},
+    ):
+        assert browser.ask(asking, sampled(made, **flaw), made.vkey)["exit"] == 1, flaw
+    for gone in (1, 5, 8):
+        told = json.loads(base64.b64decode(json.loads(members(sampled(made))["manifest.json"])["payload"]))["filter"]
+        left = [seq for seq in range(9) if seq != gone]
+        assert browser.ask(asking, made.pack(left, filter=told), made.vkey)["exit"] == 1, gone
+
+
+def test_an_entry_that_has_to_be_signed_is(asking):
+    made = Ledger()
+    made.add("approval", decision=made.reference(0), verdict="approved")
+    answer = browser.ask(asking, made.pack(), made.vkey)
+    assert (answer["exit"], "has to be signed" in str(answer["checks"])) == (1, True)
+
+
+def test_a_value_that_is_disclosed_is_the_one_committed_to(asking):
+    import hashlib
+    import hmac
+
+    made, salt = Ledger(), b"s" * 32
+    made.add("key-like", x=1)
+    value = json.loads(made.raws[1])
+    digest = hmac.new(salt, b"name\0" + canonical("Zoë"), hashlib.sha256).hexdigest()
+    made.raws[1] = canonical(value | {"personal": [{"name": "name", "hmac_sha256": digest}]})
+    for text, code in (("Zoë", 0), ("Eve", 1)):
+        line = {"name": "name", "salt": base64.b64encode(salt).decode(), "text": text}
+        side = canonical({"attachments": [], "personal": [line]})
+        data = made.pack(change=lambda found, side=side: found.update({"side/000000001.json": side}))
+        assert browser.ask(asking, data, made.vkey)["exit"] == code
+
+
+def test_the_runner_speaks_the_command_line_of_the_conformance_suite(capsys, chromium, monkeypatch):
+    @contextlib.contextmanager
+    def shared():
+        opened = chromium.new_page()
+        opened.goto(browser.PAGE.as_uri())
+        yield opened
+        opened.close()
+
+    monkeypatch.setattr(browser, "open_page", shared)  # one browser is enough
+    key = ["--key", str(GOLDEN / "ledger.vkey")]
+    kept = ["--anchor", str(GOLDEN / "kept.checkpoint"), "--require-anchor"]
+    assert browser.main([str(GOLDEN / "evidence.zip"), *key, *kept, "--format", "json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert {"kind", "integrity", "completeness", "unanchored", "checks", "not_proven", "key"} <= printed.keys()
+    assert "exit" not in printed
+    assert browser.main([str(GOLDEN / "audit.pdf"), *key]) == 0
+    assert browser.main([str(GOLDEN / "nowhere.zip"), *key]) == 3
+    with pytest.raises(SystemExit, match="2"):
+        browser.main([str(GOLDEN / "evidence.zip")])
