@@ -31,6 +31,7 @@ from tallystick.errors import InvalidRecord, Malformed, NewerFormat
 
 __all__ = [
     "FIRST_PREV",
+    "GENESIS",
     "KINDS",
     "LEDGER_ACTOR",
     "MAX_ENTRY",
@@ -54,6 +55,8 @@ MAX_ENTRY: Final = 65_535
 FIRST_PREV: Final = "0" * 64
 LEDGER_ACTOR: Final = "ledger"
 """The actor of what the ledger itself records: its genesis, its report seal, reports it issues."""
+GENESIS: Final = "ledger"
+"""The kind of entry 0, and of no other."""
 BASES: Final = frozenset({"observed", "declared", "imported"})
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")

@@ -960,6 +960,9 @@ def receipts() -> Iterator[Case]:
     yield case("magic", "It is of another version.", good.replace(b"@v1", b"@v2"))
     yield case("extra_twice", "It carries two entries.", good.replace(b"\nindex", b"\nextra AAAA\nindex"))
     yield case("base64", "The entry is not in the one spelling of base64.", good.replace(b"\nindex", b"=\nindex"))
+    yield case(
+        "of_a_second_beginning", "The entry says that a ledger begins there.", World().genesis().genesis().receipt(1)
+    )
     node = encode({"left": "x", "right": "y"})
     yield case("not_an_entry", "What stands in the tree is no entry.", World().genesis().put(node).receipt(1))
     moved = (

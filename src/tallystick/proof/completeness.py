@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tallystick.proof.note import VerifierKey
-from tallystick.records import Entry, Ref, references
+from tallystick.records import GENESIS, Entry, Ref, references
 
 __all__ = ["AttemptGap", "Completeness", "Dangling", "completeness"]
 
@@ -123,11 +123,11 @@ def _genesis_problem(entries: Sequence[Entry], key: VerifierKey) -> str | None:
     if not entries or entries[0].seq != 0:
         return "entry 0 is not there"
     genesis = entries[0]
-    if genesis.kind != "ledger":
+    if genesis.kind != GENESIS:
         return f"entry 0 is of kind {genesis.kind!r}, not 'ledger'"
     if genesis.body.get("origin") != key.name:
         return "entry 0 names another origin"
     if genesis.body.get("checkpoint_key") != str(key):
         return "entry 0 names another checkpoint key"
-    again = next((entry.seq for entry in entries[1:] if entry.kind == "ledger"), None)
+    again = next((entry.seq for entry in entries[1:] if entry.kind == GENESIS), None)
     return None if again is None else f"entry {again} says that a ledger begins there"

@@ -15,7 +15,7 @@ from tallystick.canonical import b64, leaf_hash, unb64
 from tallystick.errors import Malformed, Tampered
 from tallystick.proof.merkle import verify_inclusion
 from tallystick.proof.note import MAX_NOTE, Checkpoint, VerifierKey, open_checkpoint
-from tallystick.records import MAX_ENTRY, Entry
+from tallystick.records import GENESIS, MAX_ENTRY, Entry
 
 __all__ = ["MAX_PROOF", "Proof", "Receipt"]
 
@@ -125,4 +125,6 @@ class Receipt:
         entry = Entry.parse(self.entry)
         if entry.seq != self.index:
             raise Tampered("entry stands at another place", expected=f"entry {entry.seq}", got=f"index {self.index}")
+        if entry.seq and entry.kind == GENESIS:
+            raise Tampered("entry says that a ledger begins there", where=f"entry {entry.seq}", expected="entry 0")
         return entry, checkpoint
