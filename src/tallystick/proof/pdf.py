@@ -28,7 +28,7 @@ from typing import Any, Final
 from tallystick.canonical import digest
 from tallystick.errors import Malformed, NotVerified, Tampered
 
-__all__ = ["MAX_PDF", "MAX_STRANGER", "PdfFacts", "inspect"]
+__all__ = ["MAX_PDF", "MAX_STRANGER", "PdfFacts", "check_only_sealed", "inspect"]
 
 MAX_PDF: Final = 64 << 20
 """Bytes."""
@@ -83,12 +83,7 @@ def inspect(data: bytes) -> PdfFacts:
 
 
 def _facts(data: bytes) -> PdfFacts:
-    from pyhanko.pdf_utils.decode_limits import DecodeLimits, DocumentDecodeBudget
-    from pyhanko.pdf_utils.reader import PdfFileReader
-
-    logging.getLogger("pyhanko").addHandler(_SILENT)
-    budget = DecodeLimits(document_budget=DocumentDecodeBudget(base_allowance=_MAX_DECODED, max_ratio=0))
-    reader = PdfFileReader(BytesIO(data), strict=True, decode_limits=budget)
+    reader = _reader(data)
     signature = _only_signature(reader)
     _check_revisions(reader, signature)
     _check_certification(reader, signature)
@@ -102,6 +97,55 @@ def _facts(data: bytes) -> PdfFacts:
         attachments=MappingProxyType(_attachments(reader)),
         certificate=certificate.dump(),
     )
+
+
+def _reader(data: bytes) -> Any:
+    from pyhanko.pdf_utils.decode_limits import DecodeLimits, DocumentDecodeBudget
+    from pyhanko.pdf_utils.reader import PdfFileReader
+
+    logging.getLogger("pyhanko").addHandler(_SILENT)
+    budget = DecodeLimits(document_budget=DocumentDecodeBudget(base_allowance=_MAX_DECODED, max_ratio=0))
+    return PdfFileReader(BytesIO(data), strict=True, decode_limits=budget)
+
+
+def check_only_sealed(data: bytes, drawn: bytes) -> None:
+    """Check that a file which passed :func:`inspect` is these drawn bytes with an invisible signature appended.
+
+    Who appends a revision can put another page in the place of one that was drawn; so what was appended is gone
+    through, object by object.
+
+    Raises:
+        Tampered: the file begins with other bytes, or what was appended is more than a signature that nobody sees.
+    """
+    if not data.startswith(drawn):
+        at = next((i for i, (one, other) in enumerate(zip(data, drawn, strict=False)) if one != other), len(data))
+        raise Tampered("file is not the one that the evidence gives", where=f"byte {at}")
+    try:
+        changed = _changed_visibly(data, len(drawn))
+    except Exception as error:  # as in `inspect`: the parser raises many kinds of error
+        raise Tampered(
+            "what was appended to the drawn file is more than a signature", got=f"{type(error).__name__}: {error}"[:120]
+        ) from error
+    if changed:
+        raise Tampered("what was appended to the drawn file shows something", got=changed)
+
+
+def _changed_visibly(data: bytes, drawn: int) -> str:
+    from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, SuspiciousModification
+
+    reader, before = _reader(data), _reader(data[:drawn])
+    tables = [found.xrefs.get_startxref_for_revision(0) for found in (reader, before)]
+    if tables[0] != tables[1]:
+        return "another file, which it claims to be built on"
+    found = DEFAULT_DIFF_POLICY.review_file(reader, 0)
+    if isinstance(found, SuspiciousModification):
+        return str(found)[:120] or "something else than a signature"
+    for signature in reader.embedded_signatures:
+        field = signature.sig_field
+        box = [float(side) for side in field["/Rect"]]
+        if (box[0] != box[2] and box[1] != box[3]) or "/AP" in field:
+            return "a visible signature"
+    return ""
 
 
 def _only_signature(reader: Any) -> Any:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from tallystick.records import Entry
 from tallystick.report import words
+from tallystick.report.evidence import Control
 from tallystick.report.facts import Block, Facts, Note, Row, Section
 from tallystick.report.saying import fact, field, inside, items, roles_before, section, table, title, who
 from tallystick.report.story import Story
 
-__all__ = ["Control", "deployment", "duties", "law", "limitations", "review"]
+__all__ = ["controls_named", "deployment", "duties", "law", "limitations", "review"]
 
 
 def review(story: Story) -> Section:
@@ -140,7 +141,7 @@ def _event(story: Story, entry: Entry) -> Row:
 
 
 def _verdict_of(story: Story, entry: Entry) -> Facts:
-    key = story.persons.get(entry.actor)
+    key = story.person(entry.actor)
     return Facts(
         f"approval-{entry.seq}",
         f"{words.shortened(words.said(entry.body.get('verdict')), 24).capitalize()} by {who(story, entry.actor)}",
@@ -204,7 +205,8 @@ def _tenures(story: Story) -> list[Block]:
 
 
 def _watch(story: Story) -> Facts:
-    alerts = [e for e in story.book.of_kind("alert") if e.seq > story.model.seq and _bears_on(story, e)]
+    named = story.book.holding("alert", digest) if isinstance(digest := story.model.body.get("digest"), str) else ()
+    alerts = [entry for entry in named if entry.seq > story.model.seq]
     told = f"{words.plural(len(alerts), 'alert')} recorded" if alerts else None
     return Facts(
         "monitoring",
@@ -216,25 +218,6 @@ def _watch(story: Story) -> Facts:
     )
 
 
-def _bears_on(story: Story, entry: Entry) -> bool:
-    digest = story.model.body.get("digest")
-    return isinstance(digest, str) and digest.encode() in entry.raw
-
-
-class Control(Protocol):
-    """A clause of the control catalogue, as the policy room reads it."""
-
-    @property
-    def framework(self) -> str: ...
-    @property
-    def ref(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def auto(self) -> str:
-        """``A`` (evidence from records alone), ``P`` (partly) or ``H`` (a person's word only)."""
-
-
 _CLOSED_BY: Final = {
     "A": "open: evidence in records; a person judges it",
     "P": "open: evidence in records in part; a person judges it",
@@ -242,14 +225,19 @@ _CLOSED_BY: Final = {
 }
 
 
-def law(story: Story, catalogue: Mapping[str, Control]) -> Section:
-    """Section 13."""
-    named = [
+def controls_named(story: Story) -> list[tuple[str, Entry]]:
+    """The controls that policies name, each with the policy."""
+    return [
         (str(control), ground.policy)
         for ground in story.grounds
         if ground.policy is not None
         for control in items(ground.policy.body.get("controls"))
     ]
+
+
+def law(story: Story, catalogue: Mapping[str, Control]) -> Section:
+    """Section 13."""
+    named = controls_named(story)
     said = Note(f"As of {words.day(story.as_of)}. Draft mapping, not legal advice.", "open")
     if not named:
         return section(13, said, Note("Controls: the policies name none.", "quiet"))

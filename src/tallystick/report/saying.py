@@ -139,14 +139,15 @@ def who(story: Story, actor: Value) -> str:
     text = words.shortened(str(actor), 64)
     if text == LEDGER_ACTOR:
         return "the ledger itself"
-    key = story.persons.get(str(actor))
+    key = story.person(actor)
     name = story.book.personal(key, "name") if key is not None else None
     return f"{words.shortened(name, 60)} ({text})" if name else text
 
 
 def roles_before(story: Story, actor: str, before: int) -> tuple[str, int | None]:
     """The roles that an actor held when an entry was made, and the entry that gave them."""
-    giving = [e for e in story.book.of_kind("key", "role") if e.body.get("actor") == actor and e.seq < before]
+    named = (*story.book.naming("key", actor), *story.book.naming("role", actor))
+    giving = sorted((e for e in named if e.body.get("actor") == actor and e.seq < before), key=lambda e: e.seq)
     if not giving:
         return "no key on this ledger", None
     return words.said(giving[-1].body.get("roles")), giving[-1].seq
