@@ -131,21 +131,64 @@ def check_only_sealed(data: bytes, drawn: bytes) -> None:
 
 
 def _changed_visibly(data: bytes, drawn: int) -> str:
-    from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, SuspiciousModification
-
+    """What an appended revision changes other than by a signature without an appearance; empty if nothing."""
     reader, before = _reader(data), _reader(data[:drawn])
     tables = [found.xrefs.get_startxref_for_revision(0) for found in (reader, before)]
     if tables[0] != tables[1]:
         return "another file, which it claims to be built on"
-    found = DEFAULT_DIFF_POLICY.review_file(reader, 0)
-    if isinstance(found, SuspiciousModification):
-        return str(found)[:120] or "something else than a signature"
+    if reader.root_ref != before.root_ref or reader.trailer.raw_get("/Info") != before.trailer.raw_get("/Info"):
+        return "another catalogue"
     for signature in reader.embedded_signatures:
-        field = signature.sig_field
-        box = [float(side) for side in field["/Rect"]]
-        if (box[0] != box[2] and box[1] != box[3]) or "/AP" in field:
+        box = [float(side) for side in signature.sig_field["/Rect"]]
+        if (box[0] != box[2] and box[1] != box[3]) or "/AP" in signature.sig_field:
             return "a visible signature"
+    fields = {signature.sig_field.container_ref for signature in reader.embedded_signatures}
+    later = range(1, reader.xrefs.total_revisions)
+    changed = {ref for revision in later for ref in reader.xrefs.explicit_refs_in_revision(revision)}
+    for ref in before.xrefs.explicit_refs_in_revision(0):
+        if (ref in changed or ref.idnum == 0) and not _same_but_signed(before, reader, ref, fields):
+            return f"another object {ref.idnum}"
     return ""
+
+
+_OF_SIGNATURES: Final = frozenset({"/AcroForm", "/DSS", "/Extensions", "/Perms"})
+"""Keys of a catalogue that a signature sets; they put nothing on a page."""
+
+
+def _same_but_signed(before: Any, reader: Any, ref: Any, fields: set[Any]) -> bool:
+    """Whether an object of the drawn file is still the same: the catalogue with a form, a page with the field."""
+    from pyhanko.pdf_utils.generic import DictionaryObject
+
+    old, new = before.get_object(ref), reader.get_object(ref)
+    if not isinstance(old, DictionaryObject) or not isinstance(new, DictionaryObject):
+        return _written(old) == _written(new)
+    names = {name for name in {*old, *new} if _written(_raw(old, name)) != _written(_raw(new, name))}
+    if ref == before.root_ref:
+        return names <= _OF_SIGNATURES
+    return names == {"/Annots"} and _raw(old, "/Type") == "/Page" and _only_fields(old, new, fields)
+
+
+def _only_fields(old: Any, new: Any, fields: set[Any]) -> bool:
+    had = [_raw_at(old["/Annots"], at) for at in range(len(old["/Annots"]))] if "/Annots" in old else []
+    has = [_raw_at(new["/Annots"], at) for at in range(len(new["/Annots"]))]
+    return has[: len(had)] == had and all(item.reference in fields for item in has[len(had) :])
+
+
+def _raw(dictionary: Any, name: str) -> Any:
+    return dictionary.raw_get(name) if name in dictionary else None
+
+
+def _raw_at(array: Any, at: int) -> Any:
+    return array.raw_get(at)
+
+
+def _written(value: Any) -> bytes:
+    """A value as PDF spells it."""
+    if value is None:
+        return b""
+    stream = BytesIO()
+    value.write_to_stream(stream, None)
+    return stream.getvalue()
 
 
 def _only_signature(reader: Any) -> Any:

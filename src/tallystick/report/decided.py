@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from tallystick.records import Entry
@@ -158,7 +159,7 @@ def _verdict_of(story: Story, entry: Entry) -> Facts:
 
 
 def _separation_of_duties(story: Story) -> list[Block]:
-    both = story.makers_among_approvers
+    both, approvals = story.makers_among_approvers, tuple(entry.seq for entry in story.approvals)
     if not any(e.body.get("verdict") == "approved" for e in story.approvals):
         text, tone = "Makers among the approvers: nobody approved.", "quiet"
     elif both:
@@ -166,10 +167,12 @@ def _separation_of_duties(story: Story) -> list[Block]:
         text, tone = f"Makers among the approvers: {named}.", "bad"
     else:
         text, tone = "Makers among the approvers: none among recorded authorship and bound identities.", "good"
-    blocks: list[Block] = [Note(text, tone)]
+    blocks: list[Block] = [Note(text, tone, approvals)]
     if story.unmapped_authors:
         people = words.plural(story.unmapped_authors, "author")
-        blocks.append(Note(f"{people} of the code bound to no key: whether they approved cannot be said.", "open"))
+        blocks.append(
+            Note(f"{people} of the code bound to no key: whether they approved cannot be said.", "open", story.commits)
+        )
     return blocks
 
 
@@ -212,7 +215,7 @@ def _watch(story: Story) -> Facts:
         "monitoring",
         "Monitoring and next review",
         (
-            fact(alerts[-1] if alerts else None, "Monitoring", told),
+            replace(fact(alerts[-1] if alerts else None, "Monitoring", told), also=tuple(e.seq for e in alerts)),
             field(story.usecase, "Next review", "next_review"),
         ),
     )
@@ -238,7 +241,7 @@ def controls_named(story: Story) -> list[tuple[str, Entry]]:
 def law(story: Story, catalogue: Mapping[str, Control]) -> Section:
     """Section 13."""
     named = controls_named(story)
-    said = Note(f"As of {words.day(story.as_of)}. Draft mapping, not legal advice.", "open")
+    said = Note(f"As of {words.day(story.as_of)}. Draft mapping, not legal advice.", "open", source="request")
     if not named:
         return section(13, said, Note("Controls: the policies name none.", "quiet"))
     rows = [_control(id, policy, catalogue.get(id)) for id, policy in named]

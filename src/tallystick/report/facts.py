@@ -16,6 +16,7 @@ from tallystick.report.charts import Picture
 from tallystick.report.evidence import Carried, Given
 
 __all__ = [
+    "MOST_REFERENCES",
     "Block",
     "CheckCard",
     "Fact",
@@ -29,7 +30,12 @@ __all__ = [
     "all_facts",
     "cited",
     "facts_of",
+    "slug",
 ]
+
+
+MOST_REFERENCES: Final = 8
+"""References that are printed beside one fact; of more, the number."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Fact:
     """``text``, ``digest``, ``number`` or ``code``."""
     also: tuple[int, ...] = ()
     """Indices of further entries that it was read from or counted over."""
+    source: str = ""
+    """What it was read from where that is no entry: ``checkpoint``, ``key``, ``request`` or ``annex``."""
 
     @property
     def entries(self) -> tuple[int, ...]:
@@ -86,6 +94,8 @@ class Table:
     styles: tuple[str, ...]
     """For each column ``text``, ``short``, ``number``, ``code`` or ``verdict``."""
     left_out: int = 0
+    left_out_entries: tuple[int, ...] = ()
+    """What the rows that are left out cite."""
     kind: str = field(default="table", init=False)
 
     @property
@@ -126,6 +136,8 @@ class Note:
     text: str
     tone: str = "plain"
     entries: tuple[int, ...] = ()
+    source: str = ""
+    """As for a fact."""
     kind: str = field(default="note", init=False)
 
 
@@ -206,7 +218,8 @@ class View:
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """A text as a part of an id."""
     return _SLUG.sub("-", text.lower()).strip("-")[:60] or "x"
 
 
@@ -239,10 +252,10 @@ def _several(label: str, text: str, entries: tuple[int, ...]) -> Fact:
 def _block_facts(block: Block) -> Iterator[tuple[str, Fact]]:
     if isinstance(block, Facts):
         for fact in block.facts:
-            yield f"{block.id}.{_slug(fact.label)}", fact
+            yield f"{block.id}.{slug(fact.label)}", fact
     elif isinstance(block, CheckCard):
         for fact in block.facts:
-            yield f"check.{_slug(block.id)}.{_slug(fact.label)}", fact
+            yield f"check.{slug(block.id)}.{slug(fact.label)}", fact
     elif isinstance(block, Table):
         for position, row in enumerate(block.rows, 1):
             pairs = zip(block.columns[1:], row.cells[1:], strict=True)
@@ -253,7 +266,7 @@ def _block_facts(block: Block) -> Iterator[tuple[str, Fact]]:
     else:
         more = dict.fromkeys(text for text in _drawn(block) if text not in (block.title, block.description))
         text = block.description + (f" Drawn: {'; '.join(more)}." if more else "")
-        yield f"picture.{_slug(block.title)}", _several(block.title, text, block.entries)
+        yield f"picture.{slug(block.title)}", _several(block.title, text, block.entries)
 
 
 _NOT_DRAWN: Final = frozenset({"arrows", "heads", "id"})
@@ -273,16 +286,17 @@ def _drawn(picture: object) -> Iterator[str]:
 
 
 def cited(view_sections: tuple[Section, ...]) -> set[int]:
-    """Indices of all entries that the sections name as a source."""
+    """Indices of all entries that the sections print as a source."""
     found: set[int] = set()
     for section in view_sections:
         for block in section.blocks:
             if isinstance(block, Facts | CheckCard):
-                found |= {seq for fact in block.facts for seq in fact.entries}
+                found |= {seq for fact in block.facts for seq in fact.entries[:MOST_REFERENCES]}
             elif isinstance(block, Table):
-                found |= {seq for row in block.rows for seq in row.entries}
+                rows = [row.entries[:MOST_REFERENCES] for row in block.rows]
+                found |= {seq for entries in (*rows, block.left_out_entries[:MOST_REFERENCES]) for seq in entries}
             elif isinstance(block, Note):
-                found |= set(block.entries)
+                found |= set(block.entries[:MOST_REFERENCES])
             else:
                 found |= set(block.entries)
     return found

@@ -48,7 +48,8 @@ def verdict(story: Story, scope: Scope, head: Headline, others: Iterable[int], *
         printed: how many are.
     """
     model = story.model
-    stages = dict.fromkeys(str(e.body.get("stage")) for e in [*story.decisions, *story.promotions])
+    staged = [*story.decisions, *story.promotions]
+    stages = dict.fromkeys(str(e.body.get("stage")) for e in staged)
     about = Facts(
         "scope",
         "Scope",
@@ -57,16 +58,23 @@ def verdict(story: Story, scope: Scope, head: Headline, others: Iterable[int], *
                 model, "Model and version", f"{model.body.get('name')}, version {words.said(model.body.get('version'))}"
             ),
             field(model, "Model digest (SHA-256)", "digest", style="digest"),
-            Fact("Stage", words.visible(", ".join(stages)) if stages else "none: no decision is recorded"),
-            Fact("As of", words.day(scope.as_of)),
-            Fact("Ledger", scope.origin, style="code"),
             Fact(
-                "Entries covered", f"{words.count(scope.covered)} of the {words.count(scope.size)} below the checkpoint"
+                "Stage",
+                words.visible(", ".join(stages)) if stages else "none: no decision is recorded",
+                also=tuple(entry.seq for entry in staged),
             ),
-            Fact("Of these, printed here", _printed(scope.covered, others, printed)),
+            Fact("As of", words.day(scope.as_of), source="request"),
+            Fact("Ledger", scope.origin, 0, style="code"),
+            Fact(
+                "Entries covered",
+                f"{words.count(scope.covered)} of the {words.count(scope.size)} below the checkpoint",
+                source="checkpoint",
+            ),
+            Fact("Of these, printed here", _printed(scope.covered, others, printed), source="annex"),
             Fact(
                 "Entries left out",
                 f"{words.count(scope.size - scope.covered)}, recorded later or not at hand",
+                source="checkpoint",
             ),
         ),
     )
@@ -76,13 +84,15 @@ def verdict(story: Story, scope: Scope, head: Headline, others: Iterable[int], *
         "anchor",
         "Anchor",
         (
-            Fact("Checkpoint root", scope.root, style="digest"),
+            Fact("Checkpoint root", scope.root, style="digest", source="checkpoint"),
             Fact(
-                "Anchor outside the ledger", held + (f" (entries below {words.said(size)})" if size is not None else "")
+                "Anchor outside the ledger",
+                held + (f" (entries below {words.said(size)})" if size is not None else ""),
+                source="request",
             ),
-            Fact("Un-anchored", scope.un_anchored_text()),
-            Fact("Ledger key, fingerprint", scope.key_fingerprint, style="digest"),
-            Fact("Ledger key, verifier form", scope.vkey, style="code"),
+            Fact("Un-anchored", scope.un_anchored_text(), source="checkpoint"),
+            Fact("Ledger key, fingerprint", scope.key_fingerprint, style="digest", source="key"),
+            Fact("Ledger key, verifier form", scope.vkey, style="code", source="key"),
             Fact("Source of the key", "printed here for comparison only; take it from a source other than this file"),
         ),
     )
@@ -112,11 +122,9 @@ def _printed(covered: int, others: Iterable[int], printed: int) -> str:
 
 def not_proven(scope: Scope) -> Section:
     """Section 14."""
-    facts = [
-        Fact(label, text)
-        for label, text in (*_NOT_PROVEN[:1], ("The un-anchored tail", _tail(scope)), *_NOT_PROVEN[1:])
-    ]
-    return section(14, Facts("limits", "Limits of this report", tuple(facts)))
+    first, *rest = (Fact(label, text) for label, text in _NOT_PROVEN)
+    tail = Fact("The un-anchored tail", _tail(scope), source="checkpoint")
+    return section(14, Facts("limits", "Limits of this report", (first, tail, *rest)))
 
 
 def _tail(scope: Scope) -> str:

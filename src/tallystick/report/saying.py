@@ -108,7 +108,8 @@ def uncommitted(commit: Entry) -> Value:
 def table(id: str, title: str, columns: Sequence[str], styles: Sequence[str], rows: Iterable[Row]) -> Table:
     found = list(rows)
     kept = tuple(found[:MOST_ROWS])
-    return Table(id, title, tuple(columns), kept, tuple(styles), len(found) - len(kept))
+    cited = tuple(dict.fromkeys(seq for row in found[MOST_ROWS:] for seq in row.entries))
+    return Table(id, title, tuple(columns), kept, tuple(styles), len(found) - len(kept), cited)
 
 
 def value_of(check: Mapping[str, Value]) -> str:

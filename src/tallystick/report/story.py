@@ -100,6 +100,11 @@ class Story:
     def unmapped_authors(self) -> int:
         return duties.unmapped_authors(self.book, self.model)
 
+    @cached_property
+    def commits(self) -> tuple[int, ...]:
+        """Indices of the commits that the model was made from."""
+        return tuple(entry.seq for entry in duties.lineage(self.book, self.model) if entry.kind == "commit")
+
     # ---------------------------------------------------------------- what was decided
 
     @cached_property

@@ -8,7 +8,7 @@ the entries that they were counted over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,12 +17,14 @@ from tallystick.errors import Malformed
 from tallystick.report import view as views
 from tallystick.report import words
 from tallystick.report.evidence import Evidence
-from tallystick.report.facts import View
+from tallystick.report.facts import View, slug
 
 __all__ = ["Difference", "Origin", "Rederived", "numbers", "origins", "rederive"]
 
-_NUMBER: Final = re.compile(r"(?<![\w.])[-\u2212]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])", re.ASCII)
-"""A number that stands by itself; not the digits of a name, a digest or a version."""
+_NUMBER: Final = re.compile(
+    r"(?<![\w.])(?:\d{4}-\d\d-\d\d(?: \d\d:\d\d)?|[-\u2212]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?)(?!\w)", re.ASCII
+)
+"""A number or a time that stands by itself; not the digits of a name or of a digest."""
 
 
 def numbers(text: str) -> list[str]:
@@ -115,7 +117,7 @@ def origins(
     """
     leaves = _Leaves(evidence)
     return [
-        Origin(one["id"], one["label"], found, tuple(one["entries"]), leaves.places(found, one["entries"]))
+        Origin(one["id"], one["label"], found, tuple(one["entries"]), leaves.places(found, one))
         for one in rederived.facts
         if fact is None or one["id"] == fact
         for found in dict.fromkeys((*numbers(one["label"]), *numbers(one["text"])))
@@ -124,29 +126,57 @@ def origins(
 
 
 class _Leaves:
-    """The single values of entries, with their paths; gathered once for each entry."""
+    """The single values of entries, by the numbers that they are printed with; gathered once for each entry."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._entries = {line.entry.seq: line.entry for line in evidence.carried}
-        self._known: dict[int, list[tuple[str, Value]]] = {}
+        self._known: dict[int, _Index] = {}
 
-    def places(self, number: str, seqs: list[int]) -> tuple[str, ...]:
+    def places(self, number: str, fact: Mapping[str, Value]) -> tuple[str, ...]:
         found = [
-            f"entry {seq}: {path}" for seq in seqs for path, value in self._of(seq) if _says(value, number)
-        ]  # fmt: skip
+            f"entry {seq}: {path}"
+            for seq in fact["entries"]
+            if seq in self._entries
+            for path in self._of(seq).paths(number, fact["id"], fact["label"])
+        ]
         return tuple(found[:_MOST_PLACES])
 
-    def _of(self, seq: int) -> list[tuple[str, Value]]:
+    def _of(self, seq: int) -> _Index:
         if seq not in self._known:
             entry = self._entries[seq]
-            found = list(_leaves(dict(entry.body), ""))
-            found += [("recorded_at", entry.recorded_at), ("seq", seq)]
+            leaves = [*_leaves(dict(entry.body), ""), ("recorded_at", entry.recorded_at), ("seq", seq)]
             for (owner, name), data in self._evidence.parts.items():
                 if owner == seq:
-                    found += _leaves(_parsed(data), name)
-            self._known[seq] = found
+                    leaves += _leaves(_parsed(data), name)
+            self._known[seq] = _Index(leaves)
         return self._known[seq]
+
+
+class _Index:
+    def __init__(self, leaves: Iterable[tuple[str, Value]]) -> None:
+        self._said: dict[str, list[str]] = {}
+        self._rounded: dict[str, list[str]] = {}
+        self._named: list[tuple[str, str]] = []
+        """What has a name of its own, such as a check: the path, and the name."""
+        for path, value in leaves:
+            above, _, last = path.rpartition(".")
+            if last in ("id", "name") and above and isinstance(value, str):
+                self._named.append((f"{above}.", value))
+            for number in _spellings(value):
+                self._said.setdefault(number, []).append(path)
+            for number in _roundings(value):
+                self._rounded.setdefault(number, []).append(path)
+
+    def paths(self, number: str, id: str, label: str) -> list[str]:
+        """Where a number stands, as it is or rounded; in what the fact is named for, if it stands there."""
+        own = tuple(path for path, name in self._named if name == label or f".{slug(name)}." in id)
+        for known in (self._said, self._rounded):
+            found = known.get(number, [])
+            near = [path for path in found if own and path.startswith(own)]
+            if near:
+                return near
+        return self._said.get(number) or self._rounded.get(number, [])
 
 
 def _parsed(data: bytes) -> Value:
@@ -167,13 +197,18 @@ def _leaves(value: Value, path: str) -> Iterator[tuple[str, Value]]:
         yield path, value
 
 
-def _says(value: Value, number: str) -> bool:
-    """Whether a value is printed with this number: as a whole, rounded to its digits, or in its text."""
+def _spellings(value: Value) -> Iterable[str]:
+    """The numbers that a value is printed with, unrounded."""
     if isinstance(value, str):
-        return number in numbers(words.visible(value)) or number in numbers(words.day(value))
+        told = words.visible(value) if any(char.isdigit() for char in value) else ""
+        return dict.fromkeys((*numbers(told), *numbers(words.day(told))))
     exact = words.numeric(value)
-    if exact is None or value is None:
-        return False
-    plain = number.replace(",", "")
-    digits = len(plain.partition(".")[2]) if "e" not in plain.lower() else 17
-    return number == words.number(exact) or (digits > 0 and f"{exact:.{digits}f}" == plain)
+    return () if exact is None else (words.number(exact),)
+
+
+def _roundings(value: Value) -> Iterable[str]:
+    """The numbers that it is printed with in sentences, and beside a limit that it would otherwise look equal to."""
+    exact = None if isinstance(value, str) else words.numeric(value)
+    if exact is None:
+        return ()
+    return dict.fromkeys([f"{exact:.{digits}f}" for digits in range(1, 5)] + [f"{exact:.{n}g}" for n in range(1, 18)])

@@ -21,7 +21,7 @@ from tallystick.people.book import Book, Noting
 from tallystick.records import Entry
 from tallystick.report import decided, frame, front, made, tested, words
 from tallystick.report.evidence import Backing, Carried, Control, Evidence, Given, carried, encoded, spans
-from tallystick.report.facts import Fact, Facts, Note, Row, Section, View, all_facts, cited
+from tallystick.report.facts import MOST_REFERENCES, Fact, Facts, Note, Row, Section, View, all_facts, cited
 from tallystick.report.frame import Scope
 from tallystick.report.story import Story
 
@@ -122,7 +122,7 @@ def _told(story: Story, given: Given) -> View:
     head = front.headline(story)
     rest = (*(make(story) for make in _SECTIONS), decided.law(story, given.controls), frame.not_proven(scope))
     summary, open_points = front.summary(story), tuple(front.open_points(story))
-    named = {*head.entries, *(seq for note in open_points for seq in note.entries)}
+    named = {*head.entries, *(seq for note in open_points for seq in note.entries[:MOST_REFERENCES])}
     sources = _sources(story.book, {0, model.seq} | cited(rest) | named, summary)
     printed = {entry.seq for entry in sources}
     others = (seq for seq in given.seqs() if seq not in printed)
@@ -200,7 +200,7 @@ def _check(book: Book, as_of: str, checkpoint: Mapping[str, Value]) -> None:
 
 def _sources(book: Book, named: set[int], summary: tuple[Fact, ...]) -> list[Entry]:
     """Every entry that the report cites, and everything those refer to, in order of index."""
-    wanted = named | {seq for fact in summary for seq in fact.entries}
+    wanted = named | {seq for fact in summary for seq in fact.entries[:MOST_REFERENCES]}
     waiting = [entry for seq in sorted(wanted) if (entry := book.at(seq)) is not None]
     found: dict[int, Entry] = {}
     while waiting:
@@ -226,8 +226,9 @@ def _missing(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterator
     if told:
         more = f"; and {len(told) - _MOST_ABSENT} more" if len(told) > _MOST_ABSENT else ""
         entries = tuple(dict.fromkeys(fact.entry for fact in missing if fact.entry is not None))
-        yield Note(f"{'; '.join(told[:_MOST_ABSENT])}{more}.", "open", entries[:6])
-    yield Note(f"Un-anchored: {scope.un_anchored_text()}.", "open" if scope.un_anchored else "quiet")
+        yield Note(f"{'; '.join(told[:_MOST_ABSENT])}{more}.", "open", entries)
+    tone = "open" if scope.un_anchored else "quiet"
+    yield Note(f"Un-anchored: {scope.un_anchored_text()}.", tone, source="checkpoint")
 
 
 def _is_sought(story: Story, fact: Fact) -> bool:
