@@ -306,7 +306,6 @@ WITHOUT = re.compile(
     "|".join(
         [
             r"\d{1,2} [A-Z][a-z].*",  # headings of sections
-            r"\[17\] names the entry of the ledger.*",  # the legend
             r"In it, each entry stands as base64.*\(RFC 6962, section 2\.1\).*",  # how to verify
             r"Entry Kind Recorded at.*SHA-256.*",  # the head of the annex
             r"Evidence, SHA-256",
@@ -344,39 +343,37 @@ def text_of(node):
 
 
 def refers(node):
-    """Whether a number in it says where it is from: a link to an entry, ``entry 7``, or a source that is no entry."""
+    """Whether it says where it is from: a link to an entry, ``entry 7`` or ``[7]``, or a source that is no entry."""
     if isinstance(node, str):
-        return re.search(r"\bentry \d", node) is not None
+        return re.search(r"\bentry \d|\[\d+\]", node) is not None
     tag, attrs, inner = node
     own = attrs.get("class") == "ref" or "data-entry" in attrs or "data-source" in attrs
     return own or re.fullmatch(r"e\d+", attrs.get("id") or "") is not None or any(map(refers, inner))
 
 
-def unreferenced(node, above=()):
-    """Texts with a digit that stand in no row, sentence or picture with a reference."""
+UNITS = {"tr", "p", "li", "figure", "h1", "h2", "h3", "h4"}
+"""What one reference speaks for."""
+
+
+def unreferenced(node, after=()):
+    """Texts with a digit that stand in no row, sentence or picture with a reference.
+
+    A heading and the head of a table name what stands under them (`after`), which has its references.
+    """
     tag, attrs, inner = node
     if tag in ("style", "head") or "hidden" in (attrs.get("class") or ""):
         return
-    if tag in ("tr", "p", "li", "figure") and refers(node):
-        return
-    if (tag == "h1" or attrs.get("class") == "pair") and refers(node):
+    if tag in UNITS or attrs.get("class") == "pair":
+        under = tag in ("h3", "h4") and any(map(refers, after[:2]))
+        if re.search(r"\d", text_of(node)) and not refers(node) and not under:
+            yield text_of(node)
         return
     for position, child in enumerate(inner):
         if isinstance(child, str):
             if re.search(r"\d", child):
-                yield text_of(node)
-        elif child[0] in ("h3", "thead") and any(refers(item) for item in inner[position + 1 :]):
-            continue  # a heading names what stands under it, which has its references
-        elif child[0] == "table" and any(isinstance(item, tuple) and refers(item) for item in child[2]):
-            yield from of_table(child)
-        else:
-            yield from unreferenced(child)
-
-
-def of_table(table):
-    for child in table[2]:
-        if isinstance(child, tuple) and child[0] != "thead":
-            yield from unreferenced(child)
+                yield " ".join(child.split())
+        elif not (child[0] == "thead" and refers(node)):
+            yield from unreferenced(child, [one for one in inner[position + 1 :] if not isinstance(one, str)])
 
 
 @pytest.mark.parametrize("name", NAMES)

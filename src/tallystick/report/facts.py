@@ -191,6 +191,7 @@ class View:
     version: str
     digest: str
     usecase: str
+    usecase_entry: int | None
     ledger: str
     size: int
     root: str

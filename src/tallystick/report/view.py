@@ -134,6 +134,7 @@ def _told(story: Story, given: Given) -> View:
         version=version,
         digest=words.visible(str(model.body.get("digest"))),
         usecase=words.shortened(str(story.usecase.body.get("name")), 120) if story.usecase else "",
+        usecase_entry=story.usecase.seq if story.usecase else None,
         ledger=scope.origin,
         size=scope.size,
         root=scope.root,
