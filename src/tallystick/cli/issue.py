@@ -39,9 +39,11 @@ _FILE = click.Path(path_type=Path)
 class _Report(Group):
     """The word ``write`` may be left out: what is no command of the group is an argument of it."""
 
+    default = "write"
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         asks = {*self.commands, *self.get_help_option_names(ctx)}
-        return super().parse_args(ctx, args if not args or args[0] in asks else ["write", *args])
+        return super().parse_args(ctx, args if not args or args[0] in asks else [self.default, *args])
 
 
 @click.group(cls=_Report)

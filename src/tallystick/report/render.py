@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,7 +79,8 @@ def pdf(view: View, attached: bytes, *, identifier: bytes, moment: datetime, tem
 
 
 def drawing(at: str) -> dict[str, Value]:
-    """What a report is drawn with here, for whoever draws it again: ``at``, ``template``, ``programs``, ``specimen``.
+    """What a report is drawn with here, for whoever draws it again: ``at``, ``software`` (whose rules made
+    its view), ``template``, ``programs``, ``specimen``.
 
     The specimen is the digest of a fixed page. Where it comes out the same, so does a report, byte for byte; where it
     does not, other programs draw, and two drawings of one report cannot be told apart from two reports. None if
@@ -88,14 +90,13 @@ def drawing(at: str) -> dict[str, Value]:
         programs, specimen = _programs(), _specimen()
     except MissingProgram:
         programs, specimen = {}, None
-    return {"at": at, "template": template_digest(), "programs": programs, "specimen": specimen}
+    software = f"tallystick {version('tallystick')}"
+    return {"at": at, "software": software, "template": template_digest(), "programs": programs, "specimen": specimen}
 
 
 def _programs() -> dict[str, Value]:
     """Versions of what decides how a page comes out: for people to read, the specimen is what is compared."""
     weasyprint = _weasyprint()
-    from importlib.metadata import version
-
     from weasyprint.text.ffi import pango
 
     number = int(pango.pango_version())

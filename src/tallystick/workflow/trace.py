@@ -158,7 +158,7 @@ def _tree(evidence: Evidence, keys: list[VerifierKey]) -> Check:
 def _rederived(data: bytes, attached: bytes, evidence: Evidence, checks: list[Check], *, keyed: bool) -> Traced:
     try:
         found = trace.rederive(evidence)
-        checks += _facts(found, attached)
+        checks += _facts(found, attached, evidence)
     except TallystickError as error:
         return Traced((*checks, Check("facts", "failed", f"the report cannot be built from this evidence: {error}")))
     checks.append(_pages(data, attached, evidence, found))
@@ -166,15 +166,20 @@ def _rederived(data: bytes, attached: bytes, evidence: Evidence, checks: list[Ch
     return Traced(tuple(checks), found.printed, found.same, origins, tuple(_open_questions(checks, keyed=keyed)))
 
 
-def _facts(found: Rederived, attached: bytes) -> Iterator[Check]:
+def _facts(found: Rederived, attached: bytes, evidence: Evidence) -> Iterator[Check]:
+    """Another version of these rules may say another thing of the same entries, and is no judge of a report."""
+    there, here = evidence.given.drawing.get("software"), render.drawing("")["software"]
+    outcome: Outcome = "failed" if there == here else "unknown"
+    if outcome == "unknown" and found.differences:
+        yield Check("facts", outcome, f"the report was built by {str(there)[:60]}, here is {here}, which gives another")
     for difference in found.differences[:_MOST_SHOWN]:
-        yield Check("facts", "failed", str(difference))
+        yield Check("facts", outcome, str(difference))
     if len(found.differences) > _MOST_SHOWN:
-        yield Check("facts", "failed", f"and {len(found.differences) - _MOST_SHOWN} more")
+        yield Check("facts", outcome, f"and {len(found.differences) - _MOST_SHOWN} more")
     if found.differences:
         return
     if view.evidence(found.view) != attached:
-        yield Check("facts", "failed", "the evidence says something of the model that its entries do not give")
+        yield Check("facts", outcome, "the evidence says something of the model that its entries do not give")
         return
     yield Check("facts", "ok", f"{found.same} of {found.printed} follow from the entries")
 
@@ -185,7 +190,7 @@ def _pages(data: bytes, attached: bytes, evidence: Evidence, found: Rederived) -
     here = render.drawing(str(drawing.get("at")))
     if here["specimen"] is None:
         return Check("pages", "unknown", "not compared: nothing can be drawn here, Pango is missing")
-    differs = [name for name in ("template", "specimen") if here[name] != drawing.get(name)]
+    differs = [name for name in ("software", "template", "specimen") if here[name] != drawing.get(name)]
     try:
         moment = datetime.fromisoformat(str(drawing.get("at")))
         drawn = render.pdf(found.view, attached, identifier=bytes.fromhex(digest(attached)), moment=moment)
@@ -200,7 +205,7 @@ def _pages(data: bytes, attached: bytes, evidence: Evidence, found: Rederived) -
 
 
 def _other_programs(differs: list[str], here: Mapping[str, Value], there: Mapping[str, Value]) -> str:
-    what = "templates" if differs == ["template"] else "programs"
+    what = "programs" if "specimen" in differs else "templates or rules"
     then = there.get("programs")
     told = ", ".join(f"{name} {version}" for name, version in then.items()) if isinstance(then, Mapping) else ""
     now = ", ".join(f"{name} {version}" for name, version in here["programs"].items())
