@@ -346,7 +346,7 @@ def refers(node):
     """Whether it says where it is from: a link to an entry, ``entry 7`` or ``[7]``, or a source that is no entry."""
     if isinstance(node, str):
         return re.search(r"\bentry \d|\[\d+\]", node) is not None
-    tag, attrs, inner = node
+    _, attrs, inner = node
     own = attrs.get("class") == "ref" or "data-entry" in attrs or "data-source" in attrs
     return own or re.fullmatch(r"e\d+", attrs.get("id") or "") is not None or any(map(refers, inner))
 

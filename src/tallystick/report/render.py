@@ -116,10 +116,10 @@ def _specimen() -> str:
 
 
 _SPECIMEN: Final = """<!DOCTYPE html><html lang="en"><head><title>Specimen</title><style>
-p { font: 9pt/1.4 "DejaVu Sans Condensed"; hyphens: none } b { font-family: "DejaVu Serif Condensed" }
-code { font: 7pt "DejaVu Sans Mono" }</style></head><body>
-<p>0123456789 0.30 (n = 5,421) fi fl AV To “Größe” … – ✓✗○ <b>0123456789 Verdict</b>
-<i>not recorded</i> <code>0x1f+/=</code></p>
+p, th { font: 9pt/1.4 "DejaVu Sans Condensed" } th, b { font-weight: bold } u { font-family: "DejaVu Serif Condensed" }
+code { font-family: "DejaVu Sans Mono" } s { font-family: "DejaVu Sans" }</style></head><body>
+<p>0123456789 0.30 (n = 5,421) fi fl AV To “Größe” … – ✓✗○ <i>not recorded</i>
+<b>0123456789 fail</b> <u>Verdict <b>0123456789</b></u> <code>0x1f+/= <b>sha256</b></code> <s>✓✗○ <b>✓✗○</b></s></p>
 <table><tr><th>Value</th><td>0.2987</td></tr></table>
 <svg xmlns="http://www.w3.org/2000/svg" width="60" height="20"><circle cx="9" cy="9" r="5.5" fill="#00604a"/>
 <path d="M20 4V16" stroke="#a63a00" stroke-width="1.8"/><text x="30" y="12" font-size="9">0.80</text></svg>
