@@ -22,6 +22,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -118,8 +119,7 @@ def check_only_sealed(data: bytes, drawn: bytes) -> None:
         Tampered: the file begins with other bytes, or what was appended is more than a signature that nobody sees.
     """
     if not data.startswith(drawn):
-        at = next((i for i, (one, other) in enumerate(zip(data, drawn, strict=False)) if one != other), len(data))
-        raise Tampered("file is not the one that the evidence gives", where=f"byte {at}")
+        raise Tampered("pages are not those that the evidence gives", where=_first_difference(data, drawn))
     try:
         changed = _changed_visibly(data, len(drawn))
     except Exception as error:  # as in `inspect`: the parser raises many kinds of error
@@ -128,6 +128,26 @@ def check_only_sealed(data: bytes, drawn: bytes) -> None:
         ) from error
     if changed:
         raise Tampered("what was appended to the drawn file shows something", got=changed)
+
+
+def _first_difference(data: bytes, drawn: bytes) -> str:
+    """The first page that is another, for whoever looks it up; or only the byte, where the pages do not tell."""
+    try:
+        pages = zip_longest(_pages(_reader(data)), _pages(_reader(drawn)))
+        number = next((number for number, (one, other) in enumerate(pages, 1) if one != other), None)
+    except Exception:  # as in `inspect`: the file may be no PDF
+        number = None
+    if number is not None:
+        return f"page {number}"
+    return f"byte {next((i for i, pair in enumerate(zip(data, drawn, strict=False)) if pair[0] != pair[1]), len(data))}"
+
+
+def _pages(reader: Any) -> Iterator[bytes]:
+    """What is drawn on each page, uncompressed."""
+    for number in range(int(reader.root["/Pages"]["/Count"])):
+        page, _ = reader.find_page_for_modification(number)
+        contents = page.get_object()["/Contents"]
+        yield contents.data if hasattr(contents, "data") else b"".join(part.data for part in contents)
 
 
 def _changed_visibly(data: bytes, drawn: int) -> str:

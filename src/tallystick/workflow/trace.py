@@ -159,8 +159,9 @@ def _rederived(data: bytes, attached: bytes, evidence: Evidence, checks: list[Ch
     try:
         found = trace.rederive(evidence)
         checks += _facts(found, attached, evidence)
-    except TallystickError as error:
-        return Traced((*checks, Check("facts", "failed", f"the report cannot be built from this evidence: {error}")))
+    except Exception as error:  # entries that nobody signed for may be of any shape
+        told = str(error) if isinstance(error, TallystickError) else f"{type(error).__name__}: {error}"[:120]
+        return Traced((*checks, Check("facts", "failed", f"the report cannot be built from this evidence: {told}")))
     checks.append(_pages(data, attached, evidence, found))
     origins = tuple(trace.origins(found, evidence))
     return Traced(tuple(checks), found.printed, found.same, origins, tuple(_open_questions(checks, keyed=keyed)))
