@@ -1,5 +1,6 @@
 """``report trace``: an auditor's answer to "where does this number come from?", also where somebody cheated."""
 
+import base64
 import json
 import re
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tallystick import signing
-from tallystick.canonical import digest
+from tallystick.canonical import b64, digest, encode, leaf_hash
 from tallystick.errors import Tampered
 from tallystick.proof.pdf import check_only_sealed, inspect
 from tallystick.report import render, seal, view
@@ -210,6 +211,26 @@ def test_a_report_that_a_stranger_sealed_is_not_the_ledgers(reported):
     (reported.folder / "audit.pdf").write_bytes(pdf)
     assert reported("report", "trace", "audit.pdf")[0] == 0, "it says what its evidence gives"
     assert reported("report", "trace", "audit.pdf", "--key", KEY)[0] == 1
+
+
+def test_evidence_that_makes_no_report_is_an_answer_and_no_crash(reported):
+    """One entry of its own tree, of a shape that no ledger lets in."""
+    with desk(reported) as there:
+        drawn = issue.draw(there, ("credit", 2))
+    honest = json.loads(view.evidence(drawn.view))
+    entry = json.loads(base64.b64decode(honest["entries"][0]["entry"]))
+    entry |= {"seq": 0, "kind": "model", "body": {"name": 7, "version": [], "run": "x", "features": 3, "usecase": []}}
+    raw = encode(entry)
+    line = {"seq": 0, "leaf": leaf_hash(raw).hex(), "entry": b64(raw), "proof": []}
+    honest["checkpoint"] |= {"size": 1, "root": line["leaf"]}
+    evidence = encode(honest | {"entries": [line], "covered": [[0, 0]], "model": honest["model"] | {"entry": 0}})
+    _, pdf = sealed(
+        reported, replace(drawn.view, evidence_sha256=digest(evidence)), evidence, moment=drawn.moment, stranger=True
+    )
+    (reported.folder / "odd.pdf").write_bytes(pdf)
+    code, out, _ = reported("report", "trace", "odd.pdf")
+    assert code == 1
+    assert "FAILED  facts" in out
 
 
 def test_another_page_in_the_revision_of_the_seal_is_found(reported):

@@ -35,6 +35,22 @@ def test_the_same_report_is_built_from_its_evidence_alone(sample, name):
     assert render.html(again.view) == render.html(found)
 
 
+@pytest.mark.parametrize("minute", [20, 21, 22, 25])
+def test_a_report_as_of_an_earlier_time_is_built_again_too(sample, minute):
+    found = sample("promoted", as_of=f"2026-11-02T09:{minute}:30.000000Z")
+    assert found.given.count() == minute + 1
+    assert trace.rederive(of(found)).view == found
+
+
+def test_a_report_without_a_name_that_was_erased_is_built_again_too(books, story):
+    book, model = books["promoted"]()
+    gone = Book(book.entries, origin=book.origin, parts=lambda e, n: None if n == "name" else book.part(e, n))
+    found = view.build(gone, model, **story.anchor_facts(gone))
+    evidence = of(found)
+    assert trace.rederive(evidence).view == found
+    assert {name for _, name in evidence.parts} == {"packages.json"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_evidence_carries_no_part_that_was_not_read(sample, name):
     named = {part for _, part in of(sample(name)).parts}
