@@ -7,7 +7,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from io import BytesIO
 
 import _outside as outside
 import pytest
@@ -248,19 +248,34 @@ def test_another_page_in_the_revision_of_the_seal_is_found(reported):
         check_only_sealed(data, honest)
 
 
+def test_a_seal_that_shows_something_is_found(reported):
+    from pyhanko.sign.fields import SigFieldSpec
+
+    with desk(reported) as there:
+        drawn = issue.draw(there, ("credit", 2))
+    honest, _ = sealed(reported, drawn.view, view.evidence(drawn.view), moment=drawn.moment)
+    box = SigFieldSpec(seal.FIELD, box=(10, 10, 300, 60))
+    with pytest.raises(Tampered, match="a visible signature"):
+        check_only_sealed(signed(reported, seal._writer(honest), drawn.moment, box), honest)
+
+
 def with_another_page(bank, honest, stream, moment):
     writer = seal._writer(honest)
     page = writer.root["/Pages"]["/Kids"][0]
     page["/Contents"] = writer.add_object(stream(stream_data=b"BT ET"))
     writer.update_container(page)
+    return signed(bank, writer, moment)
+
+
+def signed(bank, writer, moment, field=None):
+    """What a writer holds, sealed by the ledger in the form that is accepted, with a field of one's own."""
     at = datetime.fromisoformat(moment).astimezone(UTC)
     path = bank.ledger.parent / "keys" / f"{signing.SEAL_KEY}.pem"
     key = signing.for_documents(signing.load_private(path, passphrase=lambda _: None), path)
     certificate = inspect((bank.folder / "audit.pdf").read_bytes()).certificate
-    place = Path("other.pdf")
-    with place.open("wb+") as output:
-        seal._pdf_signer(seal._signer(key, certificate, at), at).sign_pdf(
-            writer, bytes_reserved=seal._CONTENTS, output=output
-        )
-    inspect(place.read_bytes())
-    return place.read_bytes()
+    signer = seal._pdf_signer(seal._signer(key, certificate, at), at)
+    signer.new_field_spec = field or signer.new_field_spec
+    output = BytesIO()
+    signer.sign_pdf(writer, bytes_reserved=seal._CONTENTS, output=output)
+    inspect(output.getvalue())
+    return output.getvalue()
