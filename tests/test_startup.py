@@ -59,6 +59,25 @@ def test_help_comes_without_the_machinery(arguments):
     assert not loaded_by(COMMAND.format(arguments=arguments)) & (HEAVY | {"pyhanko"})
 
 
+GATES = """
+from pathlib import Path
+from tallystick.policy import document, judge
+text = "apiVersion: tallystick/v1\\nkind: Policy\\nmetadata: {id: p, version: 1.0.0, owner: o}\\n"
+text += "applies_to: {stage: production}\\ninputs: {columns: {y_true: t, y_pred: p, favourable: 1}}\\ngates:\\n"
+text += "- {id: s, type: schema, columns: {t: {isin: [0, 1]}, g: {regex: '[a-z]'}}}\\n"
+text += "- {id: m, type: benchmark, metrics: [{name: accuracy, fail_if: '< 0.1'}]}\\n"
+outcome = judge.evaluate(document.parse(text.encode(), name="p"), Path(FILE), data_digest="0" * 64)
+assert outcome.verdict == "pass", outcome.checks
+"""
+
+
+def test_judging_a_file_takes_no_data_frames(tmp_path):
+    """pyarrow imports pandas as soon as it is handed a list; the columns of the self-test are made otherwise."""
+    (tmp_path / "data.csv").write_text("t,p,g\n" + "1,1,a\n0,0,b\n1.0,1.0,a\n" * 10)
+    loaded = loaded_by(GATES.replace("FILE", repr(str(tmp_path / "data.csv"))))
+    assert not loaded & (HEAVY - {"duckdb", "numpy", "pydantic"})
+
+
 GOLDEN = Path(__file__).parent / "golden" / "v1"
 
 

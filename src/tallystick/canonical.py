@@ -140,10 +140,10 @@ _Trail = tuple[Any, ...]
 
 
 def _check(value: Value, depth: int, trail: _Trail) -> None:
-    if depth > MAX_DEPTH:
-        raise InvalidRecord("value is nested too deeply", where=_path(trail), expected=f"depth up to {MAX_DEPTH}")
     if value is None or isinstance(value, bool):
         return
+    if depth >= MAX_DEPTH and isinstance(value, Mapping | list | tuple):
+        raise InvalidRecord("value is nested too deeply", where=_path(trail), expected=f"depth up to {MAX_DEPTH}")
     if isinstance(value, str):
         if not unicodedata.is_normalized("NFC", value):
             raise InvalidRecord("text is not in normal form C", where=_path(trail), got=ascii(value[:40]))

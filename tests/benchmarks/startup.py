@@ -6,13 +6,12 @@ that carries a report costs more than one without: the PDF's signature is checke
 """
 
 import os
-import sys
 
 import _harness as harness
+from _process import TALLYSTICK, compiled, taken
 
 GOLDEN = harness.ROOT / "tests" / "golden" / "v1"
 KEY = ["--key", str(GOLDEN / "ledger.vkey")]
-TALLYSTICK = ["-c", "import sys; from tallystick.cli.main import main; sys.argv[0] = 'tallystick'; sys.exit(main())"]
 CASES = {
     "startup-help": (["--help"], "<0.1s"),
     "startup-verify": (["verify", str(GOLDEN / "audit.pdf.tlog-proof"), *KEY], "<0.15s"),
@@ -23,13 +22,13 @@ CASES = {
 
 
 def measure(run):
-    environment = _environment(run.folder)
+    environment = compiled(run.folder)
     _prepare(run.folder, environment)
     for name, (arguments, aim) in CASES.items():
         commands = [*TALLYSTICK, *arguments], ["-c", "pass"]
         for command in commands:
-            _cpu_seconds(command, environment)  # compiles
-        ours, other = run.interleaved(*(lambda it=command: _cpu_seconds(it, environment) for command in commands))
+            taken(command, environment)  # compiles
+        ours, other = run.interleaved(*(lambda it=command: taken(it, environment).cpu for command in commands))
         yield harness.compare(name, ours, other, unit="s", what="python -c pass", aim=aim)
 
 
@@ -37,22 +36,7 @@ def _prepare(folder, environment):
     os.chdir(folder)
     (folder / "params.json").write_text('{"C": 1.0}')
     for line in ("init --name bench.example/startup", "key new officer --role risk-officer"):
-        _cpu_seconds([*TALLYSTICK, *line.split()], environment)
-
-
-def _environment(folder):
-    dropped = ("PYTHONDONTWRITEBYTECODE", "TALLYSTICK_LEDGER", "TALLYSTICK_KEYS", "TALLYSTICK_AS", "TALLYSTICK_FORMAT")
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    return kept | {"PYTHONPYCACHEPREFIX": f"{folder}/bytecode"}
-
-
-def _cpu_seconds(command, environment):
-    quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    process = os.posix_spawn(sys.executable, [sys.executable, *command], environment, file_actions=quiet)
-    _, status, usage = os.wait4(process, 0)
-    if status:
-        sys.exit(f"bench startup: {command} failed")
-    return usage.ru_utime + usage.ru_stime
+        taken([*TALLYSTICK, *line.split()], environment)
 
 
 if __name__ == "__main__":

@@ -442,9 +442,9 @@ def test_a_link_between_other_sizes_leaves_the_question_open(auditor):
 @pytest.mark.parametrize(
     ("name", "code", "says"),
     [
-        ("note-wrong-signature", 3, "does not hold under this key; got signature of a note fails"),
-        ("note-other-ledger", 3, "does not hold under this key; got checkpoint is of another ledger"),
-        ("empty", 3, "does not hold under this key; got not a signed note"),
+        ("note-wrong-signature", 3, "does not hold under this key: signature of a note fails"),
+        ("note-other-ledger", 3, "does not hold under this key: checkpoint is of another ledger"),
+        ("empty", 3, "does not hold under this key: not a signed note"),
         ("words", 3, "does not hold under this key"),
         ("note-empty-tree", 3, "proves nothing, being empty"),
         ("note-other-root", 1, "another root"),

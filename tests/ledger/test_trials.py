@@ -18,6 +18,7 @@ SHORT = {
     "clock": ["--times", "1", "--commands", "0"],
     "crash": ["--kills", "8", "--engine", "sqlite"],
     "expressions": ["--mutations", "200"],
+    "green": ["--ways", "3"],
     "powerloss": ["--cases", "64", "--jobs", "1"],
     "rows": ["--entries", "20", "--cases", "28", "--jobs", "1"],
     "syscalls": ["--cases", "15"],

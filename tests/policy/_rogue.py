@@ -1,12 +1,15 @@
 """A gate that does wrong in the way that a policy asks for. Tests lay this file out as a distribution of its own."""
 
+import os
+import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from tallystick.policy.plugin import Axis, CheckResult, Counted, Gate, Limits, Planned, Rows, Threshold, measured
 
-CALLS = []
+CALLS, NEEDED = [], []
 
 
 class Odd(BaseException):
@@ -44,8 +47,13 @@ HOW = {
     "raises late": late,
     "raises oddly": oddly,
     "exits": lambda good: sys.exit(0),
+    "ends": lambda good: os._exit(0),
+    "is killed": lambda good: os.kill(os.getpid(), signal.SIGKILL),
+    "waives itself": with_first(verdict="waived"),
+    "another": with_first(id="r/c"),
     "too few": lambda good: good[:1],
     "none": lambda good: None,
+    "plan is empty": lambda good: [],
     "too many": lambda good: [*good, replace(good[0], id="r/c")],
     "double": lambda good: [*good, good[0]],
     "for ever": ever,
@@ -83,6 +91,9 @@ class Rogue(Gate):
             raise RuntimeError("SECRET")
         if self.how == "needs exits":
             sys.exit(0)
+        NEEDED.append(1)
+        if len(NEEDED) == {"changes the data": 1, "changes the data late": 2}.get(self.how):
+            Path("good.csv").replace("data.csv")
         yield Rows(("band",)) if "rows" in self.how else Counted((Axis("band"),))
 
     def judge(self, evidence, setting):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
@@ -93,8 +94,9 @@ def as_partitions(folder: Path) -> Path:
 FORMS: list[Callable[[Path], Any]] = [
     as_csv, as_parquet, as_feather, as_arrow, as_folder, as_partitions,
     lambda _: TABLE, lambda _: TABLE.to_pandas(), lambda _: TABLE.to_batches()[0],
+    lambda _: polars.from_arrow(TABLE), lambda _: polars.from_arrow(TABLE).lazy(),
 ]  # fmt: skip
-NAMES = ["csv", "parquet", "feather", "arrow", "folder", "partitions", "table", "pandas", "batch"]
+NAMES = ["csv", "parquet", "feather", "arrow", "folder", "partitions", "table", "pandas", "batch", "polars", "lazy"]
 
 
 @pytest.mark.parametrize("make", FORMS, ids=NAMES)
@@ -113,7 +115,6 @@ def test_every_form_of_the_data_can_be_judged(policy: Make, tmp_path: Path, make
 
 def test_a_lazy_frame_is_collected_and_its_values_are_looked_at(policy: Make) -> None:
     """A schema library was seen to check the types of a lazy frame only, and to pass bad values."""
-    polars = pytest.importorskip("polars")
     frame = polars.from_arrow(TABLE)
     assert missed(frame) == missed(frame.lazy()) == EXPECTED
     bad = frame.lazy().with_columns(polars.lit(7.0).alias("score"))

@@ -7,12 +7,12 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import _outside as outside
 import pytest
+from _distribution import installed
 
 import tallystick
 
@@ -22,20 +22,6 @@ BLOCK = re.compile(r"^```(\w+) file=(\S+)\n(.*?)^```$", re.M | re.S)
 FILES = {name: body for _, name, body in BLOCK.findall(TUTORIAL.read_text(encoding="utf-8"))}
 
 USECASE = "name: credit\nowner_group: retail\nintended_use: propose\nprohibited_use: other\n"
-
-
-def installed(folder: Path, project: str, modules: dict[str, str]) -> Path:
-    """A folder as an installer leaves it: modules, and the metadata of their distribution."""
-    site, about = folder / "site", tomllib.loads(project)["project"]
-    info = site / f"{about['name'].replace('-', '_')}-{about['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
-    points = about["entry-points"]["tallystick.gates"]
-    lines = ["[tallystick.gates]", *(f"{name} = {value}" for name, value in points.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    for name, body in modules.items():
-        (site / name).write_text(body)
-    return site
 
 
 class House:
@@ -257,8 +243,7 @@ def test_a_gate_cannot_take_the_name_of_a_shipped_one(tmp_path: Path) -> None:
 
 def test_the_ledger_is_as_it_was_after_a_gate_that_ends_the_process(tmp_path: Path) -> None:
     """Nothing can catch os._exit. Then nothing is recorded, and no file of results is there."""
-    module = ROGUE.replace('"exits": lambda good: sys.exit(0)', '"ends": lambda good: __import__("os")._exit(0)')
-    house = House(tmp_path, installed(tmp_path, PROJECT, {"rogue.py": module})).opened()
+    house = House(tmp_path, installed(tmp_path, PROJECT, {"rogue.py": ROGUE})).opened()
     (tmp_path / "policy.yaml").write_text(POLICY % "ends")
     assert house("policy", "publish", "policy.yaml", "--as", "officer") == 0, house.said
     before = len(outside.check(tmp_path / ".tallystick" / "ledger.db"))

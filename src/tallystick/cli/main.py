@@ -77,7 +77,12 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code; the one place that catches everything."""
-    sys.exit(run(argv))
+    words = sys.argv[1:] if argv is None else argv
+    if "gate" not in words[:1]:
+        sys.exit(run(argv))
+    from tallystick.cli.supervised import supervised
+
+    sys.exit(supervised(lambda: run(argv)))
 
 
 def run(argv: Sequence[str] | None = None) -> int:

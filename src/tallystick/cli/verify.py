@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from tallystick.cli.front import columns, wrapped
+from tallystick.errors import TallystickError
 
 if TYPE_CHECKING:
     from tallystick.proof.verify import Verdict
@@ -63,15 +64,20 @@ def verify(
 
     from tallystick.workflow import verify as verbs
 
-    verdict = verbs.verify(
-        file,
-        key=key,
-        trust=trust,
-        receipt=receipt,
-        anchors=anchors,
-        consistency=consistency,
-        require_anchor=require_anchor,
-    )
+    try:
+        verdict = verbs.verify(
+            file,
+            key=key,
+            trust=trust,
+            receipt=receipt,
+            anchors=anchors,
+            consistency=consistency,
+            require_anchor=require_anchor,
+        )
+    except TallystickError as error:
+        if form == "json" and error.exit_code == CANNOT_SAY:
+            click.echo(json.dumps(_no_verdict(error), indent=2))
+        raise
     if form == "json":
         click.echo(json.dumps(verdict.value(), indent=2))
     else:
@@ -79,6 +85,16 @@ def verify(
         for line in _lines(verdict, "in the file; its fingerprint is the one given" if held else "given"):
             click.echo("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
     return verdict.exit_code
+
+
+CANNOT_SAY: Final = 3
+
+
+def _no_verdict(error: TallystickError) -> dict[str, Any]:
+    """The JSON form where nothing could be found out."""
+    checks = [{"name": "verify", "outcome": "unknown", "detail": str(error)}]
+    none = dict.fromkeys(("kind", "key", "checkpoint", "anchor", "unanchored", "entry"))
+    return {**none, "integrity": "unknown", "completeness": "not asked", "checks": checks, "not_proven": []}
 
 
 def _lines(verdict: Verdict, source: str) -> list[str]:

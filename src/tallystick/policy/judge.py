@@ -150,15 +150,8 @@ def evaluate(
     tell = progress or (lambda _: None)
     seed = evaluation_seed(policy.digest, data_digest)
     try:
-        read = [data] if champion is None else [data, champion]
-        before = list(map(files.state, read))
         tell("reading the data")
-        source = engine.open_source(data, tell=progress)
-        beside = _paired(policy, source, champion, tell=progress)
-        found = _read(policy, source, beside, facts or {}, baseline)
-        for file, state in zip(read, before, strict=True):
-            if files.state(file) != state:
-                raise _changed(file)
+        found = _looked_at(policy, data, champion, facts or {}, baseline, progress)
     except SystemExit as error:
         raise Unavailable("a library tried to end the program while the data were read") from error
     results = list(_run(policy, found, seed, tell))
@@ -272,6 +265,30 @@ def compares_with_champion(policy: Policy) -> bool:
     inputs = policy.document.inputs
     needs = (need for gate in policy.gates for need in _needs(gate, inputs))
     return any(isinstance(need, Counted | Rows) and need.source == CHAMPION for need in needs)
+
+
+def _looked_at(
+    policy: Policy,
+    data: Any,
+    champion: Path | None,
+    facts: Mapping[str, Value],
+    baseline: Baseline | None,
+    progress: Progress | None,
+) -> Evidence:
+    """All that the gates need. When it is there the engine has ended, and its memory is free for the gates.
+
+    Raises:
+        InvalidData: a file changed meanwhile.
+    """
+    read = [data] if champion is None else [data, champion]
+    before = list(map(files.state, read))
+    source = engine.open_source(data, tell=progress)
+    beside = _paired(policy, source, champion, tell=progress)
+    found = _read(policy, source, beside, facts, baseline)
+    for file, state in zip(read, before, strict=True):
+        if files.state(file) != state:
+            raise _changed(file)
+    return found
 
 
 def _paired(policy: Policy, data: engine.Source, champion: Path | None, *, tell: Progress | None) -> dict[str, Pairs]:

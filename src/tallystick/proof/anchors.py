@@ -33,6 +33,8 @@ class Anchors:
     """Consistency proofs as files, for where the file in hand does not link the two by itself."""
     required: bool = False
     """Whether an answer without any anchor is none."""
+    unopened: tuple[str, ...] = ()
+    """What was given as a checkpoint and is none under this key, in words: nothing can be compared with it."""
 
 
 NO_ANCHORS: Final = Anchors()

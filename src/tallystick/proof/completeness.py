@@ -46,7 +46,8 @@ class Completeness:
     uncounted: tuple[int, ...]
     """Evaluations, by seq, whose use case or attempt number cannot be read, or whose number another one has."""
     genesis: str | None
-    """What is wrong with entry 0 (missing, another kind, origin or checkpoint key); None if nothing is."""
+    """What is wrong with entry 0 (missing, another kind, origin or checkpoint key), or that there is another such; None
+    if nothing is."""
 
 
 def completeness(
@@ -128,4 +129,5 @@ def _genesis_problem(entries: Sequence[Entry], key: VerifierKey) -> str | None:
         return "entry 0 names another origin"
     if genesis.body.get("checkpoint_key") != str(key):
         return "entry 0 names another checkpoint key"
-    return None
+    again = next((entry.seq for entry in entries[1:] if entry.kind == "ledger"), None)
+    return None if again is None else f"entry {again} says that a ledger begins there"

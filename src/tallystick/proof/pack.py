@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from tallystick.canonical import Value, b64, decode, digest, encode, unb64
+from tallystick.canonical import Value, b64, decode, digest, encode, leaf_hash, unb64
 from tallystick.errors import InvalidInput, Malformed, NewerFormat, NotVerified, Tampered
 from tallystick.proof import container
 from tallystick.proof.completeness import Completeness, completeness
@@ -79,6 +79,8 @@ _MAX_MANIFEST: Final = 32 << 20
 """Bytes: the longest list of members that a container holds, in base64."""
 MAX_BEGINNING: Final = _MAX_MANIFEST + 1024
 """Bytes of a pack that hold its manifest."""
+_MAX_PATH: Final = 63
+"""Hashes of a consistency proof: as many as a tree of 2^63 leaves needs."""
 _REPORT = ("audit.pdf", "audit.html", "receipt.tlog-proof")
 _PROGRAMS = ("verify.py", "verify.html")
 _MANIFEST = frozenset(
@@ -409,20 +411,21 @@ def _entries(members: Mapping[str, bytes], checkpoint: Checkpoint) -> Iterator[E
         raise Malformed("entry without proof, or proof without entry", where=f"entry {int(odd)}")
     for number, (name, raw) in entries.items():
         proof_name, proof = proofs[number]
-        with _at(name):
+        with _at(proof_name):
+            found = _proof_of(proof, int(number), members["checkpoint"])
+        with _at(name):  # the proof first: bytes that are not the ledger's are of no format at all
+            verify_inclusion(found.index, checkpoint.size, leaf_hash(raw), found.hashes, checkpoint.root)
             entry = Entry.parse(raw)
             if entry.seq != int(number):
                 raise Tampered("entry has another seq than its name", expected=number, got=str(entry.seq))
-        with _at(proof_name):
-            _check_proof(proof, entry, members["checkpoint"], checkpoint)
         yield entry
 
 
-def _check_proof(data: bytes, entry: Entry, note: bytes, checkpoint: Checkpoint) -> None:
+def _proof_of(data: bytes, seq: int, note: bytes) -> Proof:
     proof = Proof.parse(data)
-    if proof.index != entry.seq or proof.checkpoint != note or proof.extra is not None:
+    if proof.index != seq or proof.checkpoint != note or proof.extra is not None:
         raise Tampered("proof is for another entry or checkpoint, or carries extra data")
-    verify_inclusion(proof.index, checkpoint.size, entry.leaf, proof.hashes, checkpoint.root)
+    return proof
 
 
 def _check_chain(entries: Sequence[Entry]) -> None:
@@ -528,7 +531,9 @@ def _consistency(members: Mapping[str, bytes]) -> dict[int, tuple[bytes, ...]]:
     for number, (name, data) in _numbered(members, "consistency").items():
         with _at(name):
             lines = data.decode("ascii", "replace").split("\n")
-            if lines.pop() != "" or len(lines) > 128:
+            if lines.pop() != "" or len(lines) > _MAX_PATH:
                 raise Malformed("not lines of hashes")
             found[int(number)] = tuple(unb64(line, what="hash of a proof") for line in lines)
+            if any(len(item) != 32 for item in found[int(number)]):
+                raise Malformed("hash of a proof is not 32 bytes")
     return found

@@ -47,7 +47,6 @@ class Sample:
     """Exclusive."""
     first: int
     last: int
-    """One less than ``first`` where nothing was recorded in that time."""
     population: int
     seed: str
     drawn: tuple[int, ...]
@@ -104,21 +103,28 @@ class Sample:
             Tampered: an entry of the population is not here, the time is cut elsewhere, or another sample is drawn.
         """
         before, after = self.neighbours
-        _refuse(not 0 <= self.first <= after <= size, "the time of the sample lies outside the ledger")
+        _refuse(not 0 <= self.first <= self.last < size, "the time of the sample lies outside the ledger")
         within = [entry for entry in entries if max(0, before) <= entry.seq <= min(after, size - 1)]
         _refuse(
             [entry.seq for entry in within] != list(range(max(0, before), min(after, size - 1) + 1)),
             "the population of the sample is not whole: an entry of its time or beside it is missing",
         )
         inside = {entry.seq: self.covers(entry) for entry in within}
-        edges = [inside[seq] for seq in (before, after) if seq in inside]
-        ends = [inside[seq] for seq in (self.first, self.last)] if self.first <= self.last else []
-        _refuse(any(edges) or not all(ends), "the time of the sample is cut at other entries than it says")
+        cut = inside.get(self.first, False) and inside.get(self.last, False) and all(map(self._parted, entries))
+        _refuse(not cut, "the time of the sample is cut at other entries than it says")
         found = [entry for entry in within if inside[entry.seq] and entry.kind == self.kind]
         _refuse(len(found) != self.population, "the population of the sample has another number")
         _refuse(draw(found, self.seed, len(self.drawn)) != self.drawn, "the seed draws another sample")
         here = {entry.seq for entry in entries}
         _refuse(not here.issuperset(self.told), "an entry that the sample tells of is missing")
+
+    def _parted(self, entry: Entry) -> bool:
+        """Whether an entry stands on the side of the time that its own time says; others need only not be of it."""
+        if entry.seq == self.first - 1:
+            return entry.recorded_at < self.since
+        if entry.seq == self.last + 1:
+            return entry.recorded_at >= self.until
+        return self.first <= entry.seq <= self.last or not self.covers(entry)
 
     def covers(self, entry: Entry) -> bool:
         """Whether an entry was recorded in the time of the sample."""
@@ -148,9 +154,12 @@ def take(entries: Iterable[Entry], *, kind: str, since: str, until: str, count: 
 
     Raises:
         InvalidInput: nothing of that kind was recorded in that time, or the seed is none.
+        Tampered: the clock of the ledger stepped over the beginning or the end of the time, so that nobody could say
+            which entries are of it.
     """
     if not 0 < len(seed) <= MAX_SEED or not seed.isprintable():
         raise InvalidInput("seed of a sample is not usable", expected=f"1 to {MAX_SEED} printable characters")
+    entries = list(entries)
     inside = [entry for entry in entries if since <= entry.recorded_at < until]
     population = [entry for entry in inside if entry.kind == kind]
     if not population:
@@ -158,7 +167,9 @@ def take(entries: Iterable[Entry], *, kind: str, since: str, until: str, count: 
             f"no {kind} was recorded in this time, so there is nothing to draw from", got=f"{since} to {until}"
         )
     drawn = draw(population, seed, count)
-    return Sample(kind, since, until, inside[0].seq, inside[-1].seq, len(population), seed, drawn)
+    sample = Sample(kind, since, until, inside[0].seq, inside[-1].seq, len(population), seed, drawn)
+    sample.check(entries, size=len(entries))
+    return sample
 
 
 def draw(population: Iterable[Entry], seed: str, count: int) -> tuple[int, ...]:

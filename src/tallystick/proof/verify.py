@@ -153,12 +153,13 @@ def _compared(
             known.append(Consistency.parse(data).open(key))
         except NotVerified as error:
             checks.append(Check("consistency", "failed", str(error)))
+    checks += [Check("anchor", "unknown", why) for why in anchors.unopened]
     agreeing = []
     for kept in anchors.kept:
         outcome, detail = compare(checkpoint, kept, leaves=leaves, links=known)
         checks.append(Check("anchor", outcome, detail))
         agreeing += [kept] if outcome == "ok" else []
-    if anchors.required and not anchors.kept:
+    if anchors.required and not (anchors.kept or anchors.unopened):
         checks.append(Check("anchor", "unknown", "one is required, and none was given"))
     size = fork([checkpoint, *anchors.kept, *(link.new for link in known)])
     if size is not None:

@@ -7,13 +7,14 @@ digest compared. The plan of check ids went on the ledger with the policy, befor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tallystick.canonical import Value, encode
-from tallystick.capture.fingerprint import fingerprint
+from tallystick.capture.fingerprint import fingerprint, unchanged
 from tallystick.errors import InvalidData, NotFound, Refused, UsageError
 from tallystick.ledger.ledger import Appended
 from tallystick.people import rules
@@ -247,8 +248,8 @@ def evaluate(
 
     Raises:
         NotFound: no such model, policy or dataset.
-        InvalidData: the predictions cannot be read, are not as many as the test set's rows, or the champion's are not
-            of the same rows.
+        InvalidData: the predictions cannot be read, changed meanwhile, are not as many as the test set's rows, or the
+            champion's are not of the same rows.
         UsageError: a champion's predictions, and no champion or a policy that compares with none.
     """
     found = judged(
@@ -285,19 +286,16 @@ def judged(
     entry = chosen_policy(book, KeyRing.of(book), subject, name=policy, stage=stage, at=desk.clock())
     rules_text = published(book, entry)
     test_set = None if dataset is None else dataset_named(book, dataset)
-    scored = fingerprint(predictions).sha256
-    digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
-    theirs = None if champion is None else fingerprint(champion).sha256
-    told = facts.known(book, rules_text, subject, test_set, champion=theirs, at=desk.clock())
-    with compare.baseline(book, rules_text, baseline) as beside:
+    with ExitStack() as stack:  # what is hashed is what is judged: both readings are within
+        data = stack.enter_context(unchanged(predictions))
+        other = None if champion is None else stack.enter_context(unchanged(champion))
+        scored = fingerprint(data).sha256
+        digest = test_set.body["distribution"]["sha256"] if test_set is not None else scored
+        theirs = None if other is None else fingerprint(other).sha256
+        told = facts.known(book, rules_text, subject, test_set, champion=theirs, at=desk.clock())
+        beside = stack.enter_context(compare.baseline(book, rules_text, baseline))
         outcome = judge.evaluate(
-            rules_text,
-            predictions,
-            data_digest=digest,
-            facts=told,
-            champion=champion,
-            baseline=beside,
-            progress=progress,
+            rules_text, data, data_digest=digest, facts=told, champion=other, baseline=beside, progress=progress
         )
     return matching(Judged(subject, entry, outcome, Scored(test_set, digest, scored, outcome.rows)))
 

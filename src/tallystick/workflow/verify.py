@@ -82,7 +82,7 @@ def verify(
         UsageError: a proof was given that links the file to nothing.
         NotFound: a file is missing or cannot be read.
         Unavailable: no key was given, or none for this file's ledger.
-        InvalidInput: what was given as a key is none, or an anchor does not hold under it.
+        InvalidInput: what was given as a key is none.
     """
     if consistency and not anchors:
         raise UsageError("a consistency proof links a file to a checkpoint that was kept", remedy="Add --anchor FILE.")
@@ -300,15 +300,13 @@ class _Kept:
         return cls(notes, tuple(read_small(path) for path in proofs), required)
 
     def under(self, key: VerifierKey) -> Anchors:
-        kept = []
+        kept, unopened = [], []
         for path, note in self.notes:
             try:
                 kept.append(open_checkpoint(note, key))
             except NotVerified as error:
-                raise InvalidInput(
-                    "the checkpoint to compare with does not hold under this key", where=str(path), got=error.what
-                ) from error
-        return Anchors(tuple(kept), self.proofs, self.required)
+                unopened.append(f"{path}, the checkpoint to compare with, does not hold under this key: {error.what}")
+        return Anchors(tuple(kept), self.proofs, self.required, tuple(unopened))
 
 
 # --------------------------------------------------------------------------- people

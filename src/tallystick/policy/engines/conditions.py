@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tallystick.policy import row_rules
 from tallystick.policy.counts import label
+from tallystick.policy.engines.arrow import flags
 from tallystick.policy.predicates import (
     Holds,
     InRange,
@@ -234,7 +235,7 @@ class Conditions:
         if column.is_integer or pa.types.is_boolean(column.type):
             return f"CAST({column.sql} AS VARCHAR)"
         try:
-            pc.cast(pa.array([], column.type), pa.string())
+            pc.cast(pa.nulls(0, column.type), pa.string())
         except pa.ArrowNotImplementedError:
             raise Uncheckable(f"a column of type {type_name(column.type)} has no text") from None
         return self._function(lambda values: pc.cast(values, pa.string()), column, "VARCHAR")
@@ -337,6 +338,4 @@ def _by_value(values: Any, is_good: Callable[[Any], bool]) -> Any:
 
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     encoded = array.dictionary_encode()
-    return pa.array([bool(is_good(value)) for value in encoded.dictionary.to_pylist()], pa.bool_()).take(
-        encoded.indices
-    )
+    return flags([bool(is_good(value)) for value in encoded.dictionary.to_pylist()]).take(encoded.indices)

@@ -80,7 +80,6 @@ class Source:
     """Data that can be counted. Made by :func:`open_source`."""
 
     files: files.Files
-    threads: int | None = None
     tell: Tell | None = field(default=None, compare=False)
     """Told how far a scan is that takes longer than two seconds, in the caller's thread."""
 
@@ -114,7 +113,7 @@ class Source:
             rows = self._rows()
             return Counts(rows, tuple(Table.of((), [((), rows)]) for _ in tables))
         self._require(dict.fromkeys(axis.column for axis in axes))
-        with self._connection() as connection:
+        with self.files.session.connection() as connection:
             found = self._fetch(connection, self._group_by(axes, tables))
         if len(found) > MAX_CELLS:
             raise InvalidData(
@@ -127,7 +126,7 @@ class Source:
         return self._counts(found, axes, tables)
 
     def _rows(self) -> int:
-        with self._connection() as connection:
+        with self.files.session.connection() as connection:
             return int(self._fetch(connection, f"SELECT count(*) FROM {self.relation}")[0][0])  # noqa: S608
 
     def _group_by(self, axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> str:
@@ -201,7 +200,7 @@ class Source:
         self._require([column])
         text = f"nullif(trim(CAST({self._sql(column)} AS VARCHAR)), '')"
         chosen = f"approx_count_distinct({text}), count({text}), count(TRY_CAST({text} AS DOUBLE))"
-        with self._connection() as connection:
+        with self.files.session.connection() as connection:
             distinct, filled, numbers = self._fetch(connection, f"SELECT {chosen} FROM {self.relation}")[0]  # noqa: S608
         return int(distinct), filled > 0 and filled == numbers
 
@@ -217,7 +216,7 @@ class Source:
         value = self._number(self._sql(column))
         points = [number / parts for number in range(1, parts)]
         finite = f"SELECT quantile_disc(v, {points}) FROM (SELECT {value} AS v FROM {self.relation}) WHERE isfinite(v)"  # noqa: S608
-        with self._connection() as connection:
+        with self.files.session.connection() as connection:
             found = self._fetch(connection, finite)[0][0]
         return tuple(sorted(set(found or ())))
 
@@ -231,7 +230,7 @@ class Source:
         """
         self._require(columns)
         chosen = ", ".join(self._sql(name) for name in columns) or "1 AS c0"
-        with self._connection() as connection:
+        with self.files.session.connection() as connection:
             found = self._arrow(connection, f"SELECT {chosen} FROM {self.relation}")  # noqa: S608
         return found.rename_columns(list(columns) or [""])
 
@@ -291,7 +290,7 @@ class Source:
             wanted[need.predicate] = need.together(wanted.get(need.predicate, need))
         names = {name for predicate in wanted for name in columns_of(predicate)}
         self._require(name for name in sorted(names) if self.has(name))
-        with self._connection() as connection:
+        with self.files.session.connection() as connection:
             return _Scan(self, connection, self._described(connection, names)).tallies(wanted)
 
     def _described(self, connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, Column]:
@@ -349,11 +348,6 @@ class Source:
                 raise
             return done.result()
 
-    @contextmanager
-    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with files.connection(self.files.allowed, name=self.name, config=_config(self.threads)) as connection:
-            yield connection
-
 
 def _config(threads: int | None) -> dict[str, Any]:
     return _CONFIG | ({"threads": threads} if threads else {})
@@ -387,7 +381,12 @@ class _Scan:
                     asked[predicate] = self.conditions.of(predicate)
             except Uncheckable as reason:
                 found[predicate] = Tally(flaw=str(reason))
-        self._define()
+        with self._defined():
+            return self._counted(wanted, asked, found)
+
+    def _counted(
+        self, wanted: Mapping[Predicate, Tallied], asked: Mapping[Predicate, str], found: dict[Predicate, Tally]
+    ) -> Tallies:
         scans = [self._scanned(dict(some)) for some in _batched(list(asked.items()), _AT_ONCE)]
         rows, counted = scans[0][0], {predicate: tally for _, some in scans for predicate, tally in some.items()}
         repeated = self._repeated([predicate for predicate in counted if isinstance(predicate, Unique)])
@@ -417,13 +416,21 @@ class _Scan:
             return False
         return True
 
-    def _define(self) -> None:
+    @contextmanager
+    def _defined(self) -> Iterator[None]:
+        """With the functions that the conditions call."""
         import duckdb
         from duckdb.func import PythonUDFType
 
-        for name, (function, kind, answer) in self.conditions.functions.items():
+        functions = self.conditions.functions
+        for name, (function, kind, answer) in functions.items():
             given, given_back = duckdb.sqltype(kind), duckdb.sqltype(answer)
             self.connection.create_function(name, function, [given], given_back, type=PythonUDFType.ARROW)
+        try:
+            yield
+        finally:
+            for name in functions:
+                self.connection.remove_function(name)
 
     def _scanned(self, asked: Mapping[Predicate, str]) -> tuple[int, dict[Predicate, Tally]]:
         """One scan. A condition that is neither true nor false would make a row that was not looked at."""
@@ -509,9 +516,9 @@ def open_source(data: Any, *, threads: int | None = None, tell: Tell | None = No
         NotFound: no such file.
         InvalidData: of another form, or unreadable.
     """
-    return Source(files.opened(data, config=_config(threads)), threads, tell)
+    return Source(files.opened(data, config=_config(threads)), tell)
 
 
 def of_table(table: pyarrow.Table, *, text: bool) -> Source:
     """A table in memory as data; with ``text`` its columns are read as those of CSV are."""
-    return Source(files.of_table(table, text=text))
+    return Source(files.of_table(table, text=text, config=_config(None)))

@@ -1,4 +1,4 @@
-"""What data may be: a file, a folder of Parquet files, or a frame in memory; and the connection that may read it.
+"""What data may be: a file, a folder of Parquet files, or a frame in memory; and the engine that may read it.
 
 * CSV: ``.csv``, ``.csv.gz`` (comma, double quotes, a header, UTF-8). All columns are text.
 * Parquet: ``.parquet``.
@@ -16,6 +16,7 @@ import csv
 import gzip
 import re
 import tempfile
+import weakref
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow
 
-__all__ = ["FRAME", "Files", "connection", "of_table", "opened", "state"]
+__all__ = ["FRAME", "Files", "Session", "of_table", "opened", "state"]
 
 FRAME: Final = "frame"
 """What a frame is called within SQL."""
@@ -59,12 +60,12 @@ class Files:
     columns: tuple[str, ...]
     relation: str
     """SQL that stands for the data; its columns are c0, c1, ..."""
+    session: Session = field(compare=False)
+    """What may open them."""
     text: frozenset[str] = frozenset()
     """Columns that hold text without a type of its own."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """What the relation calls ``$file``."""
-    allowed: tuple[Path, ...] = ()
-    """The files that may be opened."""
     frame: Callable[[], Any] | None = field(default=None, compare=False)
     """Makes what the relation calls :data:`FRAME`."""
 
@@ -93,7 +94,7 @@ def opened(data: Any, *, config: Config) -> Files:
 
 def _opened(data: Any, config: Config) -> Files:
     if not isinstance(data, str | Path):
-        return of_table(_table(data), text=False, name="the frame")
+        return of_table(_table(data), text=False, name="the frame", config=config)
     path = Path(data)
     if not path.exists():
         raise NotFound("there is no such data file", where=str(path))
@@ -129,7 +130,6 @@ def _marks(path: Path) -> tuple[object, ...]:
 
 
 def _csv(path: Path, config: Config) -> Files:
-    del config
     packed = path.name.lower().endswith(".gz")
     try:
         with gzip.open(path, "rb") if packed else path.open("rb") as file:
@@ -141,7 +141,8 @@ def _csv(path: Path, config: Config) -> Files:
         raise InvalidData("the data file is empty", where=path.name, expected="a header with the names of the columns")
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
     relation = _CSV.format(columns=columns, compression="gzip" if packed else "none")
-    return Files(path.name, tuple(header), relation, frozenset(header), {"file": _literal(path)}, (path,))
+    session = Session((path,), name=path.name, config=config)
+    return Files(path.name, tuple(header), relation, session, frozenset(header), {"file": _literal(path)})
 
 
 def _check_lines(path: Path, *, packed: bool) -> None:
@@ -179,14 +180,15 @@ def _first_lines(file: Any, path: Path) -> Iterator[str]:
 
 
 def _parquet(path: Path, config: Config) -> Files:
-    with connection((path,), name=path.name, config=config) as known:
+    session = Session((path,), name=path.name, config=config)
+    with session.connection() as known:
         rows = known.execute(
             "SELECT name, num_children FROM parquet_schema($file)", {"file": _literal(path)}
         ).fetchall()
         _check_missing(known, _literal(path))
     columns = tuple(_top_level(rows))
     relation = f"read_parquet($file, hive_partitioning=false, can_have_nan=true) AS f({_positions(columns)})"
-    return Files(path.name, columns, relation, parameters={"file": _literal(path)}, allowed=(path,))
+    return Files(path.name, columns, relation, session, parameters={"file": _literal(path)})
 
 
 def _positions(columns: tuple[str, ...]) -> str:
@@ -251,7 +253,8 @@ def _folder(folder: Path, config: Config) -> Files:
     paths = _parquet_files(folder)
     keys = _partition_keys(folder, paths)
     listed = [_literal(path) for path in paths]
-    with connection(tuple(paths), name=folder.name, config=config) as known:
+    session = Session(tuple(paths), name=folder.name, config=config)
+    with session.connection() as known:
         columns = _one_schema(known, listed)
         _check_missing(known, listed)
         options = "hive_partitioning=true, hive_types_autocast=false" if keys else "hive_partitioning=false"
@@ -266,7 +269,7 @@ def _folder(folder: Path, config: Config) -> Files:
             got=", ".join(added)[:80],
         )
     relation = f"read_parquet($file, {options}, can_have_nan=true) AS f({_positions((*columns, *added))})"
-    return Files(folder.name, (*columns, *added), relation, frozenset(added), {"file": listed}, tuple(paths))
+    return Files(folder.name, (*columns, *added), relation, session, frozenset(added), {"file": listed})
 
 
 def _parquet_files(folder: Path) -> list[Path]:
@@ -326,14 +329,14 @@ def _one_schema(known: duckdb.DuckDBPyConnection, listed: list[str]) -> tuple[st
 def _arrow(path: Path, config: Config) -> Files:
     import pyarrow as pa
 
-    del config
     try:
         with pa.memory_map(str(path)) as file:
             columns = tuple(_stream(file, path).schema.names)
     except (pa.ArrowInvalid, OSError) as error:
         raise _not_arrow(path) from error
     relation = f"{FRAME} AS f({_positions(columns)})"
-    return Files(path.name, columns, relation, frame=lambda: _batches(path))
+    session = Session((), name=path.name, config=config)
+    return Files(path.name, columns, relation, session, frame=lambda: _batches(path))
 
 
 _MAGIC: Final = b"ARROW1\0\0"
@@ -393,13 +396,14 @@ def _table(frame: Any) -> pyarrow.Table:
     )
 
 
-def of_table(table: pyarrow.Table, *, text: bool, name: str = "the table") -> Files:
+def of_table(table: pyarrow.Table, *, text: bool, config: Config, name: str = "the table") -> Files:
     """A table in memory as data; with ``text`` its columns are read as those of CSV are."""
     columns = tuple(table.column_names)
     if not columns:
         raise InvalidData("the frame has no columns")
     named = table.rename_columns([f"c{i}" for i in range(len(columns))])
-    return Files(name, columns, FRAME, frozenset(columns if text else ()), frame=lambda: named)
+    session = Session((), name=name, config=config)
+    return Files(name, columns, FRAME, session, frozenset(columns if text else ()), frame=lambda: named)
 
 
 _FORMS: dict[str, Callable[[Path, Config], Files]] = {
@@ -412,7 +416,7 @@ _FORMS: dict[str, Callable[[Path, Config], Files]] = {
 }
 
 
-# --------------------------------------------------------------------------- the connection
+# --------------------------------------------------------------------------- the engine
 
 
 def _literal(path: Path) -> str:
@@ -420,31 +424,54 @@ def _literal(path: Path) -> str:
     return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
 
 
-@contextmanager
-def connection(allowed: tuple[Path, ...], *, name: str, config: Config) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that may open these files and nothing else.
+class Session:
+    """The engine, which may open these files and nothing else.
 
-    Raises:
-        InvalidData: on leaving it by an error of the engine.
+    It starts with the first connection and ends with the session: a start costs as much as to count a million rows.
+    For one thread at a time.
     """
-    import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="tallystick-", ignore_cleanup_errors=True) as spill:
-        opened = duckdb.connect(":memory:", config={**config, "temp_directory": spill})
+    def __init__(self, allowed: tuple[Path, ...], *, name: str, config: Config) -> None:
+        self._allowed = allowed
+        self._name = name
+        self._config = config
+        self._opened: duckdb.DuckDBPyConnection | None = None
+
+    @contextmanager
+    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """
+        Raises:
+            InvalidData: on leaving it by an error of the engine.
+        """
+        import duckdb
+
         try:
-            quoted = [word.replace("'", "''") for path in allowed for word in {str(path), _literal(path)}]
-            opened.execute("SET TimeZone='UTC'")
-            opened.execute("SET enable_progress_bar=true")
-            opened.execute("SET enable_progress_bar_print=false")
-            opened.execute(f"SET allowed_paths=[{', '.join(f'{chr(39)}{word}{chr(39)}' for word in quoted)}]")
-            opened.execute("SET disabled_optimizers='statistics_propagation'")
-            opened.execute("SET enable_external_access=false")
-            opened.execute("SET lock_configuration=true")
-            yield opened
+            if self._opened is None:
+                self._opened = self._started()
+            yield self._opened
         except duckdb.Error as error:
-            raise _unreadable(name, error) from error
-        finally:
-            opened.close()
+            raise _unreadable(self._name, error) from error
+
+    def _started(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        spill = tempfile.TemporaryDirectory(prefix="tallystick-", ignore_cleanup_errors=True)
+        opened = duckdb.connect(":memory:", config={**self._config, "temp_directory": spill.name})
+        weakref.finalize(self, _end, opened, spill)
+        quoted = [word.replace("'", "''") for path in self._allowed for word in {str(path), _literal(path)}]
+        opened.execute("SET TimeZone='UTC'")
+        opened.execute("SET enable_progress_bar=true")
+        opened.execute("SET enable_progress_bar_print=false")
+        opened.execute(f"SET allowed_paths=[{', '.join(f'{chr(39)}{word}{chr(39)}' for word in quoted)}]")
+        opened.execute("SET disabled_optimizers='statistics_propagation'")
+        opened.execute("SET enable_external_access=false")
+        opened.execute("SET lock_configuration=true")
+        return opened
+
+
+def _end(opened: duckdb.DuckDBPyConnection, spill: tempfile.TemporaryDirectory[str]) -> None:
+    opened.close()
+    spill.cleanup()
 
 
 def _unreadable(name: str, error: Exception) -> InvalidData:

@@ -21,6 +21,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from tallystick.errors import Unavailable
 from tallystick.policy import row_rules
 from tallystick.policy.counts import label
 from tallystick.policy.evidence import EVALUATED_AT, Evidence, Known, Need, Setting, Tallied
@@ -435,15 +436,17 @@ def self_test() -> None:
     """Show the engine two tables, of text and of types, with one defect for every kind of check.
 
     Raises:
-        RuntimeError: a defect was not found, or a good value was taken for one, so nothing else can be relied on.
+        Unavailable: a defect was not found, or a good value was taken for one, so nothing else can be relied on.
     """
     import pyarrow as pa
 
+    from tallystick.policy.engines.arrow import doubles, texts
     from tallystick.policy.engines.duckdb import of_table
 
-    text = {kind: pa.array(values, pa.string()) for kind, (_, values) in _DEFECTS.items()}
+    text = {kind: texts(values) for kind, (_, values) in _DEFECTS.items()}
     found = of_table(pa.table(text), text=True).tally(Tallied(predicate) for predicate, _ in _DEFECTS.values())
-    typed = pa.table({"nan": [1.0, float("nan")], "range": [0.5, float("nan")], "dtype": [1.0, 2.0]})
+    columns = {"nan": [1.0, float("nan")], "range": [0.5, float("nan")], "dtype": [1.0, 2.0]}
+    typed = pa.table({name: doubles(values) for name, values in columns.items()})
     asked: tuple[Predicate, ...] = (NotNan("nan"), InRange("range", 0, None), OfType("dtype", "int64"))
     whole = of_table(typed, text=False).tally(Tallied(predicate) for predicate in asked)
     tallies = {kind: found[predicate] for kind, (predicate, _) in _DEFECTS.items()}
@@ -451,7 +454,7 @@ def self_test() -> None:
     silent = [kind for kind, tally in tallies.items() if (tally.looked_at, tally.missed) != (2, 1)]
     silent += ["type of a column"] if whole[OfType("dtype", "int64")].missed != 2 else []
     if silent:
-        raise RuntimeError(f"the engine did not find an injected defect: {', '.join(silent)}")
+        raise Unavailable("the engine did not find an injected defect", got=f"none of: {', '.join(silent)}")
 
 
 _DEFECTS: Final[dict[str, tuple[Predicate, list[str | None]]]] = {

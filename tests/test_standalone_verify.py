@@ -1,0 +1,706 @@
+"""The verifier that stands alone says of real files what ``tallystick verify`` says, and refuses what is forged."""
+
+import ast
+import base64
+import contextlib
+import importlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import unicodedata
+import zipfile
+from pathlib import Path
+
+import pytest
+from _outside import check
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from _forge import Forger, canonical, leaf, manifest_of, sha256, unzipped
+from tallystick.cli.main import run
+from tallystick.standalone import verify
+
+SOURCE = Path(verify.__file__)
+GOLDEN = Path(__file__).parent / "golden/v1"
+COMPARED = ("kind", "integrity", "completeness", "unanchored")
+
+
+def has_pango():
+    try:
+        return importlib.import_module("weasyprint") is not None
+    except OSError:
+        return False
+
+
+needs_report = pytest.mark.skipif(not has_pango(), reason="a report needs Pango")
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # WeasyPrint leaves a file open
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A small ledger, and everything that it hands out."""
+    home, here = tmp_path_factory.mktemp("ledger"), Path.cwd()
+    (home / "model.bin").write_bytes(b"weights")
+    os.chdir(home)
+    try:
+        for line in (
+            "init --name example.org/alone",
+            "key new officer --role risk-officer --name Oda",
+            "ledger checkpoint -o 3.checkpoint",
+            "key new engineer --role engineer --by officer --name Ürs --email u@example.org",
+            "record model model.bin --name small --as engineer",
+            "ledger checkpoint -o kept.checkpoint",
+            "record document model.bin --title Minutes --as engineer",
+            "pack small -o small.zip",
+            "pack small --all -o all.zip",
+            "ledger prove 4",
+            "ledger prove 3 --bare -o bare.tlog-proof",
+            "ledger prove --from kept.checkpoint -o grown.proof",
+            "ledger prove --from 3.checkpoint -o 3.proof",
+            "ledger checkpoint -o 6.checkpoint",
+            *(["report small -o audit.pdf", "pack small -o report.zip"] if has_pango() else []),
+            "record document model.bin --title Later --as engineer",
+            "ledger checkpoint -o late.checkpoint",
+            "ledger prove --from 6.checkpoint -o late.proof",
+            "ledger prove --from kept.checkpoint -o both.proof",
+        ):
+            assert run(line.split()) == 0, line
+    finally:
+        os.chdir(here)
+    (home / "ledger.vkey").write_text((home / ".tallystick/ledger.vkey").read_text())
+    check(home / ".tallystick/ledger.db", vkey=(home / "ledger.vkey").read_text().strip())
+    make_bad_ones(home)
+    return home
+
+
+def make_bad_ones(home):
+    forger = Forger.of(home)
+    data = (home / "grown.proof").read_bytes()
+    (home / "flipped.proof").write_bytes(data[:9] + bytes([data[9] ^ 1]) + data[10:])
+    (home / "other-size.proof").write_bytes(data.replace(b"old 5\n", b"old 4\n"))
+    (home / "fork.checkpoint").write_bytes(forger.note(5, sha256(b"another tree")))
+    (home / "fork6.checkpoint").write_bytes(forger.note(6, sha256(b"another tree")))
+    (home / "empty.checkpoint").write_bytes(forger.note(0, sha256()))
+    (home / "stranger.checkpoint").write_bytes(Forger().note(5, sha256(b"a tree")))
+    (home / "witnessed.checkpoint").write_bytes(
+        (home / "kept.checkpoint").read_bytes() + "\u2014 witness.example AAAAAAAAAAAAAAAAAAAAAAAA\n".encode()
+    )
+    (home / "nothing").write_bytes(b"")
+    (home / "text").write_text("nothing of ours\n")
+    (home / "cut.zip").write_bytes((home / "all.zip").read_bytes()[:3000])
+    if (home / "audit.pdf").exists():
+        pdf = (home / "audit.pdf").read_bytes()
+        (home / "alone.pdf").write_bytes(pdf)
+        (home / "altered.pdf").write_bytes(pdf + b"\n")
+
+
+def paths(home, words):
+    return [str(home / word) if not word.startswith("--") else word for word in words.split()]
+
+
+def said_by(program, words):
+    """Exit code, and the JSON object where there is one."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = program([*words, "--format", "json"])
+        except SystemExit as end:
+            code = end.code
+    assert "Traceback" not in err.getvalue()
+    return code, json.loads(out.getvalue()) if out.getvalue() else None
+
+
+def alone(*words):
+    return said_by(verify.main, [str(word) for word in words])
+
+
+def product(*words):
+    return said_by(lambda words: run(["verify", *words]), [str(word) for word in words])
+
+
+def agree(*words):
+    """What both say, which is the same."""
+    code, ours = alone(*words)
+    expected, theirs = product(*words)
+    assert code == expected, (ours, theirs)
+    if code in (0, 3) and theirs is not None:
+        assert {name: ours[name] for name in COMPARED} == {name: theirs[name] for name in COMPARED}
+        assert ours["key"] == theirs["key"]
+    return code, ours
+
+
+QUESTIONS = {
+    "all.zip": 0,
+    "all.zip --anchor kept.checkpoint": 0,
+    "all.zip --anchor kept.checkpoint --anchor 3.checkpoint": 0,
+    "all.zip --anchor fork.checkpoint": 1,
+    "all.zip --anchor fork6.checkpoint": 1,
+    "all.zip --anchor kept.checkpoint --consistency flipped.proof": 1,
+    "all.zip --require-anchor": 3,
+    "all.zip --anchor late.checkpoint": 3,
+    "all.zip --anchor late.checkpoint --consistency late.proof": 0,
+    "all.zip --anchor empty.checkpoint --require-anchor": 3,
+    "all.zip --anchor stranger.checkpoint": 3,
+    "small.zip": 0,
+    "small.zip --anchor kept.checkpoint --require-anchor": 0,
+    "small.zip --anchor fork.checkpoint": 1,
+    "cut.zip": 1,
+    "entry-4.tlog-proof": 0,
+    "entry-4.tlog-proof --anchor kept.checkpoint": 3,
+    "entry-4.tlog-proof --anchor kept.checkpoint --consistency grown.proof": 0,
+    "bare.tlog-proof": 3,
+    "kept.checkpoint": 0,
+    "witnessed.checkpoint": 0,
+    "empty.checkpoint": 0,
+    "stranger.checkpoint": 1,
+    "kept.checkpoint --anchor kept.checkpoint --require-anchor": 0,
+    "kept.checkpoint --anchor 6.checkpoint": 3,
+    "kept.checkpoint --anchor 6.checkpoint --consistency grown.proof": 0,
+    "kept.checkpoint --anchor 6.checkpoint --consistency late.proof --consistency both.proof": 0,
+    "kept.checkpoint --anchor 3.checkpoint --consistency 3.proof": 3,
+    "kept.checkpoint --anchor 3.checkpoint --consistency 3.proof --consistency grown.proof": 0,
+    "late.checkpoint --anchor 3.checkpoint --consistency 3.proof --consistency late.proof": 0,
+    "kept.checkpoint --anchor fork.checkpoint": 1,
+    "kept.checkpoint --anchor 6.checkpoint --consistency flipped.proof": 1,
+    "6.checkpoint --anchor kept.checkpoint --consistency other-size.proof": 1,
+    "6.checkpoint --anchor kept.checkpoint --consistency nothing": 1,
+    "kept.checkpoint --consistency grown.proof": 2,
+    "grown.proof": 3,
+    "grown.proof --anchor kept.checkpoint": 0,
+    "grown.proof --anchor 6.checkpoint": 3,
+    "flipped.proof": 3,
+    "flipped.proof --anchor kept.checkpoint": 1,
+    "other-size.proof": 1,
+    "nothing": 1,
+    "text": 1,
+    "not-there": 3,
+    "all.zip --anchor not-there": 3,
+}
+OF_A_REPORT = {
+    "audit.pdf": 0,
+    "audit.pdf --receipt audit.pdf.tlog-proof": 0,
+    "audit.pdf --receipt entry-4.tlog-proof": 1,
+    "audit.pdf --receipt bare.tlog-proof": 1,
+    "audit.pdf --receipt not-there": 3,
+    "audit.pdf --anchor late.checkpoint": 3,
+    "alone.pdf": 3,
+    "alone.pdf --receipt audit.pdf.tlog-proof": 0,
+    "altered.pdf --receipt audit.pdf.tlog-proof": 1,
+    "report.zip": 0,
+    "report.zip --anchor kept.checkpoint": 0,
+    "audit.pdf.tlog-proof": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [*QUESTIONS.items(), *(pytest.param(*item, marks=needs_report) for item in OF_A_REPORT.items())]
+)
+def test_both_verifiers_answer_alike(home, words, code):
+    assert agree(*paths(home, words), "--key", home / "ledger.vkey")[0] == code
+
+
+@pytest.mark.parametrize("name", ["evidence.zip", "audit.pdf", "audit.pdf.tlog-proof", "kept.checkpoint"])
+def test_what_the_first_version_wrote_is_verified(name):
+    assert agree(GOLDEN / name, "--key", GOLDEN / "ledger.vkey")[0] == 0
+
+
+def test_a_part_of_the_first_version_s_ledger_is_linked_by_the_proofs_in_the_pack():
+    words = ["--key", GOLDEN / "ledger.vkey", "--anchor", GOLDEN / "kept.checkpoint", "--require-anchor"]
+    code, said = agree(GOLDEN / "evidence.zip", *words)
+    assert (code, said["completeness"], said["unanchored"]) == (0, "stated", 7)
+
+
+def test_without_a_key_nothing_is_said(home):
+    code, said = alone(home / "all.zip")
+    assert (code, said["integrity"], said["unanchored"], said["key"]) == (3, "unknown", None, None)
+
+
+def test_a_key_of_another_ledger_is_refused(home):
+    assert agree(home / "all.zip", "--key", Forger().vkey)[0] == 1
+
+
+def test_the_key_of_a_pack_is_taken_only_by_its_fingerprint(home):
+    forger = Forger.of(home)
+    code, said = alone(home / "all.zip", "--key", forger.fingerprint)
+    assert code == 0
+    assert said["key"] == {"name": forger.name, "fingerprint": forger.fingerprint}
+    assert "taken from the pack" in said["key_source"]
+    code, said = alone(home / "all.zip", "--key", "0" * 64)
+    assert (code, said["key"], said["unanchored"]) == (1, None, None)
+    assert alone(home / "kept.checkpoint", "--key", forger.fingerprint)[0] == 3
+
+
+def test_who_forges_a_pack_whole_is_found_by_the_key(home):
+    """Keys inside a pack never make it trusted."""
+    forger = Forger(name=Forger.of(home).name)
+    pack = home / "forged.zip"
+    pack.write_bytes(forger.pack(forger.history([{"kind": "document"}])))
+    assert agree(pack, "--key", home / "ledger.vkey")[0] == 1
+    assert alone(pack, "--key", Forger.of(home).fingerprint)[0] == 1
+    assert alone(pack, "--key", forger.vkey)[0] == 0
+
+
+def test_people_read_the_key_first_and_then_what_is_not_proven(home, capsys):
+    assert verify.main([str(home / "all.zip"), "--key", str(home / "ledger.vkey")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"key           {Forger.of(home).name}"
+    assert lines[1] == f"fingerprint   {Forger.of(home).fingerprint}"
+    assert lines[2].startswith("key from      given by you")
+    for start in ("integrity     ok", "completeness  proven", "anchor        none", "un-anchored   6 of 6"):
+        assert any(line.startswith(start) for line in lines), start
+    said = "\n".join(lines)
+    assert "Whether what was recorded is true is not shown" in said
+    assert "Entries 0 to 5 rest on the ledger's key alone" in said
+
+
+@needs_report
+def test_it_says_that_it_did_not_look_into_the_pdf(home):
+    for name in ("audit.pdf", "report.zip"):
+        _, said = alone(home / name, "--key", home / "ledger.vkey")
+        assert verify.PDF in said["not_proven"]
+
+
+# Bits and bytes
+
+
+def outcome(data, tmp_path, key):
+    (tmp_path / "file").write_bytes(data)
+    return alone(tmp_path / "file", "--key", key)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), how=st.sampled_from(["flip", "cut", "twice"]))
+def test_any_changed_byte_of_a_pack_is_refused(home, tmp_path, where, bit, how):
+    data = (home / "small.zip").read_bytes()
+    at = int(where * len(data))
+    middle = {"flip": bytes([data[at] ^ 1 << bit]), "cut": b"", "twice": data[at : at + 1] * 2}[how]
+    code, said = outcome(data[:at] + middle + data[at + 1 :], tmp_path, home / "ledger.vkey")
+    assert (code, said["integrity"]) == (1, "failed")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(["entry-4.tlog-proof", "grown.proof", "kept.checkpoint", "bare.tlog-proof"]),
+    where=st.floats(0, 1, exclude_max=True),
+    bit=st.integers(0, 7),
+)
+def test_any_changed_bit_of_a_small_file_is_answered_alike(home, tmp_path, name, where, bit):
+    data = bytearray((home / name).read_bytes())
+    data[int(where * len(data))] ^= 1 << bit
+    (tmp_path / "file").write_bytes(data)
+    code, _ = agree(tmp_path / "file", "--key", home / "ledger.vkey", "--anchor", home / "kept.checkpoint")
+    assert code in (1, 3)
+
+
+@given(
+    st.binary(max_size=300), st.sampled_from([b"", b"PK\x03\x04", b"%PDF-", b"c2sp.org/tlog-proof@v1\n", b"old 1\n"])
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_at_all_bring_a_traceback(home, tmp_path, data, head):
+    code, said = outcome(head + data, tmp_path, home / "ledger.vkey")
+    assert code == (3 if head == b"%PDF-" else 1)
+    assert said["integrity"] in ("failed", "unknown")
+
+
+# Forged with the real key: every member signed, and yet not as the formats have it
+
+
+@pytest.fixture(scope="module")
+def forged(home, tmp_path_factory):
+    """A function: both verdicts on small.zip after a change to its members, or to its manifest."""
+    forger, real = Forger.of(home), unzipped((home / "small.zip").read_bytes())
+    folder = tmp_path_factory.mktemp("forged")
+
+    def ask(members=lambda members: None, manifest=lambda manifest: None, **envelope):
+        changed = dict(real)
+        members(changed)
+        (folder / "pack.zip").write_bytes(forger.seal(changed, manifest_of(real), manifest, **envelope))
+        return agree(folder / "pack.zip", "--key", forger.vkey)[0]
+
+    return ask
+
+
+def test_the_forger_makes_what_the_product_makes(home, forged):
+    assert forged() == 0
+    members = unzipped((home / "small.zip").read_bytes())
+    assert Forger.of(home).seal(members, manifest_of(members)) == (home / "small.zip").read_bytes()
+
+
+def drop(start):
+    return lambda members: [members.pop(name) for name in list(members) if name.startswith(start)]
+
+
+def put(name, change):
+    return lambda members: members.update({name: change(members[name])})
+
+
+def rename_a_key(members):
+    """In its place, so that only the fingerprint is wrong."""
+    found = list(members.items())
+    members.clear()
+    last = [name for name, _ in found if name.endswith(".pem")][-1]
+    members.update((f"keys/{'f' * 64}.pem" if name == last else name, data) for name, data in found)
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        pytest.param(lambda m: m.update({"zzz.txt": b""}), 1, id="a member that packs do not have"),
+        pytest.param(
+            lambda m: m.update({"readme.txt": m.pop("readme.txt"), "a/../b": b""}), 1, id="a path that climbs"
+        ),
+        pytest.param(lambda m: m.update({"checkpoint": m.pop("checkpoint")}), 1, id="members in another order"),
+        pytest.param(drop("keys/ledger"), 1, id="no key of the ledger"),
+        pytest.param(drop("checkpoint"), 1, id="no checkpoint"),
+        pytest.param(drop("proofs/000000002"), 1, id="an entry without its proof"),
+        pytest.param(drop("side/"), 1, id="values gone that withheld does not name"),
+        pytest.param(drop("readme"), 0, id="no readme"),
+        pytest.param(
+            put("keys/ledger.vkey", lambda data: Forger().vkey.encode() + b"\n"), 1, id="another ledger's key"
+        ),
+        pytest.param(put("side/000000002.json", lambda data: data.replace(b"Oda", b"Odo")), 1, id="another name"),
+        pytest.param(put("side/000000002.json", lambda data: data + b"\n"), 1, id="values not in canonical JSON"),
+        pytest.param(put("side/000000003.json", lambda data: b'{"attachments":[],"personal":[]}'), 1, id="no values"),
+        pytest.param(
+            put("entries/000000004.json", lambda data: data.replace(b"small", b"smalm")), 1, id="another entry"
+        ),
+        pytest.param(put("consistency/5", lambda data: b""), 0, id="a consistency proof that nobody asks for"),
+        pytest.param(put("consistency/5", lambda data: data[:-1] + b"*"), 1, id="hashes without their line feed"),
+        pytest.param(rename_a_key, 1, id="a key under another fingerprint"),
+    ],
+)
+def test_a_signed_pack_with_other_members(forged, members, code):
+    assert forged(members) == code
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code"),
+    [
+        pytest.param(lambda m: m.update(entries=4), 1, id="another number of entries"),
+        pytest.param(lambda m: m.update(extra=1), 1, id="a field too many"),
+        pytest.param(lambda m: m.pop("made_at"), 1, id="a field too few"),
+        pytest.param(lambda m: m.update(size=True), 1, id="a flag for a number"),
+        pytest.param(lambda m: m["range"].update(last=4), 1, id="another range"),
+        pytest.param(lambda m: m["filter"].clear(), 1, id="a filter without a name"),
+        pytest.param(lambda m: m.update(ledger="example.org/other"), 1, id="another ledger"),
+        pytest.param(lambda m: m.update(root="0" * 64), 1, id="another root"),
+        pytest.param(lambda m: m["withheld"].clear(), 1, id="nothing withheld"),
+        pytest.param(lambda m: m["members"].reverse(), 1, id="members listed in another order"),
+        pytest.param(lambda m: m.update(filter={"name": "all"}), 1, id="all said and not held"),
+        pytest.param(lambda m: m.update(format="tallystick-pack/v2"), 3, id="a newer format"),
+        pytest.param(lambda m: m.update(format="zip"), 1, id="no format of ours"),
+    ],
+)
+def test_a_signed_pack_with_another_manifest(forged, manifest, code):
+    assert forged(manifest=manifest) == code
+
+
+def test_an_envelope_with_more_in_it_is_refused(forged):
+    assert forged(extra=1) == 1
+
+
+def test_a_member_that_stands_twice_is_refused(home, tmp_path):
+    out, info = io.BytesIO((home / "small.zip").read_bytes()), zipfile.ZipInfo("readme.txt")
+    info.external_attr, info.create_system = 0o100644 << 16, 3
+    with zipfile.ZipFile(out, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr(info, b"another")
+    code, said = outcome(out.getvalue(), tmp_path, home / "ledger.vkey")
+    assert (code, said["checks"][-1]["name"]) == (1, "container")
+
+
+ENTRY = {"kind": "document", "body": {"title": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "code"),
+    [
+        pytest.param(ENTRY, 0, id="good"),
+        pytest.param({**ENTRY, "kind": "something-new"}, 0, id="unknown kind"),
+        pytest.param({**ENTRY, "v": 2}, 3, id="newer version"),
+        pytest.param({**ENTRY, "seq": 5}, 1, id="another seq"),
+        pytest.param({**ENTRY, "prev": "0" * 64}, 1, id="another entry before"),
+        pytest.param({**ENTRY, "recorded_at": "yesterday"}, 1, id="malformed time"),
+        pytest.param({**ENTRY, "body": {"x": 2**53}}, 1, id="integer out of range"),
+        pytest.param({**ENTRY, "body": {"x": "e\u0301"}}, 1, id="not in normal form C"),
+        pytest.param({**ENTRY, "attachments": [{"name": "a", "sha256": "0" * 64}]}, 1, id="attachment without size"),
+        pytest.param({**ENTRY, "body": {"x": {"seq": 0, "leaf": "0" * 64}}}, 3, id="names an entry that is nowhere"),
+    ],
+)
+def test_entries_that_the_key_signed(tmp_path, entry, code):
+    forger = Forger()
+    (tmp_path / "pack.zip").write_bytes(forger.pack(forger.history([entry])))
+    assert agree(tmp_path / "pack.zip", "--key", forger.vkey)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        pytest.param(b'"x":7', b'"x":0.1', 0, id="a float"),
+        pytest.param(b'"x":7', b'"x":1e+21', 0, id="a large float"),
+        pytest.param(b'"x":7', b'"x":1e21', 1, id="a float in another spelling"),
+        pytest.param(b'"x":7', b'"x":7.0', 1, id="a whole float with a point"),
+        pytest.param(b'"x":7', b'"x":-0', 1, id="minus zero"),
+        pytest.param(b'"x":7', b'"x":NaN', 1, id="not a number"),
+        pytest.param(b'"x":7', b'"x":1e999', 1, id="beyond every double"),
+        pytest.param(b'"x":7', b'"x":' + b"9" * 30000, 1, id="thirty thousand digits"),
+        pytest.param(b'"x":7', b'"x":7,"x":7', 1, id="a key twice"),
+        pytest.param(b'"x":7', b'"x": 7', 1, id="white space"),
+        pytest.param(b'"x":7', b'"x":"\\u0041"', 1, id="a needless escape"),
+        pytest.param(b'"x":7', b'"x":"\\ud800"', 1, id="half a character"),
+        pytest.param(b'"x":7', b'"x":' + b"[" * 30 + b"]" * 30, 0, id="32 levels"),
+        pytest.param(b'"x":7', b'"x":' + b"[" * 31 + b"7" + b"]" * 31, 1, id="33 levels"),
+        pytest.param(b'"x":7', b'"x":' + b"[" * 20000 + b"]" * 20000, 1, id="20,000 levels"),
+        pytest.param(b'"x":7', b'"x":"' + b"a" * 70000 + b'"', 1, id="too large"),
+    ],
+)
+def test_json_that_the_key_signed(tmp_path, old, new, code):
+    forger = Forger()
+    entries = forger.history([{"kind": "document", "body": {"x": 7}}])
+    entries[1] = entries[1].replace(old, new)
+    (tmp_path / "pack.zip").write_bytes(forger.pack(entries))
+    assert agree(tmp_path / "pack.zip", "--key", forger.vkey)[0] == code
+
+
+def test_a_hash_of_33_bytes_is_none(home, tmp_path):
+    forger, real = Forger.of(home), unzipped((home / "small.zip").read_bytes())
+    real["consistency/5"] = real["consistency/5"].replace(b"=", b"A")
+    code, _ = outcome(forger.seal(real, manifest_of(real)), tmp_path, forger.vkey)
+    assert code == 1
+
+
+def test_32_levels_are_counted_in_objects_and_arrays_also_where_the_last_is_empty():
+    value = []
+    for _ in range(31):
+        value = [value]
+    assert verify.canonical(value) == "[" * 32 + "]" * 32
+    with pytest.raises(verify.Refused, match="32 levels"):
+        verify.canonical([value])
+
+
+def test_a_second_genesis_is_refused(tmp_path):
+    forger = Forger()
+    (tmp_path / "pack.zip").write_bytes(forger.pack(forger.history([{"kind": "ledger"}])))
+    assert alone(tmp_path / "pack.zip", "--key", forger.vkey)[0] == 1
+
+
+def test_a_part_of_a_story_is_partial(tmp_path):
+    forger = Forger()
+    entries = forger.history([ENTRY, ENTRY])
+    entries = forger.history([ENTRY, {**ENTRY, "supersedes": {"seq": 1, "leaf": leaf(entries[1]).hex()}}])
+    (tmp_path / "pack.zip").write_bytes(forger.pack(entries, [0, 2], filter={"name": "model"}))
+    code, said = agree(tmp_path / "pack.zip", "--key", forger.vkey)
+    assert (code, said["integrity"], said["completeness"]) == (3, "ok", "partial")
+
+
+# Samples
+
+
+def sample(forger, count=9, first=3, last=6, drawn=2, seed="words of the auditor", **other):
+    """A pack of a sample of documents, out of entries of which those with an even index are documents."""
+    entries = forger.history([{"kind": "document" if at % 2 == 0 else "model"} for at in range(1, count)])
+    kind = [at for at in range(first, last + 1) if at % 2 == 0]
+    ranked = sorted(kind, key=lambda at: sha256(seed.encode(), b"\x00", leaf(entries[at])))
+    said = {"name": "sample", "kind": "document", "first": first, "last": last, "population": len(kind), "seed": seed}
+    said |= {"from": f"2026-01-{first + 1:02d}T00:00:00.000000Z", "until": f"2026-01-{last + 2:02d}T00:00:00.000000Z"}
+    keep = other.pop("keep", None) or sorted({0, *range(max(first - 1, 0), min(last + 2, count))})
+    return forger.pack(entries, keep, filter={**said, "drawn": sorted(ranked[:drawn]), **other})
+
+
+def test_a_sample_of_a_whole_population_holds(tmp_path):
+    forger = Forger()
+    for choice in ({}, {"drawn": 1}, {"drawn": 0}, {"first": 1, "last": 2}, {"first": 5, "last": 8}, {"last": 2}):
+        code, said = outcome(sample(forger, **choice), tmp_path, forger.vkey)
+        assert (code, said["integrity"], said["completeness"]) == (0, "ok", "stated"), (choice, said["checks"])
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        pytest.param({"population": 3}, id="another population"),
+        pytest.param({"seed": "other words", "drawn": 1, "kind": "model"}, id="another kind"),
+        pytest.param({"keep": [0, 2, 3, 4, 6, 7]}, id="an entry of the population left out"),
+        pytest.param({"keep": [0, 3, 4, 5, 6, 7]}, id="no entry before"),
+        pytest.param({"keep": [0, 2, 3, 4, 5, 6]}, id="no entry after"),
+        pytest.param({"from": "2026-01-03T00:00:00.000000Z"}, id="the entry before is within the time"),
+        pytest.param({"until": "2026-01-20T00:00:00.000000Z"}, id="the entry after is within the time"),
+        pytest.param({"from": "2026-01-05T00:00:00.000000Z"}, id="an entry of the range is before the time"),
+        pytest.param({"from": "in spring"}, id="malformed time"),
+        pytest.param({"population": True}, id="a flag for a number"),
+        pytest.param({"first": 7, "last": 6, "from": "2026-03-01T00:00:00.000000Z", "population": 0}, id="elsewhere"),
+        pytest.param({"last": 10**15}, id="a range beyond the tree"),
+    ],
+)
+def test_a_sample_that_is_not_what_it_says_is_refused(tmp_path, choice):
+    forger, given = Forger(), {}
+    for name in ("keep", "seed"):
+        if name in choice:
+            given[name] = choice.pop(name)
+    drawn = choice.pop("drawn", 2)
+    pack = unzipped(sample(forger, drawn=drawn, **given))
+    code, said = outcome(
+        forger.seal(pack, manifest_of(pack), lambda m: m["filter"].update(choice)), tmp_path, forger.vkey
+    )
+    assert (code, said["integrity"]) == (1, "failed")
+
+
+@pytest.mark.parametrize("drawn", [[], [6, 4], [4, 4], [3], [4, 6, 8]])
+def test_a_sample_that_the_seed_does_not_draw_is_refused(tmp_path, drawn):
+    forger = Forger()
+    entries = unzipped(sample(forger, count=11, last=8))
+    said = manifest_of(entries)
+    first = min((4, 6, 8), key=lambda at: sha256(b"words of the auditor\x00", leaf(entries[f"entries/{at:09d}.json"])))
+    wrong = drawn or [next(at for at in (4, 6, 8) if at != first)]
+    whole = sorted(wrong) == [4, 6, 8] == wrong
+    code, _ = outcome(forger.seal(entries, said, lambda m: m["filter"].update(drawn=wrong)), tmp_path, forger.vkey)
+    assert code == (0 if whole else 1)
+
+
+# Keys and vectors that others published
+
+
+def test_weak_keys_of_the_published_edge_cases_are_refused():
+    cases = json.loads((Path(__file__).parent / "vectors/C2SP_CCTV/ed25519vectors.json").read_text())
+    for case in cases:
+        key = verify.Key("example.org/x", bytes.fromhex(case["key"]))
+        if {"low_order_A", "non_canonical_A"} & set(case["flags"] or []):
+            with pytest.raises(verify.Refused):
+                verify.parse_key(str(key))
+        else:
+            good = not {"low_order_residue", "non_canonical_R"} & set(case["flags"] or [])
+            assert verify.signed(verify.parse_key(str(key)), case["msg"].encode(), bytes.fromhex(case["sig"])) == good
+
+
+def published_signatures():
+    groups = json.loads((Path(__file__).parent / "vectors/C2SP_wycheproof/ed25519_test.json").read_text())["testGroups"]
+    return [(bytes.fromhex(group["publicKey"]["pk"]), test) for group in groups for test in group["tests"]]
+
+
+def right(raw, test):
+    key = verify.Key("example.org/x", raw)
+    return verify.signed(key, bytes.fromhex(test["msg"]), bytes.fromhex(test["sig"])) == (test["result"] == "valid")
+
+
+def test_published_signatures_are_judged_right():
+    wrong = [test["tcId"] for raw, test in published_signatures() if not right(raw, test)]
+    assert wrong == []
+
+
+@needs_openssl
+def test_published_signatures_are_judged_right_by_openssl(monkeypatch):
+    monkeypatch.setattr(verify, "Ed25519PublicKey", None)
+    wrong = [test["tcId"] for raw, test in published_signatures()[::6] if test["msg"] and not right(raw, test)]
+    assert wrong == []
+
+
+def proofs(kind):
+    folder = Path(__file__).parent / "vectors/transparency-dev_merkle/testdata" / kind
+    return [json.loads(path.read_text()) for path in sorted(folder.rglob("*.json"))]
+
+
+def leads(roots, *values):
+    """The root, or roots, to which a proof leads, unless it is refused."""
+    try:
+        return roots(*values)
+    except verify.Refused:
+        return None
+
+
+def unpack(values):
+    return [base64.b64decode(value) for value in values or []]
+
+
+def test_published_inclusion_proofs_are_judged_right():
+    for case in proofs("inclusion"):
+        leaf, root = unpack([case["leafHash"], case["root"]])
+        if len(root) == 32:  # another is refused where a checkpoint is read
+            got = leads(verify.root_of_path, leaf, case["leafIdx"], case["treeSize"], unpack(case["proof"]))
+            assert (got != root) == case["wantErr"], case["desc"]
+
+
+def test_published_consistency_proofs_are_judged_right():
+    for case in proofs("consistency"):
+        old, new = unpack([case["root1"], case["root2"]])
+        got = leads(verify.roots_of_growth, case["size1"], old, case["size2"], unpack(case["proof"]))
+        assert (got != (old, new)) == case["wantErr"], case["desc"]
+
+
+def test_published_json_is_written_canonically():
+    folder = Path(__file__).parent / "vectors/cyberphone_json-canonicalization/testdata"
+    for source in sorted((folder / "input").iterdir()):
+        value, output = json.loads(source.read_text(encoding="utf-8")), (folder / "output" / source.name).read_bytes()
+        if unicodedata.is_normalized("NFC", output.decode()):
+            assert verify.canonical(value).encode() == output, source.name
+        else:
+            with pytest.raises(verify.Refused, match="normal form C"):
+                verify.canonical(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_float_is_written_as_rfc_8785_writes_it(value):
+    import rfc8785
+
+    assert verify.canonical(value).encode() == rfc8785.dumps(value)
+
+
+# A program of its own
+
+
+def test_it_is_one_file_for_python_3_9_that_imports_no_code_of_ours():
+    tree = ast.parse(SOURCE.read_text(encoding="utf-8"), feature_version=(3, 9))
+    imported = {
+        name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
+    }
+    imported |= {(node.module or ".").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported - sys.stdlib_module_names == {"cryptography"}
+
+
+def test_it_stays_short_enough_to_be_read():
+    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 900
+
+
+def isolated(folder, *words, path=None):
+    """The file alone in an empty folder, run by a Python that finds no installed package."""
+    shutil.copy(SOURCE, folder / "verify.py")
+    command = [sys.executable, "-I", "-S", "verify.py", *map(str, words), "--format", "json"]
+    environment = {**os.environ, **({} if path is None else {"PATH": path})}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False, timeout=60)
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout)
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    "words", ["all.zip --anchor kept.checkpoint", "cut.zip", "entry-4.tlog-proof", "stranger.checkpoint"]
+)
+def test_copied_elsewhere_it_says_the_same_with_openssl_alone(home, tmp_path, words):
+    words = [*paths(home, words), "--key", home / "ledger.vkey"]
+    assert isolated(tmp_path, *words) == alone(*words)
+    assert [path.name for path in tmp_path.iterdir()] == ["verify.py"]  # nothing is written
+
+
+def test_without_any_means_to_check_a_signature_it_says_so(home, tmp_path):
+    code, said = isolated(tmp_path, home / "all.zip", "--key", home / "ledger.vkey", path=str(tmp_path))
+    assert (code, said["integrity"]) == (3, "unknown")
+    assert "neither is here" in said["checks"][-1]["detail"]
+
+
+@needs_openssl
+def test_openssl_refuses_what_cryptography_refuses(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(verify, "Ed25519PublicKey", None)
+    data = (home / "kept.checkpoint").read_bytes()
+    assert outcome(data, tmp_path, home / "ledger.vkey")[0] == 0
+    for swapped in (data.replace(b"\n5\n", b"\n6\n"), (home / "stranger.checkpoint").read_bytes()):
+        assert outcome(swapped, tmp_path, home / "ledger.vkey")[0] == 1
+
+
+def test_the_json_of_its_verdict_is_what_the_conformance_suite_asks_for(home):
+    _, said = alone(home / "all.zip", "--key", home / "ledger.vkey")
+    assert {"kind", "integrity", "completeness", "unanchored", "checks", "not_proven", "key"} <= set(said)
+    assert all(set(check) == {"name", "outcome", "detail"} for check in said["checks"])
+    assert canonical(said["key"])
