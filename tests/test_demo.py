@@ -65,6 +65,14 @@ def test_its_pack_and_its_report_verify_with_the_key_and_not_without(told):
     assert verified(folder / "audit.pdf") == 3
 
 
+def test_every_number_of_its_report_follows_from_the_evidence_in_it(told, capsys):
+    folder, _ = told
+    assert run(["report", "trace", str(folder / "audit.pdf"), "--key", str(folder / ".tallystick/ledger.vkey")]) == 0
+    out = capsys.readouterr().out
+    assert "only the seal was appended" in " ".join(out.split())
+    assert "0.9471" in out, "the ratio of selection rates, beside the entry of the evaluation"
+
+
 def test_an_anchor_that_the_auditor_kept_is_compared(told):
     folder, _ = told
     key, anchor = folder / ".tallystick/ledger.vkey", folder / "kept-by-auditor.checkpoint"

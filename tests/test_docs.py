@@ -102,7 +102,7 @@ def unknown_word(arguments, group):
             for _ in range(0 if value or option.is_flag or option.count else option.nargs):
                 next(words, None)
         elif isinstance(command, click.Group):
-            below = command.get_command(context, word)
+            below = command.get_command(context, word) or command.get_command(context, getattr(command, "default", ""))
             if below is None:
                 return f"{context.command_path} {word}"
             command, context = below, click.Context(below, info_name=word, parent=context)

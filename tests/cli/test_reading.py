@@ -82,7 +82,7 @@ def test_no_command_reads_entries_that_have_nothing_to_do_with_it(crowded, read)
     read.clear()
     with Desk.open(crowded.ledger, keys=crowded.ledger.parent / "keys", writing=False) as desk:
         drawn = issue.draw(desk, ("credit", 2))
-    assert drawn.view.sources
+    assert drawn.view.carried
     assert 0 < len(read) < 100
     sound(crowded)
 

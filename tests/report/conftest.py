@@ -15,9 +15,11 @@ import pytest
 
 from tallystick.canonical import b64, encode
 from tallystick.people.book import Book
+from tallystick.proof import merkle
 from tallystick.records import FIRST_PREV, Attachment, Draft, Entry, Personal, absent
 
 ORIGIN = "credit-team/6f1f3c8e-0a37-4b8e-9d55-3c4f1b7a9e20"
+SALT = b"\x01" * 32
 ENGINEER, OFFICER, STEWARD = "p-3f9a2c1d", "p-b71e04aa", "p-0c55d9e2"
 SIGNED = frozenset({"key", "policy", "approval", "waiver", "promotion", "report", "role", "erasure"})
 
@@ -78,7 +80,7 @@ def start(shelf: Shelf, *, key_of: Mapping[str, tuple[list[str], str | None]] | 
             "public_key": b64(sha(actor).encode()),
             "fingerprint": sha("key of " + actor),
         }
-        personal = (Personal("name", name, b"\x01" * 32),) if name else ()
+        personal = (Personal("name", name, SALT),) if name else ()
         shelf.add("key", body, actor=actor, personal=personal)
 
 
@@ -701,11 +703,31 @@ BOOKS: Mapping[str, Callable[[], tuple[Book, Entry]]] = {
 }
 
 
+class Backing:
+    """The tree over a book, and the salts of what stands beside its entries."""
+
+    def __init__(self, book: Book) -> None:
+        self.book, self.leaves = book, [entry.leaf for entry in book.entries]
+
+    def node(self, level: int, index: int) -> bytes:
+        return merkle.root(self.leaves[index << level : (index + 1) << level])
+
+    def inclusion_proof(self, seq: int, size: int | None = None) -> list[bytes]:
+        return merkle.inclusion_proof(seq, len(self.leaves) if size is None else size, self.node)
+
+    def side(self, entry: Entry) -> list[tuple[str, bytes, bytes]]:
+        lines = [line for line in (*entry.attachments, *entry.personal) if "hmac_sha256" in line]
+        parts = [(str(line["name"]), self.book.part(entry, str(line["name"]))) for line in lines]
+        return [(name, SALT, data) for name, data in parts if data is not None]
+
+
 def anchor_facts(book: Book) -> dict[str, Any]:
     """What a caller hands to `view.build` besides book and model."""
+    backing = Backing(book)
     return {
         "as_of": "2026-11-20T12:00:00.000000Z",
-        "checkpoint": {"origin": ORIGIN, "size": len(book.entries), "root": sha("root")},
+        "checkpoint": {"origin": ORIGIN, "size": len(book.entries), "root": merkle.root(backing.leaves).hex()},
+        "backing": backing,
         "key_fingerprint": sha("checkpoint key"),
         "vkey": f"{ORIGIN}+1f0b8e77+AZ" + "k" * 42,
         "anchor": {"text": "checkpoint e-mailed to audit@bank.example on 2026-11-19", "size": len(book.entries) - 3},

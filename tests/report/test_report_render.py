@@ -1,6 +1,6 @@
 """The drawn report: one file of HTML without anything to fetch, and a PDF/A that is the same on every day."""
 
-import json
+import hashlib
 import os
 import re
 import shutil
@@ -219,51 +219,40 @@ def test_the_same_view_gives_the_same_bytes(sample):
 
 
 SCRIPT = """
-    import hashlib, json, sys
+    import hashlib, sys
     from datetime import UTC, datetime
     from tallystick.canonical import unb64
-    from tallystick.people.book import Book
-    from tallystick.records import Entry
     from tallystick.report import render, view
+    from tallystick.report.evidence import opened
 
-    given = json.load(sys.stdin)
-    parts = {(seq, name): unb64(data) for seq, name, data in given["parts"]}
-    book = Book(
-        [Entry.parse(unb64(raw)) for raw in given["entries"]],
-        origin=given["origin"],
-        parts=lambda entry, name: parts.get((entry.seq, name)),
-    )
-    found = view.build(book, book.of_kind("model")[-1], **given["facts"])
+    found = view.again(opened(unb64(sys.stdin.read(), what="evidence")))
     moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
     data = render.pdf(found, view.evidence(found), identifier=b"report", moment=moment)
     print(hashlib.sha256(data).hexdigest())
 """
 
 
-def test_another_process_on_another_day_gives_the_same_bytes(books, story):
-    book, _ = books["promoted"]()
-    names = [(entry, line["name"]) for entry in book.entries for line in (*entry.attachments, *entry.personal)]
-    given = {
-        "origin": book.origin,
-        "entries": [b64(entry.raw) for entry in book.entries],
-        "parts": [(entry.seq, name, b64(book.part(entry, name))) for entry, name in names],
-        "facts": story.anchor_facts(book),
-    }
+def test_another_process_on_another_day_in_another_place_gives_the_same_bytes(drawn_once, tmp_path):
+    found, data = drawn_once("promoted")
     digests = {
         in_another_process(
             SCRIPT,
-            stdin=json.dumps(given),
+            stdin=b64(view.evidence(found)),
+            cwd=place,
             PYTHONHASHSEED=seed,
             SOURCE_DATE_EPOCH=epoch,
             TZ=zone,
+            LC_ALL=locale,
         )
-        for seed, epoch, zone in (("1", "0", "Asia/Tokyo"), ("77", "1900000000", "America/Lima"))
+        for seed, epoch, zone, locale, place in (
+            ("1", "0", "Asia/Tokyo", "C", tmp_path),
+            ("77", "1900000000", "America/Lima", "C.UTF-8", Path("/")),
+        )
     }
-    assert len(digests) == 1
-    assert re.fullmatch(r"[0-9a-f]{64}", digests.pop())
+    assert digests == {hashlib.sha256(data).hexdigest()}
 
 
-def in_another_process(script, *, stdin="", path=None, **environment):
+def in_another_process(script, *, stdin="", path=None, cwd=None, **environment):
     source = str(Path(render.__file__).resolve().parents[2])
     place = os.pathsep.join([str(path), source] if path else [source])
     done = subprocess.run(
@@ -271,6 +260,7 @@ def in_another_process(script, *, stdin="", path=None, **environment):
         input=stdin,
         capture_output=True,
         text=True,
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": place, **environment},
     )
     assert done.returncode == 0, done.stderr

@@ -60,8 +60,7 @@ def test_every_entry_that_is_named_stands_in_the_annex_and_in_the_evidence(sampl
     named = cited(found.sections) | {fact.entry for fact in found.summary if fact.entry is not None}
     annex = {row.entries[0] for row in found.entries}
     carried = {line["seq"] for line in json.loads(view.evidence(found))["entries"]}
-    assert named <= annex
-    assert annex == carried
+    assert named <= annex <= carried
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -758,7 +757,8 @@ def test_datasets_beyond_the_first_few_are_one_step_that_says_how_many(story):
     many = [story.dataset(shelf, f"part-{i}", "training", 5) for i in range(7)]
     story.model(shelf, 2, story.run(shelf, many), refs["usecase"])
     drawn = next(p for p in pictures(seen(story, shelf)) if p.kind == "lineage")
-    assert "3 more" in [box.node.name for box in drawn.boxes]
+    named = next(box.node.name for box in drawn.boxes if box.node.name.startswith("3 more: "))
+    assert named.startswith(f"3 more: [{many[4]['seq']}]")
 
 
 def test_an_approval_of_an_earlier_decision_is_not_joined_to_the_newest(story):

@@ -36,6 +36,7 @@ __all__ = [
     "pairs",
     "progress",
     "terminal_width",
+    "visible",
     "when",
     "wrapped",
     "write_output",
@@ -86,7 +87,7 @@ class Front:
             click.echo(json.dumps(value, indent=2))
         else:
             for line in lines:
-                click.echo(_visible(line))
+                click.echo(visible(line))
 
     def print_each(
         self, items: Iterable[T], value: Callable[[T], Value], header: Sequence[str], row: Callable[[T], Sequence[str]]
@@ -103,7 +104,7 @@ class Front:
         while page:
             widths = [max(width, *(len(row[i]) for row in page)) for i, width in enumerate(widths)]
             for line in columns(page, widths=widths):
-                click.echo(_visible(line))
+                click.echo(visible(line))
             page = list(islice(rows, _PAGE))
 
 
@@ -120,7 +121,7 @@ def _echo_list(values: Iterable[Value]) -> None:
     click.echo("[]" if between[0] == "[" else "\n]")
 
 
-def _visible(line: str) -> str:
+def visible(line: str) -> str:
     """Control and bidirectional characters escaped: what stands in a ledger is hostile input to a terminal."""
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
 

@@ -1,34 +1,71 @@
-"""``report`` and ``pack``: what leaves the house."""
+"""``report`` and ``pack``: what leaves the house; and ``report trace``, for whoever was handed a report."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.front import Front, check_output, front, model_version, pairs, progress, wrapped, write_output
+from tallystick.cli.front import (
+    Front,
+    Group,
+    check_output,
+    columns,
+    front,
+    model_version,
+    pairs,
+    progress,
+    visible,
+    wrapped,
+    write_output,
+)
 from tallystick.errors import UsageError
 
 if TYPE_CHECKING:
+    from tallystick.report.trace import Origin
     from tallystick.workflow.issue import Drawing
+    from tallystick.workflow.trace import Traced
 
 __all__ = ["pack", "report", "time_span"]
 
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
+class _Report(Group):
+    """The word ``write`` may be left out: what is no command of the group is an argument of it."""
+
+    default = "write"
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asks = {*self.commands, *self.get_help_option_names(ctx)}
+        return super().parse_args(ctx, args if not args or args[0] in asks else [self.default, *args])
+
+
+@click.group(cls=_Report)
+def report() -> None:
+    """Write the audit report of a model version, or trace the numbers in one.
+
+    `tallystick report MODEL -o FILE` is short for `tallystick report write MODEL -o FILE`.
+    """
+
+
+@report.command()
 @click.argument("model")
 @click.option("-o", "output", required=True, type=_FILE, help="The PDF; HTML and receipt are written beside it.")
 @click.option("--as-of", metavar="TIME", help="Leave out what was recorded later.")
 @click.option("--anchor", type=_FILE, help="A checkpoint kept elsewhere: the report says what it does not cover.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @front
-def report(front: Front, model: str, output: Path, as_of: str | None, anchor: Path | None, force: bool) -> None:
-    """Write the audit report of MODEL[@VERSION]: a signed PDF, the same as HTML, and the receipt of its issue."""
+def write(front: Front, model: str, output: Path, as_of: str | None, anchor: Path | None, force: bool) -> None:
+    """Write the audit report of MODEL[@VERSION]: a signed PDF, the same as HTML, and the receipt of its issue.
+
+    The word "write" may be left out: `tallystick report MODEL -o FILE`.
+    """
     from tallystick.cli.look import moment
     from tallystick.workflow import issue
 
@@ -51,6 +88,92 @@ def report(front: Front, model: str, output: Path, as_of: str | None, anchor: Pa
     }
     value = {"report": str(output), "html": str(html), "receipt": str(receipt), "entry": done.entry.seq}
     front.print({**value, "un_anchored": drawn.un_anchored}, pairs(facts))
+
+
+@report.command()
+@click.argument("file", type=_FILE)
+@click.option(
+    "--key",
+    metavar="KEY|FILE|FINGERPRINT",
+    help="The ledger's public key, a file of keys, or a key's fingerprint, from a source that you trust.",
+)
+@click.option("--trust", type=_FILE, help="A file of public keys that you trust, one a line.")
+@click.option("--receipt", type=_FILE, help="The receipt of the report; else FILE.tlog-proof beside it.")
+@click.option("--number", metavar="TEXT", help="List where this number comes from, written as in the report.")
+@click.option("--fact", metavar="ID", help="List where the numbers of this fact come from.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
+def trace(
+    file: Path,
+    key: str | None,
+    trust: Path | None,
+    receipt: Path | None,
+    number: str | None,
+    fact: str | None,
+    form: str,
+) -> int:
+    """Derive every number in FILE (a report) again, offline, from the evidence attached to it.
+
+    Holds the evidence against itself, builds the report again from it, compares every fact, and draws the pages again.
+    With a key it also shows that the entries are the ledger's, and with the receipt that the ledger issued the file.
+    Exits 0 if all is what the evidence gives, 1 if something is not, 3 if that cannot be said (other programs draw
+    here, no receipt).
+    """
+    import json
+
+    from tallystick.workflow.trace import trace_report
+
+    found = trace_report(file, key=key, trust=trust, receipt=receipt)
+    asked = [
+        one for one in found.origins if (number is None or one.number == number) and (fact is None or one.fact == fact)
+    ]
+    if form == "json":
+        click.echo(json.dumps(replace(found, origins=tuple(asked)).value(), indent=2))
+        return found.exit_code
+    listed = _places(asked) if number is not None or fact is not None else _by_entry(asked)
+    for line in [*_checks(found), *listed, "", "Not proven by this:", *_bullets(found.not_proven)]:
+        click.echo(visible(line))
+    return found.exit_code
+
+
+def _checks(found: Traced) -> list[str]:
+    marks = {"ok": "ok", "failed": "FAILED", "unknown": "unknown"}
+    rows = [(marks[check.outcome], check.name, check.detail) for check in found.checks]
+    hang = sum(max(len(row[i]) for row in rows) + 2 for i in (0, 1))
+    told = {"facts": f"{found.same} of {found.facts} are what the evidence gives", "numbers": str(len(found.origins))}
+    return [*(line for row in columns(rows) for line in wrapped(row, "", hang=hang)), "", *pairs(told), ""]
+
+
+def _by_entry(origins: Sequence[Origin]) -> list[str]:
+    """For each entry the numbers that rest on it."""
+    found: dict[tuple[int, ...], dict[str, None]] = {}
+    for one in origins:
+        found.setdefault(one.entries[:1], {})[one.number] = None
+    rows = []
+    for entries in sorted(found):
+        numbers = list(found[entries])
+        more = f" and {len(numbers) - _MOST_NUMBERS} more" if len(numbers) > _MOST_NUMBERS else ""
+        name = f"entry {entries[0]}" if entries else "the report itself"
+        rows.append((name, ", ".join(numbers[:_MOST_NUMBERS]) + more))
+    return [line for row in columns(rows) for line in wrapped(row, "", hang=19)]
+
+
+_MOST_NUMBERS: Final = 24
+
+
+def _places(origins: Sequence[Origin]) -> list[str]:
+    """For each number its fact, and the fields in which it stands."""
+    if not origins:
+        return ["no such number, or no such fact"]
+    lines = []
+    for one in origins:
+        sources = ", ".join(f"entry {seq}" for seq in one.entries) or "what the report says of itself"
+        lines += wrapped(f"{one.number}  {one.fact} ({one.label})", "")
+        lines += [f"    {place}" for place in one.places] or [f"    counted or computed from {sources}"]
+    return lines
+
+
+def _bullets(texts: Sequence[str]) -> list[str]:
+    return [line for text in texts for line in wrapped(f"- {text}", "  ")]
 
 
 POPULATIONS: Final = {

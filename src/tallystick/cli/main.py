@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "gate": ("gate:gate", "Run the gates of a policy over a model's predictions."),
     "approve": ("decide:approve", "Approve, or refuse, a decision with your own key."),
     "promote": ("decide:promote", "Promote a model version to a stage, if every rule holds."),
-    "report": ("issue:report", "Write the signed audit report of a model version."),
+    "report": ("issue:report", "Write the signed audit report of a model version, or trace its numbers."),
     "pack": ("issue:pack", "Write the evidence pack of a model version."),
     "verify": ("verify:verify", "Verify a pack, report, receipt, checkpoint or consistency proof, offline."),
     "ledger": ("ledger:ledger", "Checkpoint, prove and examine the ledger."),

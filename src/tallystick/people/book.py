@@ -29,7 +29,7 @@ from tallystick.canonical import Value, decode, encode
 from tallystick.errors import InvalidRecord, Malformed, NotFound, Tampered
 from tallystick.records import Entry, Ref
 
-__all__ = ["Book", "Parts", "Source", "Stored"]
+__all__ = ["Book", "Noting", "Parts", "Source", "Stored"]
 
 Parts = Callable[[Entry, str], bytes | None]
 """Bytes of an entry's attachment or encoded personal value by name; None if erased, withheld or missing."""
@@ -209,6 +209,10 @@ class Book:
         """Entries of a kind, in order, whose field was moved into an attachment, where :meth:`naming` sees nothing."""
         return self._those(kind, self._holding(kind, [encode(field) + b':{"attachment":']))
 
+    def holding(self, kind: str, text: str) -> list[Entry]:
+        """Entries of a kind, in order, in whose bytes a text stands anywhere, also as a part of a longer one."""
+        return self._those(kind, self._holding(kind, [text.encode()]))
+
     def _those(self, kind: str, seqs: Iterable[int]) -> list[Entry]:
         found = [self.at(seq) for seq in sorted(set(seqs))]
         return [entry for entry in found if entry is not None and entry.kind == kind]
@@ -299,6 +303,45 @@ class Book:
             data = self.part(entry, value["attachment"])
             return None if data is None else decode(data, what=f"attachment {value['attachment']}")
         return value
+
+
+class Noting(Book):
+    """A book that notes what is read in it.
+
+    A book of the noted entries alone, with the noted parts, gives the same answers to the same questions: what a
+    question goes through and does not give out makes no difference to anybody.
+    """
+
+    noted: dict[int, Entry]
+    """Entries that were given out, by index."""
+    parts: dict[tuple[int, str], bytes]
+    """Parts that were given out, by index of their entry and name."""
+
+    @classmethod
+    def of(cls, book: Book) -> Noting:
+        """A book of the same entries."""
+        noting = cls.__new__(cls)
+        noting._begin(book._source, book.seqs)
+        noting._read = book._read
+        noting.noted, noting.parts = {}, {}
+        return noting
+
+    def at(self, seq: int) -> Entry | None:
+        entry = super().at(seq)
+        if entry is not None:
+            self.noted[seq] = entry
+        return entry
+
+    def of_kind(self, *kinds: str) -> list[Entry]:
+        found = super().of_kind(*kinds)
+        self.noted.update((entry.seq, entry) for entry in found)
+        return found
+
+    def part(self, entry: Entry, name: str) -> bytes | None:
+        data = super().part(entry, name)
+        if data is not None:
+            self.parts[entry.seq, name] = data
+        return data
 
 
 def _spelled(text: str) -> bytes | None:

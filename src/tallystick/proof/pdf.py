@@ -22,13 +22,14 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any, Final
 
 from tallystick.canonical import digest
 from tallystick.errors import Malformed, NotVerified, Tampered
 
-__all__ = ["MAX_PDF", "MAX_STRANGER", "PdfFacts", "inspect"]
+__all__ = ["MAX_PDF", "MAX_STRANGER", "PdfFacts", "check_only_sealed", "inspect"]
 
 MAX_PDF: Final = 64 << 20
 """Bytes."""
@@ -83,12 +84,7 @@ def inspect(data: bytes) -> PdfFacts:
 
 
 def _facts(data: bytes) -> PdfFacts:
-    from pyhanko.pdf_utils.decode_limits import DecodeLimits, DocumentDecodeBudget
-    from pyhanko.pdf_utils.reader import PdfFileReader
-
-    logging.getLogger("pyhanko").addHandler(_SILENT)
-    budget = DecodeLimits(document_budget=DocumentDecodeBudget(base_allowance=_MAX_DECODED, max_ratio=0))
-    reader = PdfFileReader(BytesIO(data), strict=True, decode_limits=budget)
+    reader = _reader(data)
     signature = _only_signature(reader)
     _check_revisions(reader, signature)
     _check_certification(reader, signature)
@@ -102,6 +98,117 @@ def _facts(data: bytes) -> PdfFacts:
         attachments=MappingProxyType(_attachments(reader)),
         certificate=certificate.dump(),
     )
+
+
+def _reader(data: bytes) -> Any:
+    from pyhanko.pdf_utils.decode_limits import DecodeLimits, DocumentDecodeBudget
+    from pyhanko.pdf_utils.reader import PdfFileReader
+
+    logging.getLogger("pyhanko").addHandler(_SILENT)
+    budget = DecodeLimits(document_budget=DocumentDecodeBudget(base_allowance=_MAX_DECODED, max_ratio=0))
+    return PdfFileReader(BytesIO(data), strict=True, decode_limits=budget)
+
+
+def check_only_sealed(data: bytes, drawn: bytes) -> None:
+    """Check that a file which passed :func:`inspect` is these drawn bytes with an invisible signature appended.
+
+    Who appends a revision can put another page in the place of one that was drawn; so what was appended is gone
+    through, object by object.
+
+    Raises:
+        Tampered: the file begins with other bytes, or what was appended is more than a signature that nobody sees.
+    """
+    if not data.startswith(drawn):
+        raise Tampered("pages are not those that the evidence gives", where=_first_difference(data, drawn))
+    try:
+        changed = _changed_visibly(data, len(drawn))
+    except Exception as error:  # as in `inspect`: the parser raises many kinds of error
+        raise Tampered(
+            "what was appended to the drawn file is more than a signature", got=f"{type(error).__name__}: {error}"[:120]
+        ) from error
+    if changed:
+        raise Tampered("what was appended to the drawn file shows something", got=changed)
+
+
+def _first_difference(data: bytes, drawn: bytes) -> str:
+    """The first page that is another, for whoever looks it up; or only the byte, where the pages do not tell."""
+    try:
+        pages = zip_longest(_pages(_reader(data)), _pages(_reader(drawn)))
+        number = next((number for number, (one, other) in enumerate(pages, 1) if one != other), None)
+    except Exception:  # as in `inspect`: the file may be no PDF
+        number = None
+    if number is not None:
+        return f"page {number}"
+    return f"byte {next((i for i, pair in enumerate(zip(data, drawn, strict=False)) if pair[0] != pair[1]), len(data))}"
+
+
+def _pages(reader: Any) -> Iterator[bytes]:
+    """What is drawn on each page, uncompressed."""
+    for number in range(int(reader.root["/Pages"]["/Count"])):
+        page, _ = reader.find_page_for_modification(number)
+        contents = page.get_object()["/Contents"]
+        yield contents.data if hasattr(contents, "data") else b"".join(part.data for part in contents)
+
+
+def _changed_visibly(data: bytes, drawn: int) -> str:
+    """What an appended revision changes other than by a signature without an appearance; empty if nothing."""
+    reader, before = _reader(data), _reader(data[:drawn])
+    tables = [found.xrefs.get_startxref_for_revision(0) for found in (reader, before)]
+    if tables[0] != tables[1]:
+        return "another file, which it claims to be built on"
+    if reader.root_ref != before.root_ref or reader.trailer.raw_get("/Info") != before.trailer.raw_get("/Info"):
+        return "another catalogue"
+    for signature in reader.embedded_signatures:
+        box = [float(side) for side in signature.sig_field["/Rect"]]
+        if (box[0] != box[2] and box[1] != box[3]) or "/AP" in signature.sig_field:
+            return "a visible signature"
+    fields = {signature.sig_field.container_ref for signature in reader.embedded_signatures}
+    later = range(1, reader.xrefs.total_revisions)
+    changed = {ref for revision in later for ref in reader.xrefs.explicit_refs_in_revision(revision)}
+    for ref in before.xrefs.explicit_refs_in_revision(0):
+        if (ref in changed or ref.idnum == 0) and not _same_but_signed(before, reader, ref, fields):
+            return f"another object {ref.idnum}"
+    return ""
+
+
+_OF_SIGNATURES: Final = frozenset({"/AcroForm", "/DSS", "/Extensions", "/Perms"})
+"""Keys of a catalogue that a signature sets; they put nothing on a page."""
+
+
+def _same_but_signed(before: Any, reader: Any, ref: Any, fields: set[Any]) -> bool:
+    """Whether an object of the drawn file is still the same: the catalogue with a form, a page with the field."""
+    from pyhanko.pdf_utils.generic import DictionaryObject
+
+    old, new = before.get_object(ref), reader.get_object(ref)
+    if not isinstance(old, DictionaryObject) or not isinstance(new, DictionaryObject):
+        return _written(old) == _written(new)
+    names = {name for name in {*old, *new} if _written(_raw(old, name)) != _written(_raw(new, name))}
+    if ref == before.root_ref:
+        return names <= _OF_SIGNATURES
+    return names == {"/Annots"} and _raw(old, "/Type") == "/Page" and _only_fields(old, new, fields)
+
+
+def _only_fields(old: Any, new: Any, fields: set[Any]) -> bool:
+    had = [_raw_at(old["/Annots"], at) for at in range(len(old["/Annots"]))] if "/Annots" in old else []
+    has = [_raw_at(new["/Annots"], at) for at in range(len(new["/Annots"]))]
+    return has[: len(had)] == had and all(item.reference in fields for item in has[len(had) :])
+
+
+def _raw(dictionary: Any, name: str) -> Any:
+    return dictionary.raw_get(name) if name in dictionary else None
+
+
+def _raw_at(array: Any, at: int) -> Any:
+    return array.raw_get(at)
+
+
+def _written(value: Any) -> bytes:
+    """A value as PDF spells it."""
+    if value is None:
+        return b""
+    stream = BytesIO()
+    value.write_to_stream(stream, None)
+    return stream.getvalue()
 
 
 def _only_signature(reader: Any) -> Any:

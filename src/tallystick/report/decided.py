@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Final
 
 from tallystick.records import Entry
 from tallystick.report import words
+from tallystick.report.evidence import Control
 from tallystick.report.facts import Block, Facts, Note, Row, Section
 from tallystick.report.saying import fact, field, inside, items, roles_before, section, table, title, who
 from tallystick.report.story import Story
 
-__all__ = ["Control", "deployment", "duties", "law", "limitations", "review"]
+__all__ = ["controls_named", "deployment", "duties", "law", "limitations", "review"]
 
 
 def review(story: Story) -> Section:
@@ -140,7 +142,7 @@ def _event(story: Story, entry: Entry) -> Row:
 
 
 def _verdict_of(story: Story, entry: Entry) -> Facts:
-    key = story.persons.get(entry.actor)
+    key = story.person(entry.actor)
     return Facts(
         f"approval-{entry.seq}",
         f"{words.shortened(words.said(entry.body.get('verdict')), 24).capitalize()} by {who(story, entry.actor)}",
@@ -157,7 +159,7 @@ def _verdict_of(story: Story, entry: Entry) -> Facts:
 
 
 def _separation_of_duties(story: Story) -> list[Block]:
-    both = story.makers_among_approvers
+    both, approvals = story.makers_among_approvers, tuple(entry.seq for entry in story.approvals)
     if not any(e.body.get("verdict") == "approved" for e in story.approvals):
         text, tone = "Makers among the approvers: nobody approved.", "quiet"
     elif both:
@@ -165,10 +167,12 @@ def _separation_of_duties(story: Story) -> list[Block]:
         text, tone = f"Makers among the approvers: {named}.", "bad"
     else:
         text, tone = "Makers among the approvers: none among recorded authorship and bound identities.", "good"
-    blocks: list[Block] = [Note(text, tone)]
+    blocks: list[Block] = [Note(text, tone, approvals)]
     if story.unmapped_authors:
         people = words.plural(story.unmapped_authors, "author")
-        blocks.append(Note(f"{people} of the code bound to no key: whether they approved cannot be said.", "open"))
+        blocks.append(
+            Note(f"{people} of the code bound to no key: whether they approved cannot be said.", "open", story.commits)
+        )
     return blocks
 
 
@@ -204,35 +208,17 @@ def _tenures(story: Story) -> list[Block]:
 
 
 def _watch(story: Story) -> Facts:
-    alerts = [e for e in story.book.of_kind("alert") if e.seq > story.model.seq and _bears_on(story, e)]
+    named = story.book.holding("alert", digest) if isinstance(digest := story.model.body.get("digest"), str) else ()
+    alerts = [entry for entry in named if entry.seq > story.model.seq]
     told = f"{words.plural(len(alerts), 'alert')} recorded" if alerts else None
     return Facts(
         "monitoring",
         "Monitoring and next review",
         (
-            fact(alerts[-1] if alerts else None, "Monitoring", told),
+            replace(fact(alerts[-1] if alerts else None, "Monitoring", told), also=tuple(e.seq for e in alerts)),
             field(story.usecase, "Next review", "next_review"),
         ),
     )
-
-
-def _bears_on(story: Story, entry: Entry) -> bool:
-    digest = story.model.body.get("digest")
-    return isinstance(digest, str) and digest.encode() in entry.raw
-
-
-class Control(Protocol):
-    """A clause of the control catalogue, as the policy room reads it."""
-
-    @property
-    def framework(self) -> str: ...
-    @property
-    def ref(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def auto(self) -> str:
-        """``A`` (evidence from records alone), ``P`` (partly) or ``H`` (a person's word only)."""
 
 
 _CLOSED_BY: Final = {
@@ -242,15 +228,20 @@ _CLOSED_BY: Final = {
 }
 
 
-def law(story: Story, catalogue: Mapping[str, Control]) -> Section:
-    """Section 13."""
-    named = [
+def controls_named(story: Story) -> list[tuple[str, Entry]]:
+    """The controls that policies name, each with the policy."""
+    return [
         (str(control), ground.policy)
         for ground in story.grounds
         if ground.policy is not None
         for control in items(ground.policy.body.get("controls"))
     ]
-    said = Note(f"As of {words.day(story.as_of)}. Draft mapping, not legal advice.", "open")
+
+
+def law(story: Story, catalogue: Mapping[str, Control]) -> Section:
+    """Section 13."""
+    named = controls_named(story)
+    said = Note(f"As of {words.day(story.as_of)}. Draft mapping, not legal advice.", "open", source="request")
     if not named:
         return section(13, said, Note("Controls: the policies name none.", "quiet"))
     rows = [_control(id, policy, catalogue.get(id)) for id, policy in named]

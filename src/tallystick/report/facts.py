@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Final
 
 from tallystick.records import Entry
 from tallystick.report.charts import Picture
+from tallystick.report.evidence import Carried, Given
 
 __all__ = [
+    "MOST_REFERENCES",
     "Block",
     "CheckCard",
     "Fact",
@@ -25,9 +27,15 @@ __all__ = [
     "Section",
     "Table",
     "View",
+    "all_facts",
     "cited",
     "facts_of",
+    "slug",
 ]
+
+
+MOST_REFERENCES: Final = 8
+"""References that are printed beside one fact; of more, the number."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,15 @@ class Fact:
     """Nobody recorded it; the text is the reason."""
     style: str = "text"
     """``text``, ``digest``, ``number`` or ``code``."""
+    also: tuple[int, ...] = ()
+    """Indices of further entries that it was read from or counted over."""
+    source: str = ""
+    """What it was read from where that is no entry: ``checkpoint``, ``key``, ``request`` or ``annex``."""
+
+    @property
+    def entries(self) -> tuple[int, ...]:
+        """All its sources, the first one first."""
+        return tuple(dict.fromkeys((*(() if self.entry is None else (self.entry,)), *self.also)))
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,8 @@ class Table:
     styles: tuple[str, ...]
     """For each column ``text``, ``short``, ``number``, ``code`` or ``verdict``."""
     left_out: int = 0
+    left_out_entries: tuple[int, ...] = ()
+    """What the rows that are left out cite."""
     kind: str = field(default="table", init=False)
 
     @property
@@ -117,6 +136,8 @@ class Note:
     text: str
     tone: str = "plain"
     entries: tuple[int, ...] = ()
+    source: str = ""
+    """As for a fact."""
     kind: str = field(default="note", init=False)
 
 
@@ -170,6 +191,7 @@ class View:
     version: str
     digest: str
     usecase: str
+    usecase_entry: int | None
     ledger: str
     size: int
     root: str
@@ -183,18 +205,35 @@ class View:
     entries: tuple[Row, ...]
     """The annex: one row an entry, those cited and those they refer to."""
     digests: tuple[Row, ...]
-    sources: tuple[Entry, ...] = field(repr=False)
-    """The entries of the annex themselves: what the evidence carries."""
     evidence_sha256: str
     vkey: str
     key_fingerprint: str
+    model: Entry = field(repr=False)
+    """The entry of the version."""
+    given: Given = field(repr=False)
+    """What no entry says."""
+    carried: tuple[Carried, ...] = field(repr=False)
+    """The entries that all this was read from, those of the annex among them."""
 
 
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """A text as a part of an id."""
     return _SLUG.sub("-", text.lower()).strip("-")[:60] or "x"
+
+
+def all_facts(view: View) -> Iterator[tuple[str, Fact]]:
+    """Everything that a report says, each with an id of its own: a row of a table is one fact, and so is a picture."""
+    head = view.headline
+    yield "s0.headline", _several(head.word, head.sentence, head.entries)
+    for index, fact in enumerate(view.summary, 1):
+        yield f"s0.summary.{index}", fact
+    for index, note in enumerate(view.attention, 1):
+        yield f"s0.attention.{index}", _several("Note", note.text, note.entries)
+    for section in view.sections:
+        yield from facts_of(section)
 
 
 def facts_of(section: Section) -> Iterator[tuple[str, Fact]]:
@@ -207,33 +246,58 @@ def facts_of(section: Section) -> Iterator[tuple[str, Fact]]:
             yield (name if seen[name] == 1 else f"{name}.{seen[name]}"), fact
 
 
+def _several(label: str, text: str, entries: tuple[int, ...]) -> Fact:
+    return Fact(label, text, entries[0] if entries else None, also=entries[1:])
+
+
 def _block_facts(block: Block) -> Iterator[tuple[str, Fact]]:
     if isinstance(block, Facts):
         for fact in block.facts:
-            yield f"{block.id}.{_slug(fact.label)}", fact
+            yield f"{block.id}.{slug(fact.label)}", fact
     elif isinstance(block, CheckCard):
         for fact in block.facts:
-            yield f"check.{_slug(block.id)}.{_slug(fact.label)}", fact
+            yield f"check.{slug(block.id)}.{slug(fact.label)}", fact
     elif isinstance(block, Table):
         for position, row in enumerate(block.rows, 1):
             pairs = zip(block.columns[1:], row.cells[1:], strict=True)
-            text = "; ".join(f"{column}: {cell}" for column, cell in pairs if cell)
-            yield f"{block.id}.{position}", Fact(row.cells[0], text, row.entries[0] if row.entries else None)
+            told = [*(f"{column}: {cell}" for column, cell in pairs if cell), *([row.note] if row.note else ())]
+            yield f"{block.id}.{position}", _several(row.cells[0], "; ".join(told), row.entries)
     elif isinstance(block, Note):
-        yield "note", Fact("Note", block.text, block.entries[0] if block.entries else None)
+        yield "note", _several("Note", block.text, block.entries)
+    else:
+        more = dict.fromkeys(text for text in _drawn(block) if text not in (block.title, block.description))
+        text = block.description + (f" Drawn: {'; '.join(more)}." if more else "")
+        yield f"picture.{slug(block.title)}", _several(block.title, text, block.entries)
+
+
+_NOT_DRAWN: Final = frozenset({"arrows", "heads", "id"})
+"""Fields of a picture that are geometry, or hold it together."""
+
+
+def _drawn(picture: object) -> Iterator[str]:
+    """Every text with a number in a picture."""
+    if isinstance(picture, str) and any(char.isdigit() for char in picture):
+        yield picture
+    elif isinstance(picture, tuple):
+        for part in picture:
+            yield from _drawn(part)
+    elif is_dataclass(picture):
+        for item in fields(picture):
+            yield from _drawn(getattr(picture, item.name)) if item.name not in _NOT_DRAWN else ()
 
 
 def cited(view_sections: tuple[Section, ...]) -> set[int]:
-    """Indices of all entries that the sections name as a source."""
+    """Indices of all entries that the sections print as a source."""
     found: set[int] = set()
     for section in view_sections:
         for block in section.blocks:
             if isinstance(block, Facts | CheckCard):
-                found |= {fact.entry for fact in block.facts if fact.entry is not None}
+                found |= {seq for fact in block.facts for seq in fact.entries[:MOST_REFERENCES]}
             elif isinstance(block, Table):
-                found |= {seq for row in block.rows for seq in row.entries}
+                rows = [row.entries[:MOST_REFERENCES] for row in block.rows]
+                found |= {seq for entries in (*rows, block.left_out_entries[:MOST_REFERENCES]) for seq in entries}
             elif isinstance(block, Note):
-                found |= set(block.entries)
+                found |= set(block.entries[:MOST_REFERENCES])
             else:
                 found |= set(block.entries)
     return found

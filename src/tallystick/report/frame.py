@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
-from tallystick.canonical import Value
 from tallystick.report import words
+from tallystick.report.evidence import Given
 from tallystick.report.facts import Fact, Facts, Headline, Note, Section
 from tallystick.report.saying import fact, field, section
 from tallystick.report.story import Story
@@ -19,28 +20,16 @@ _MOST_OTHERS: Final = 12
 class Scope:
     """What the caller says about the ledger as a whole: up to where the report speaks, and what holds it."""
 
-    def __init__(
-        self,
-        *,
-        origin: str,
-        size: int,
-        root: str,
-        as_of: str,
-        key_fingerprint: str,
-        vkey: str,
-        anchor: Mapping[str, Value],
-        un_anchored: int,
-        covered: int,
-    ) -> None:
-        self.origin = words.shortened(origin, 200)
-        self.size = size
-        self.root = words.visible(root)
-        self.as_of = as_of
-        self.key_fingerprint = words.visible(key_fingerprint)
-        self.vkey = words.visible(vkey)
-        self.anchor = anchor
-        self.un_anchored = un_anchored
-        self.covered = covered
+    def __init__(self, given: Given) -> None:
+        self.origin = words.shortened(given.origin, 200)
+        self.size = given.size
+        self.root = words.visible(given.root)
+        self.as_of = given.as_of
+        self.key_fingerprint = words.visible(given.key_fingerprint)
+        self.vkey = words.visible(given.vkey)
+        self.anchor = given.anchor
+        self.un_anchored = given.un_anchored
+        self.covered = given.count()
         """How many of the entries below the checkpoint were recorded by then; others are left out."""
 
     def un_anchored_text(self) -> str:
@@ -51,14 +40,16 @@ class Scope:
         return f"{words.plural(self.un_anchored, 'entry', 'entries')} ({span})"
 
 
-def verdict(story: Story, scope: Scope, head: Headline, others: Sequence[int]) -> Section:
+def verdict(story: Story, scope: Scope, head: Headline, others: Iterable[int], *, printed: int) -> Section:
     """Section 1.
 
     Args:
-        others: indices of the entries that were covered and are not printed.
+        others: indices of the entries that were covered and are not printed, in order.
+        printed: how many are.
     """
     model = story.model
-    stages = dict.fromkeys(str(e.body.get("stage")) for e in [*story.decisions, *story.promotions])
+    staged = [*story.decisions, *story.promotions]
+    stages = dict.fromkeys(str(e.body.get("stage")) for e in staged)
     about = Facts(
         "scope",
         "Scope",
@@ -67,16 +58,23 @@ def verdict(story: Story, scope: Scope, head: Headline, others: Sequence[int]) -
                 model, "Model and version", f"{model.body.get('name')}, version {words.said(model.body.get('version'))}"
             ),
             field(model, "Model digest (SHA-256)", "digest", style="digest"),
-            Fact("Stage", words.visible(", ".join(stages)) if stages else "none: no decision is recorded"),
-            Fact("As of", words.day(scope.as_of)),
-            Fact("Ledger", scope.origin, style="code"),
             Fact(
-                "Entries covered", f"{words.count(scope.covered)} of the {words.count(scope.size)} below the checkpoint"
+                "Stage",
+                words.visible(", ".join(stages)) if stages else "none: no decision is recorded",
+                also=tuple(entry.seq for entry in staged),
             ),
-            Fact("Of these, printed here", _printed(scope.covered, others)),
+            Fact("As of", words.day(scope.as_of), source="request"),
+            Fact("Ledger", scope.origin, 0, style="code"),
+            Fact(
+                "Entries covered",
+                f"{words.count(scope.covered)} of the {words.count(scope.size)} below the checkpoint",
+                source="checkpoint",
+            ),
+            Fact("Of these, printed here", _printed(scope.covered, others, printed), source="annex"),
             Fact(
                 "Entries left out",
                 f"{words.count(scope.size - scope.covered)}, recorded later or not at hand",
+                source="checkpoint",
             ),
         ),
     )
@@ -86,13 +84,15 @@ def verdict(story: Story, scope: Scope, head: Headline, others: Sequence[int]) -
         "anchor",
         "Anchor",
         (
-            Fact("Checkpoint root", scope.root, style="digest"),
+            Fact("Checkpoint root", scope.root, style="digest", source="checkpoint"),
             Fact(
-                "Anchor outside the ledger", held + (f" (entries below {words.said(size)})" if size is not None else "")
+                "Anchor outside the ledger",
+                held + (f" (entries below {words.said(size)})" if size is not None else ""),
+                source="request",
             ),
-            Fact("Un-anchored", scope.un_anchored_text()),
-            Fact("Ledger key, fingerprint", scope.key_fingerprint, style="digest"),
-            Fact("Ledger key, verifier form", scope.vkey, style="code"),
+            Fact("Un-anchored", scope.un_anchored_text(), source="checkpoint"),
+            Fact("Ledger key, fingerprint", scope.key_fingerprint, style="digest", source="key"),
+            Fact("Ledger key, verifier form", scope.vkey, style="code", source="key"),
             Fact("Source of the key", "printed here for comparison only; take it from a source other than this file"),
         ),
     )
@@ -110,23 +110,21 @@ def verdict(story: Story, scope: Scope, head: Headline, others: Sequence[int]) -
     )
 
 
-def _printed(covered: int, others: Sequence[int]) -> str:
+def _printed(covered: int, others: Iterable[int], printed: int) -> str:
     """``21, listed in the annex; 4 about other things: 1, 13, 14, 16``."""
-    told = f"{words.count(covered - len(others))}, listed in the annex"
-    if not others:
+    told, rest = f"{words.count(printed)}, listed in the annex", covered - printed
+    if not rest:
         return told
-    listed = ", ".join(map(str, others[:_MOST_OTHERS]))
-    more = f" and {words.count(len(others) - _MOST_OTHERS)} more" if len(others) > _MOST_OTHERS else ""
-    return f"{told}; {words.count(len(others))} about other things: {listed}{more}"
+    listed = ", ".join(map(str, islice(others, _MOST_OTHERS)))
+    more = f" and {words.count(rest - _MOST_OTHERS)} more" if rest > _MOST_OTHERS else ""
+    return f"{told}; {words.count(rest)} about other things: {listed}{more}"
 
 
 def not_proven(scope: Scope) -> Section:
     """Section 14."""
-    facts = [
-        Fact(label, text)
-        for label, text in (*_NOT_PROVEN[:1], ("The un-anchored tail", _tail(scope)), *_NOT_PROVEN[1:])
-    ]
-    return section(14, Facts("limits", "Limits of this report", tuple(facts)))
+    first, *rest = (Fact(label, text) for label, text in _NOT_PROVEN)
+    tail = Fact("The un-anchored tail", _tail(scope), source="checkpoint")
+    return section(14, Facts("limits", "Limits of this report", (first, tail, *rest)))
 
 
 def _tail(scope: Scope) -> str:

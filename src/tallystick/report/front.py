@@ -6,6 +6,7 @@ The headline is read from the newest promotion, approval or decision; nothing is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from tallystick.canonical import Value
 from tallystick.people import rules
@@ -87,7 +88,7 @@ def summary(story: Story) -> tuple[Fact, ...]:
 
 def _brief(fact: Fact, longest: int) -> Fact:
     text = words.shortened(fact.text, longest)
-    return Fact(fact.label, text, fact.entry, fact.basis, fact.missing, fact.style)
+    return replace(fact, text=text)
 
 
 def _owner(usecase: Entry | None) -> Fact:
@@ -103,7 +104,8 @@ def _trained_on(story: Story) -> Fact:
         return Fact("Trained on", words.NOT_RECORDED, missing=True)
     told = [f"{title(e, 'name', 'version')}, {words.said(e.body.get('rows'))} rows" for e in found[:3]]
     more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
-    return Fact("Trained on", words.shortened("; ".join(told) + more, 200), found[0].seq, found[0].basis)
+    text, seqs = words.shortened("; ".join(told) + more, 200), tuple(entry.seq for entry in found)
+    return Fact("Trained on", text, seqs[0], found[0].basis, also=seqs[1:])
 
 
 def _gates_in_short(story: Story, ground: Ground) -> Fact:
@@ -115,7 +117,8 @@ def _gates_in_short(story: Story, ground: Ground) -> Fact:
     order = sorted(set(verdicts), key=lambda word: (-severity(word), word))
     told = ", ".join(f"{verdicts.count(word)} {word.replace('_', ' ')}" for word in order)
     text = f"{words.plural(len(checks), 'check')} under {policy}: {told}"
-    return Fact("Gates", words.shortened(text, 220), ground.evaluation.seq, ground.evaluation.basis)
+    also = () if ground.policy is None else (ground.policy.seq,)
+    return Fact("Gates", words.shortened(text, 220), ground.evaluation.seq, ground.evaluation.basis, also=also)
 
 
 def severity(verdict: str) -> int:
@@ -136,7 +139,8 @@ def _fairness_in_short(story: Story) -> Fact:
     told = [_bias_in_short(check) for check, _ in found[:4]]
     more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
     entry = found[0][1]
-    return Fact("Fairness", "; ".join(told) + more, entry.seq, entry.basis)
+    also = tuple(dict.fromkeys(other.seq for _, other in found))
+    return Fact("Fairness", "; ".join(told) + more, entry.seq, entry.basis, also=also)
 
 
 def _bias_in_short(check: Mapping[str, Value]) -> str:
@@ -154,8 +158,8 @@ def _decided_by(story: Story) -> Fact:
         f"{words.shortened(str(e.body.get('verdict')), 20)} by {who(story, e.actor)} on {words.day(e.recorded_at)}"
         for e in story.approvals[-2:]
     ]
-    last = story.approvals[-1]
-    return Fact("Approval", "; ".join(told), last.seq, last.basis)
+    last, also = story.approvals[-1], tuple(entry.seq for entry in story.approvals[-2:-1])
+    return Fact("Approval", "; ".join(told), last.seq, last.basis, also=also)
 
 
 def _conditions_in_short(story: Story) -> Fact:
@@ -166,7 +170,8 @@ def _conditions_in_short(story: Story) -> Fact:
         f"{words.shortened(str(c.get('text')), 110)} (due {words.shortened(str(c.get('due')), 24)})" for _, c in found
     ]
     more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
-    return Fact("Conditions", "; ".join(told[:2]) + more, found[0][0].seq, found[0][0].basis)
+    also = tuple(dict.fromkeys(entry.seq for entry, _ in found))
+    return Fact("Conditions", "; ".join(told[:2]) + more, also[0], found[0][0].basis, also=also[1:])
 
 
 def open_points(story: Story) -> Iterator[Note]:
@@ -176,7 +181,8 @@ def open_points(story: Story) -> Iterator[Note]:
     yield from _unnamed(story)
     both = story.makers_among_approvers
     if both:
-        yield Note(f"Approved by a maker of the model: {', '.join(who(story, actor) for actor in both)}.", "bad")
+        text = f"Approved by a maker of the model: {', '.join(who(story, actor) for actor in both)}."
+        yield Note(text, "bad", tuple(entry.seq for entry in story.approvals if entry.actor in both))
     for text, found in (
         ("condition open|conditions open", [entry for entry, _ in story.conditions]),
         ("review finding open|review findings open", story.open_findings),
@@ -186,11 +192,12 @@ def open_points(story: Story) -> Iterator[Note]:
         one, many = text.split("|")
         if found:
             entries = tuple(dict.fromkeys(entry.seq for entry in found))
-            yield Note(f"{words.plural(len(found), one, many)}.", "open", entries[:6])
+            yield Note(f"{words.plural(len(found), one, many)}.", "open", entries)
     yield from _late_policies(story)
     yield from _beside_the_commit(story)
     if story.unmapped_authors:
-        yield Note(f"{words.plural(story.unmapped_authors, 'author')} of the code bound to no key.", "open")
+        text = f"{words.plural(story.unmapped_authors, 'author')} of the code bound to no key."
+        yield Note(text, "open", story.commits)
 
 
 def _unnamed(story: Story) -> Iterator[Note]:

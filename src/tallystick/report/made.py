@@ -69,7 +69,8 @@ def use_case(story: Story) -> Section:
 def _validator(story: Story, validators: list[str]) -> Fact:
     if not validators:
         return Fact("Validator", words.NOT_RECORDED, missing=True)
-    return Fact("Validator", ", ".join(validators), story.reviews[-1].seq, story.reviews[-1].basis)
+    last, *before = (review.seq for review in reversed(story.reviews))
+    return Fact("Validator", ", ".join(validators), last, story.reviews[-1].basis, also=tuple(before))
 
 
 def changes(story: Story) -> Section:
@@ -250,7 +251,8 @@ def data(story: Story) -> Section:
         return section(4, Note("Data: not recorded.", "open"))
     blocks = [_dataset(entry) for entry in story.datasets[:12]]
     if len(story.datasets) > 12:
-        blocks.append(Note(f"{len(story.datasets) - 12} more datasets stand in the evidence."))
+        rest = tuple(entry.seq for entry in story.datasets[12:])
+        blocks.append(Note(f"{len(rest)} more datasets stand in the evidence.", entries=rest))
     return section(4, *blocks, _separation(story))
 
 
@@ -347,8 +349,6 @@ def _authors(story: Story, commit: Entry | None) -> Fact:
 def _training(story: Story) -> Facts:
     run = story.run
     params = next(iter(story.inputs.get("params", ())), None)
-    runs = story.book.naming("run", "failed")
-    failed = [entry for entry in runs if entry.body.get("status") == "failed" and entry.seq < story.model.seq]
     return Facts(
         "training",
         "Training run",
@@ -362,9 +362,16 @@ def _training(story: Story) -> Facts:
             field(params, "Seeds", "seeds"),
             field(params, "Decision cut-off", "decision_cutoff", style="number"),
             field(params, "Candidates tried", "candidates_tried", style="number"),
-            Fact("Recorded runs that failed before", words.count(len(failed)), failed[-1].seq if failed else None),
+            _failed_before(story),
         ),
     )
+
+
+def _failed_before(story: Story) -> Fact:
+    """How many runs failed before the model was recorded: counted over their entries, newest first."""
+    runs = story.book.naming("run", "failed")
+    failed = [e.seq for e in reversed(runs) if e.body.get("status") == "failed" and e.seq < story.model.seq]
+    return Fact("Recorded runs that failed before", words.count(len(failed)), also=tuple(failed) or (story.model.seq,))
 
 
 def _surroundings(story: Story) -> Facts:
@@ -435,7 +442,8 @@ def _nodes(entries: Sequence[Entry], *, band: str = "") -> list[charts.Node]:
     rest = len(entries) - len(nodes)
     if rest:
         kind = entries[-1].kind
-        nodes.append(charts.Node(f"{band}more-{kind}", kind, f"{rest} more", "", None))
+        left = " ".join(f"[{entry.seq}]" for entry in entries[_MOST_BOXES:])
+        nodes.append(charts.Node(f"{band}more-{kind}", kind, words.shortened(f"{rest} more: {left}", 21), "", None))
     return nodes
 
 

@@ -15,10 +15,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tallystick.canonical import digest, time_text
+from tallystick.canonical import Value, digest, time_text
 from tallystick.errors import InvalidInput, MissingProgram
 from tallystick.report import words
 from tallystick.report.view import View
@@ -27,7 +29,7 @@ from tallystick.resources import shipped
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["EVIDENCE_NAME", "PDF_VARIANT", "html", "pdf", "template_digest"]
+__all__ = ["EVIDENCE_NAME", "PDF_VARIANT", "drawing", "html", "pdf", "template_digest"]
 
 PDF_VARIANT: Final = "pdf/a-3a"
 EVIDENCE_NAME: Final = "evidence.json"
@@ -74,6 +76,54 @@ def pdf(view: View, attached: bytes, *, identifier: bytes, moment: datetime, tem
         if unknown:
             data, unknown = _written(_escaped(page, unknown), attached, identifier, moment)
     return data
+
+
+def drawing(at: str) -> dict[str, Value]:
+    """What a report is drawn with here, for whoever draws it again: ``at``, ``software`` (whose rules made
+    its view), ``template``, ``programs``, ``specimen``.
+
+    The specimen is the digest of a fixed page. Where it comes out the same, so does a report, byte for byte; where it
+    does not, other programs draw, and two drawings of one report cannot be told apart from two reports. None if
+    nothing can be drawn here.
+    """
+    try:
+        programs, specimen = _programs(), _specimen()
+    except MissingProgram:
+        programs, specimen = {}, None
+    software = f"tallystick {version('tallystick')}"
+    return {"at": at, "software": software, "template": template_digest(), "programs": programs, "specimen": specimen}
+
+
+def _programs() -> dict[str, Value]:
+    """Versions of what decides how a page comes out: for people to read, the specimen is what is compared."""
+    weasyprint = _weasyprint()
+    from weasyprint.text.ffi import pango
+
+    number = int(pango.pango_version())
+    found = {name: version(name) for name in ("fonttools", "pydyf")}
+    return found | {
+        "pango": f"{number // 10000}.{number // 100 % 100}.{number % 100}",
+        "weasyprint": str(weasyprint.__version__),
+    }
+
+
+@cache
+def _specimen() -> str:
+    moment = datetime(2000, 1, 1, tzinfo=UTC)
+    with _ONE_AT_A_TIME, _fixed_epoch(moment):
+        data, _ = _written(_SPECIMEN, b"{}", b"specimen", moment)
+    return digest(data)
+
+
+_SPECIMEN: Final = """<!DOCTYPE html><html lang="en"><head><title>Specimen</title><style>
+p, th { font: 9pt/1.4 "DejaVu Sans Condensed" } th, b { font-weight: bold } u { font-family: "DejaVu Serif Condensed" }
+code { font-family: "DejaVu Sans Mono" } s { font-family: "DejaVu Sans" }</style></head><body>
+<p>0123456789 0.30 (n = 5,421) fi fl AV To “Größe” … – ✓✗○ <i>not recorded</i>
+<b>0123456789 fail</b> <u>Verdict <b>0123456789</b></u> <code>0x1f+/= <b>sha256</b></code> <s>✓✗○ <b>✓✗○</b></s></p>
+<table><tr><th>Value</th><td>0.2987</td></tr></table>
+<svg xmlns="http://www.w3.org/2000/svg" width="60" height="20"><circle cx="9" cy="9" r="5.5" fill="#00604a"/>
+<path d="M20 4V16" stroke="#a63a00" stroke-width="1.8"/><text x="30" y="12" font-size="9">0.80</text></svg>
+</body></html>"""
 
 
 def template_digest(*, templates: Path | None = None) -> str:

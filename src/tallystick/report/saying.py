@@ -108,7 +108,8 @@ def uncommitted(commit: Entry) -> Value:
 def table(id: str, title: str, columns: Sequence[str], styles: Sequence[str], rows: Iterable[Row]) -> Table:
     found = list(rows)
     kept = tuple(found[:MOST_ROWS])
-    return Table(id, title, tuple(columns), kept, tuple(styles), len(found) - len(kept))
+    cited = tuple(dict.fromkeys(seq for row in found[MOST_ROWS:] for seq in row.entries))
+    return Table(id, title, tuple(columns), kept, tuple(styles), len(found) - len(kept), cited)
 
 
 def value_of(check: Mapping[str, Value]) -> str:
@@ -139,14 +140,15 @@ def who(story: Story, actor: Value) -> str:
     text = words.shortened(str(actor), 64)
     if text == LEDGER_ACTOR:
         return "the ledger itself"
-    key = story.persons.get(str(actor))
+    key = story.person(actor)
     name = story.book.personal(key, "name") if key is not None else None
     return f"{words.shortened(name, 60)} ({text})" if name else text
 
 
 def roles_before(story: Story, actor: str, before: int) -> tuple[str, int | None]:
     """The roles that an actor held when an entry was made, and the entry that gave them."""
-    giving = [e for e in story.book.of_kind("key", "role") if e.body.get("actor") == actor and e.seq < before]
+    named = (*story.book.naming("key", actor), *story.book.naming("role", actor))
+    giving = sorted((e for e in named if e.body.get("actor") == actor and e.seq < before), key=lambda e: e.seq)
     if not giving:
         return "no key on this ledger", None
     return words.said(giving[-1].body.get("roles")), giving[-1].seq

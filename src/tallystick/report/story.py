@@ -52,7 +52,7 @@ class Story:
         """The newest version of the use case, if it was superseded since."""
         found = self._find(self.model, "usecase")
         while found is not None:
-            newer = [e for e in self.book.of_kind("usecase") if e.supersedes == found.ref]
+            newer = [e for e in self.book.naming("usecase", found.ref.leaf) if e.supersedes == found.ref]
             if not newer:
                 return found
             found = newer[-1]
@@ -99,6 +99,11 @@ class Story:
     @cached_property
     def unmapped_authors(self) -> int:
         return duties.unmapped_authors(self.book, self.model)
+
+    @cached_property
+    def commits(self) -> tuple[int, ...]:
+        """Indices of the commits that the model was made from."""
+        return tuple(entry.seq for entry in duties.lineage(self.book, self.model) if entry.kind == "commit")
 
     # ---------------------------------------------------------------- what was decided
 
@@ -230,10 +235,10 @@ class Story:
         standing = rules.history(self.book, self.name, as_of=self.as_of)
         return standing[-1].model if standing else None
 
-    @cached_property
-    def persons(self) -> Mapping[str, Entry]:
-        """The newest key entry of each actor."""
-        return {str(entry.body.get("actor")): entry for entry in self.book.of_kind("key")}
+    def person(self, actor: Value) -> Entry | None:
+        """The newest key entry of an actor."""
+        keys = [entry for entry in self.book.naming("key", str(actor)) if entry.body.get("actor") == actor]
+        return keys[-1] if keys else None
 
     def checks(self, evaluation: Entry) -> list[Mapping[str, Value]] | None:
         """Its check results; None if they stand in an attachment that is not at hand."""

@@ -2,8 +2,8 @@
 
 The report speaks as of a time and up to a checkpoint: entries beyond it, or after the last one recorded by that time,
 are not looked at.
-What is printed, and the raw bytes of every entry that it cites or that those refer to, is also the machine-readable
-evidence; its SHA-256 is printed, and it travels inside the PDF.
+What is printed, and everything that it was read from, is also the machine-readable evidence; its SHA-256 is printed,
+and it travels inside the PDF. :func:`again` builds the same view from that evidence alone.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from tallystick.canonical import Value, b64, digest, encode
+from tallystick.canonical import Value, digest
 from tallystick.errors import InvalidInput, NotFound
-from tallystick.people.book import Book
+from tallystick.people.book import Book, Noting
 from tallystick.records import Entry
 from tallystick.report import decided, frame, front, made, tested, words
-from tallystick.report.decided import Control
-from tallystick.report.facts import Fact, Facts, Note, Row, Section, View, cited, facts_of
+from tallystick.report.evidence import Backing, Carried, Control, Evidence, Given, carried, encoded, spans
+from tallystick.report.facts import MOST_REFERENCES, Fact, Facts, Note, Row, Section, View, all_facts, cited
 from tallystick.report.frame import Scope
 from tallystick.report.story import Story
 
-__all__ = ["EVIDENCE_FORMAT", "View", "build", "evidence"]
+__all__ = ["View", "again", "build", "evidence", "facts"]
 
-EVIDENCE_FORMAT: Final = "tallystick-evidence/v1"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{6}Z)?", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{40,128}", re.ASCII)
 _MOST_DIGESTS: Final = 240
@@ -60,6 +59,8 @@ def build(
     vkey: str,
     anchor: Mapping[str, Value],
     un_anchored: int,
+    backing: Backing,
+    drawing: Mapping[str, Value] = MappingProxyType({}),
     catalogue: Mapping[str, Control] = MappingProxyType({}),
 ) -> View:
     """The report on one model version.
@@ -69,11 +70,14 @@ def build(
             bear on the model.
         model: the entry of the version.
         as_of: a recorded time, or a date, which then counts to its end.
-        checkpoint: ``origin``, ``size`` and ``root`` (hex) of the checkpoint that covers the report.
+        checkpoint: ``origin``, ``size`` and ``root`` (hex) of the checkpoint that covers the report, and ``note``, the
+            signed text of it, if it is at hand.
         key_fingerprint: of the key that signs the ledger's checkpoints.
         vkey: the same key in verifier form, printed for comparison.
         anchor: ``text``: what holds a checkpoint outside the ledger, in words; ``size``: of that checkpoint, or None.
         un_anchored: how many entries the anchor does not cover.
+        backing: gives out the places of entries in the tree, and the salts of what is printed from beside them.
+        drawing: what the report is drawn with and when, for whoever draws it again: see `render.drawing`.
         catalogue: the control catalogue by id, so that controls are printed with their clauses.
 
     Raises:
@@ -83,36 +87,54 @@ def build(
     """
     _check(book, as_of, checkpoint)
     as_of = as_of if "T" in as_of else f"{as_of}T23:59:59.999999Z"
-    covered = book.until(as_of, size=int(checkpoint["size"]))
-    scope = Scope(
+    size = int(checkpoint["size"])
+    covered = Noting.of(book.until(as_of, size=size))
+    if covered.find(model.ref.value()) is None:
+        raise NotFound("model is not among the entries that the report covers", where=f"entry {model.seq}")
+    story = Story(covered, model, as_of=as_of)
+    given = Given(
         origin=book.origin,
-        size=int(checkpoint["size"]),
+        size=size,
         root=str(checkpoint["root"]),
         as_of=as_of,
         key_fingerprint=key_fingerprint,
         vkey=vkey,
         anchor=anchor,
         un_anchored=un_anchored,
-        covered=len(covered.seqs),
+        covered=spans(covered.seqs),
+        controls=_controls(story, catalogue),
+        drawing=drawing,
+        note=checkpoint.get("note"),
     )
-    if covered.find(model.ref.value()) is None:
-        raise NotFound("model is not among the entries that the report covers", where=f"entry {model.seq}")
-    story = Story(covered, model, as_of=scope.as_of)
+    view = _told(story, given)
+    return _with_evidence(replace(view, carried=tuple(_carried(covered, backing, size))))
+
+
+def again(evidence: Evidence) -> View:
+    """The view that evidence gives: built from the entries in it, by the same rules."""
+    story = Story(evidence.book(), evidence.model, as_of=evidence.given.as_of)
+    return _with_evidence(replace(_told(story, evidence.given), carried=evidence.carried))
+
+
+def _told(story: Story, given: Given) -> View:
+    """What the report says, before it is known what it was read from."""
+    model, scope = story.model, Scope(given)
     head = front.headline(story)
-    rest = (*(make(story) for make in _SECTIONS), decided.law(story, catalogue), frame.not_proven(scope))
+    rest = (*(make(story) for make in _SECTIONS), decided.law(story, given.controls), frame.not_proven(scope))
     summary, open_points = front.summary(story), tuple(front.open_points(story))
-    named = {*head.entries, *(seq for note in open_points for seq in note.entries)}
-    sources = _sources(covered, {0, model.seq} | cited(rest) | named, summary)
+    named = {*head.entries, *(seq for note in open_points for seq in note.entries[:MOST_REFERENCES])}
+    sources = _sources(story.book, {0, model.seq} | cited(rest) | named, summary)
     printed = {entry.seq for entry in sources}
-    others = [seq for seq in covered.seqs if seq not in printed]
-    parts = (frame.verdict(story, scope, head, others), *rest)
+    others = (seq for seq in given.seqs() if seq not in printed)
+    parts = (frame.verdict(story, scope, head, others, printed=len(printed)), *rest)
     name, version = words.shortened(str(model.body.get("name")), 80), words.said(model.body.get("version"))
-    view = View(
+    return View(
         title=f"Audit report: {name}, version {version}",
         name=name,
         version=version,
         digest=words.visible(str(model.body.get("digest"))),
         usecase=words.shortened(str(story.usecase.body.get("name")), 120) if story.usecase else "",
+        usecase_entry=story.usecase.seq if story.usecase else None,
         ledger=scope.origin,
         size=scope.size,
         root=scope.root,
@@ -123,30 +145,44 @@ def build(
         sections=parts,
         entries=tuple(_entry_row(entry) for entry in sources),
         digests=tuple(_digest_rows(sources)),
-        sources=tuple(sources),
         evidence_sha256="",
         vkey=scope.vkey,
         key_fingerprint=scope.key_fingerprint,
+        model=model,
+        given=given,
+        carried=(),
     )
+
+
+def _controls(story: Story, catalogue: Mapping[str, Control]) -> dict[str, Control]:
+    """The clauses that are printed."""
+    return {id: catalogue[id] for id, _ in decided.controls_named(story) if id in catalogue}
+
+
+def _carried(book: Noting, backing: Backing, size: int) -> Iterator[Carried]:
+    parts: dict[int, dict[str, bytes]] = {}
+    for (seq, name), data in book.parts.items():
+        parts.setdefault(seq, {})[name] = data
+    for seq in sorted(book.noted):
+        yield carried(book.noted[seq], parts.get(seq, {}), backing, size)
+
+
+def _with_evidence(view: View) -> View:
     return replace(view, evidence_sha256=digest(evidence(view)))
 
 
 def evidence(view: View) -> bytes:
-    """The machine-readable evidence: canonical JSON of what the report says and of the entries it says it from."""
-    facts = [(f"s0.summary.{index}", fact) for index, fact in enumerate(view.summary, 1)]
-    facts += [pair for section in view.sections for pair in facts_of(section)]
-    model = {"name": _nfc(view.name), "version": _nfc(view.version), "digest": view.digest}
-    return encode(
-        {
-            "format": EVIDENCE_FORMAT,
-            "ledger": view.ledger,
-            "checkpoint": {"size": view.size, "root": view.root},
-            "model": model,
-            "as_of": view.as_of,
-            "entries": [{"seq": e.seq, "leaf": e.leaf.hex(), "entry": b64(e.raw)} for e in view.sources],
-            "facts": [{"id": id, "label": _nfc(f.label), "text": _nfc(f.text), "entry": f.entry} for id, f in facts],
-        }
-    )
+    """The machine-readable evidence: canonical JSON of what the report says and of everything that it was read from."""
+    model = {"name": _nfc(view.name), "version": _nfc(view.version), "digest": view.digest, "entry": view.model.seq}
+    return encoded(view.given, model, view.carried, facts(view))
+
+
+def facts(view: View) -> list[Value]:
+    """What the report says, as its evidence lists it."""
+    return [
+        {"id": id, "label": _nfc(fact.label), "text": _nfc(fact.text), "entries": list(fact.entries)}
+        for id, fact in all_facts(view)
+    ]
 
 
 def _nfc(text: str) -> str:
@@ -165,7 +201,7 @@ def _check(book: Book, as_of: str, checkpoint: Mapping[str, Value]) -> None:
 
 def _sources(book: Book, named: set[int], summary: tuple[Fact, ...]) -> list[Entry]:
     """Every entry that the report cites, and everything those refer to, in order of index."""
-    wanted = named | {fact.entry for fact in summary if fact.entry is not None}
+    wanted = named | {seq for fact in summary for seq in fact.entries[:MOST_REFERENCES]}
     waiting = [entry for seq in sorted(wanted) if (entry := book.at(seq)) is not None]
     found: dict[int, Entry] = {}
     while waiting:
@@ -191,8 +227,9 @@ def _missing(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterator
     if told:
         more = f"; and {len(told) - _MOST_ABSENT} more" if len(told) > _MOST_ABSENT else ""
         entries = tuple(dict.fromkeys(fact.entry for fact in missing if fact.entry is not None))
-        yield Note(f"{'; '.join(told[:_MOST_ABSENT])}{more}.", "open", entries[:6])
-    yield Note(f"Un-anchored: {scope.un_anchored_text()}.", "open" if scope.un_anchored else "quiet")
+        yield Note(f"{'; '.join(told[:_MOST_ABSENT])}{more}.", "open", entries)
+    tone = "open" if scope.un_anchored else "quiet"
+    yield Note(f"Un-anchored: {scope.un_anchored_text()}.", tone, source="checkpoint")
 
 
 def _is_sought(story: Story, fact: Fact) -> bool:

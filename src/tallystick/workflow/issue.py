@@ -33,7 +33,7 @@ from tallystick.workflow.desk import Desk
 from tallystick.workflow.verify import read_small
 
 if TYPE_CHECKING:
-    from tallystick.policy.controls import Control
+    from tallystick.report.evidence import Control
     from tallystick.report.view import View
 
 __all__ = ["Drawing", "Drawn", "Issued", "Packed", "draw", "pack", "page", "sampled", "seal"]
@@ -87,7 +87,7 @@ def draw(desk: Desk, model: tuple[str, int | None], *, as_of: str | None = None,
         NotFound: no such model, or the ledger has no report seal.
         Tampered: the anchor is not a beginning of this ledger, or something that people signed does not hold.
     """
-    from tallystick.report import view
+    from tallystick.report import render, view
 
     book = desk.book()
     entry = book.model(*model)
@@ -95,21 +95,29 @@ def draw(desk: Desk, model: tuple[str, int | None], *, as_of: str | None = None,
     if ring.seal is None:
         raise NotFound("the ledger has no report seal")
     key = desk.ledger.key
-    checkpoint = open_checkpoint(desk.ledger.latest_checkpoint(), key)
+    note = desk.ledger.latest_checkpoint()
+    checkpoint = open_checkpoint(note, key)
     anchored = None if anchor is None else _anchor(desk, anchor)
     moment = desk.clock()
     seen = view.build(
         book,
         entry,
         as_of=as_of or moment,
-        checkpoint={"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()},
+        checkpoint={
+            "origin": checkpoint.origin,
+            "size": checkpoint.size,
+            "root": checkpoint.root.hex(),
+            "note": note.decode(),
+        },
         key_fingerprint=key.public.fingerprint,
         vkey=str(key),
         anchor=_anchor_words(anchored),
         un_anchored=checkpoint.size - (anchored.size if anchored else 0),
+        backing=desk.ledger,
+        drawing=render.drawing(moment),
         catalogue=_catalogue(),
     )
-    _refuse_what_does_not_hold(book, ring, _signed(book, entry, seen.sources))
+    _refuse_what_does_not_hold(book, ring, _signed(book, entry, (line.entry for line in seen.carried)))
     return Drawn(seen, entry, ring.seal, checkpoint, anchored, moment)
 
 
@@ -434,5 +442,7 @@ def _report_files(desk: Desk, book: Book, issued: Entry | None) -> dict[str, byt
 
 def _catalogue() -> Mapping[str, Control]:
     from tallystick.policy import controls
+    from tallystick.report.evidence import Control
 
-    return controls.load(shipped("policies") / "controls.yaml")
+    found = controls.load(shipped("policies") / "controls.yaml")
+    return {id: Control(c.framework, c.ref, c.title, c.auto) for id, c in found.items()}

@@ -36,7 +36,7 @@ from tallystick.proof.verify import (
     verify_report,
 )
 
-__all__ = ["is_fingerprint", "pack_of", "read_small", "trusted_keys", "verify"]
+__all__ = ["is_fingerprint", "pack_of", "read_pdf", "read_small", "trusted_keys", "verify"]
 
 _RECEIPT: Final = ".tlog-proof"
 _TLOG_PROOF: Final = b"c2sp.org/tlog-proof"
@@ -119,6 +119,20 @@ def pack_of(path: Path, key: VerifierKey) -> Pack:
     with _opened(path) as stream:
         ((_, data),) = _packs(stream, stream.read(MAX_BEGINNING), [key])
     return open_pack(data, key)
+
+
+def read_pdf(path: Path) -> bytes:
+    """A report, from a regular file.
+
+    Raises:
+        NotFound: it cannot be read.
+        InvalidInput: no PDF, or too large for a report.
+    """
+    with _opened(path) as file:
+        data = file.read(MAX_PDF + 1)
+    if not data.startswith(b"%PDF") or len(data) > MAX_PDF:
+        raise InvalidInput("not a report", where=str(path), expected=f"a PDF of up to {MAX_PDF} bytes")
+    return data
 
 
 def _judge(data: bytes) -> Callable[[bytes, VerifierKey, Anchors], Verdict]:
