@@ -27,11 +27,13 @@ __all__ = [
     "Purpose",
     "check_documents",
     "check_time_stamping",
+    "issuer",
     "leads",
     "read_pem",
     "revoked_at",
     "signed_by",
     "subject",
+    "years",
 ]
 
 Led = Literal["holds", "outside", "unknown"]
@@ -82,6 +84,17 @@ def _load(der: bytes) -> Certificate:
 def subject(der: bytes) -> str:
     """Who a certificate says that its holder is."""
     return _load(der).subject.rfc4514_string()
+
+
+def issuer(der: bytes) -> str:
+    """Who certified it, as the certificate says."""
+    return _load(der).issuer.rfc4514_string()
+
+
+def years(der: bytes) -> tuple[datetime, datetime]:
+    """From when to when a certificate is valid."""
+    found = _load(der)
+    return found.not_valid_before_utc, found.not_valid_after_utc
 
 
 def read_pem(data: bytes, *, where: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
@@ -194,9 +207,7 @@ DOCUMENTS: Final = Purpose(_for_documents, 3072)
 # ------------------------------------------------------------------ paths
 
 
-def leads(
-    leaf: bytes, others: Iterable[bytes], roots: Sequence[bytes], *, at: datetime, purpose: Purpose
-) -> Led:
+def leads(leaf: bytes, others: Iterable[bytes], roots: Sequence[bytes], *, at: datetime, purpose: Purpose) -> Led:
     """Whether a certificate leads to one of the roots, every certificate on the way valid at a moment."""
     certificate = _load(leaf)
     between = _readable(others)
@@ -298,7 +309,7 @@ def revoked_at(leaf: bytes, others: Iterable[bytes], lists: Iterable[bytes]) -> 
 
 
 def _issued(one: Any, issuer: Certificate) -> bool:
-    return one.issuer == issuer.subject and one.is_signature_valid(issuer.public_key())
+    return bool(one.issuer == issuer.subject and one.is_signature_valid(issuer.public_key()))
 
 
 def signed_by(certificate: bytes, kind: str, digest: str, signature: bytes, message: bytes) -> bool:
@@ -308,7 +319,7 @@ def signed_by(certificate: bytes, kind: str, digest: str, signature: bytes, mess
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
     key = _load(certificate).public_key()
-    algorithm = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}[digest]()
+    algorithm = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}[digest]
     try:
         if kind == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, message, ec.ECDSA(algorithm))

@@ -155,7 +155,7 @@ def _ends(data: bytes, reader: Any) -> list[int]:
     if len(signatures) > _MAX_STAMPS:
         raise Malformed("PDF has too many time stamps", expected=f"up to {_MAX_STAMPS - 1}", got=str(len(signatures)))
     ends = [_end(item.byte_range) for item in signatures]
-    if ends != sorted(set(ends)) or not 0 < ends[0] or ends[-1] != len(data):
+    if ends != sorted(set(ends)) or not ends[0] > 0 or ends[-1] != len(data):
         raise Tampered(
             "signature does not cover the whole file, nor does a time stamp", got=f"{ends[-1]} of {len(data)} bytes"
         )

@@ -140,7 +140,8 @@ def _moment(stated: Any) -> datetime:
 def _certificates(signed: Any, info: Any) -> tuple[Any, tuple[bytes, ...]]:
     """The signer's certificate, which is for time stamping alone, and the others."""
     named = info["sid"].chosen
-    found, others = [], []
+    found: list[Any] = []
+    others: list[Any] = []
     for choice in signed["certificates"] if signed["certificates"].native is not None else ():
         if choice.name != "certificate":
             raise Malformed("time stamp carries something else than certificates")

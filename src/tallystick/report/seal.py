@@ -197,52 +197,55 @@ def _archived(signed: bytes, asked: Any, chain: Sequence[bytes], revocations: Se
     """
     from asn1crypto.crl import CertificateList
     from asn1crypto.x509 import Certificate
-    from pyhanko.pdf_utils.generic import ArrayObject, DictionaryObject, NameObject, NumberObject, StreamObject, TextStringObject
+    from pyhanko.pdf_utils import generic
     from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
     from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
 
+    make: Any = generic  # whose constructors have no types
+    stamped: Any = DocumentTimestamp
     writer = _writer(signed)
 
     def stored(items: Sequence[Any]) -> Any:
-        streams = (StreamObject(stream_data=item.dump()) for item in items)
-        return ArrayObject([writer.add_object(stream) for stream in streams])
+        return make.ArrayObject([writer.add_object(make.StreamObject(stream_data=item.dump())) for item in items])
 
-    kept = {Certificate.load(item).dump(): Certificate.load(item) for item in chain}
-    kept |= {item.dump(): item for item in asked.certificates}
-    store = DictionaryObject({NameObject("/Type"): NameObject("/DSS"), NameObject("/Certs"): stored([*kept.values()])})
+    def dictionary(**entries: Any) -> Any:
+        return make.DictionaryObject({make.NameObject(f"/{name}"): value for name, value in entries.items()})
+
+    known = {item.dump(): item for item in (*map(Certificate.load, chain), *asked.certificates)}
+    store = dictionary(Type=make.NameObject("/DSS"), Certs=stored([*known.values()]))
     if revocations:
-        store[NameObject("/CRLs")] = stored([CertificateList.load(item) for item in revocations])
-    writer.root[NameObject("/DSS")] = writer.add_object(store)
+        store[make.NameObject("/CRLs")] = stored([CertificateList.load(item) for item in revocations])
+    writer.root[make.NameObject("/DSS")] = writer.add_object(store)
     writer.update_root()
-    place = {
-        "/Type": NameObject("/Annot"),
-        "/Subtype": NameObject("/Widget"),
-        "/FT": NameObject("/Sig"),
-        "/T": TextStringObject(_ARCHIVE),
-        "/F": NumberObject(_PRINTED_AND_LOCKED),
-        "/Rect": ArrayObject([NumberObject(0)] * 4),
-    }
-    form = writer.root["/AcroForm"]
-    form["/Fields"].append(writer.add_object(DictionaryObject({NameObject(k): v for k, v in place.items()})))
-    writer.update_container(form["/Fields"])
+    field = dictionary(
+        Type=make.NameObject("/Annot"),
+        Subtype=make.NameObject("/Widget"),
+        FT=make.NameObject("/Sig"),
+        T=make.TextStringObject(_ARCHIVE),
+        F=make.NumberObject(_PRINTED_AND_LOCKED),
+        Rect=make.ArrayObject([make.NumberObject(0)] * 4),
+    )
+    fields = writer.root["/AcroForm"]["/Fields"]
+    fields.append(writer.add_object(field))
+    writer.update_container(fields)
 
     output = io.BytesIO()
     steps = PdfCMSEmbedder().write_cms(field_name=_ARCHIVE, writer=writer, existing_fields_only=True)
     next(steps)
-    steps.send(SigObjSetup(sig_placeholder=DocumentTimestamp(bytes_reserved=_STAMPED)))
+    steps.send(SigObjSetup(sig_placeholder=stamped(bytes_reserved=_STAMPED)))
     prepared, _ = steps.send(SigIOSetup(md_algorithm="sha256", output=output))
     steps.send(asked.token(prepared.document_digest))
     return output.getvalue()
 
 
 def _timestamper(stamp: Stamp) -> Any:
-    """pyHanko's idea of a time-stamping authority, which remembers the certificates of the tokens it got."""
+    """A time-stamping authority as pyHanko wants it, which remembers the certificates of the tokens it got."""
     from asn1crypto.cms import ContentInfo
     from pyhanko.sign.timestamps import TimeStamper
 
     class Asked(TimeStamper):
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]  # pyHanko
             self.certificates: list[Any] = []
 
         def token(self, digest: bytes) -> Any:
@@ -278,9 +281,7 @@ def _writer(pdf: bytes) -> Any:
     return Writer(io.BytesIO(pdf))
 
 
-def _signer(
-    private_key: EllipticCurvePrivateKey, certificate: bytes, moment: datetime, chain: Sequence[bytes]
-) -> Any:
+def _signer(private_key: EllipticCurvePrivateKey, certificate: bytes, moment: datetime, chain: Sequence[bytes]) -> Any:
     """A signer with this key, ECDSA with a nonce that follows from the message (RFC 6979)."""
     from asn1crypto.x509 import Certificate
     from cryptography.hazmat.primitives import hashes
