@@ -29,10 +29,12 @@ __all__ = [
     "check_time_stamping",
     "issuer",
     "leads",
+    "public_key",
     "read_pem",
     "revoked_at",
     "signed_by",
     "subject",
+    "write_pem",
     "years",
 ]
 
@@ -95,6 +97,20 @@ def years(der: bytes) -> tuple[datetime, datetime]:
     """From when to when a certificate is valid."""
     found = _load(der)
     return found.not_valid_before_utc, found.not_valid_after_utc
+
+
+def public_key(der: bytes) -> bytes:
+    """The key that it certifies, as DER SubjectPublicKeyInfo."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return _load(der).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def write_pem(found: Iterable[bytes]) -> bytes:
+    """Certificates as one PEM file."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return b"".join(_load(der).public_bytes(Encoding.PEM) for der in found)
 
 
 def read_pem(data: bytes, *, where: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:

@@ -2,23 +2,34 @@
 
 Off unless asked for. What goes out is a digest and a random number. What comes back is checked before it is kept: it is
 over that digest, carries that number, and holds by itself; whom it is worth something to decides for themselves which
-authority to trust.
+authority to trust. A stamped checkpoint is recorded with its answer as an entry of kind ``checkpoint-witnessed``: that
+entry makes a newer checkpoint, so packs carry the note that was stamped in it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from tallystick.errors import InvalidInput, MissingProgram, NotVerified, Unavailable
+from tallystick.ledger.ledger import Ledger
+from tallystick.people.book import Book
 from tallystick.proof import timestamp
+from tallystick.proof.note import Checkpoint, open_checkpoint
+from tallystick.records import LEDGER_ACTOR, Attachment, Draft, Entry
+from tallystick.workflow.desk import Desk
 
-__all__ = ["Stamper", "by_command", "by_url"]
+__all__ = ["Stamped", "Stamper", "answers", "by_command", "by_url", "checkpoint", "covering"]
+
+KIND: Final = "checkpoint-witnessed"
 
 Ask = Callable[[bytes], bytes]
 """From a request to the answer, both in DER (RFC 3161)."""
@@ -129,3 +140,68 @@ def _run(words: list[str], request: bytes) -> bytes:
             raise Unavailable("program of the time-stamping authority fails", where=words[0], got=why[0][:160])
         with answer.open("rb") as file:
             return file.read(timestamp.MAX_ANSWER + 1)
+
+
+# --------------------------------------------------------------------------- checkpoints
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """A checkpoint with the answer of an authority over its signed note."""
+
+    entry: Entry
+    note: bytes
+    answer: bytes
+    checkpoint: Checkpoint
+    token: timestamp.Token
+
+
+def checkpoint(desk: Desk, stamper: Stamper) -> Stamped:
+    """Have the newest checkpoint stamped, and record it.
+
+    Raises:
+        Unavailable: no time stamp could be got; nothing was recorded.
+    """
+    note = desk.ledger.latest_checkpoint()
+    found = open_checkpoint(note, desk.ledger.key)
+    answer = stamper.answer(hashlib.sha256(note).digest())
+    token = timestamp.read(timestamp.open_answer(answer))
+    name = _name(found.size)
+    body = {
+        "checkpoint": {"size": found.size, "root": found.root.hex(), "note": note.decode()},
+        "cosignature": f"a time stamp (RFC 3161) over the note: {name}",
+    }
+    attached = (Attachment(name, _REPLY, answer),)
+    done = desk.append(Draft(KIND, LEDGER_ACTOR, desk.clock(), body, attachments=attached))
+    return Stamped(done.entry, note, answer, found, token)
+
+
+def _name(size: int) -> str:
+    return f"{size}.tsr"
+
+
+def _size(entry: Entry) -> int | None:
+    """How many entries the checkpoint had that an entry tells was stamped."""
+    told = entry.body.get("checkpoint")
+    size = told.get("size") if isinstance(told, dict) else None
+    stamped = isinstance(size, int) and any(line["name"] == _name(size) for line in entry.attachments)
+    return size if stamped else None
+
+
+def covering(book: Book, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, and for each of them the one that tells of the first stamped checkpoint which covers it."""
+    told = {size: entry for entry in reversed(book.of_kind(KIND)) if (size := _size(entry)) is not None}
+    sizes = sorted(told)
+    places = {bisect_right(sizes, entry.seq) for entry in entries}
+    return [*entries, *(told[sizes[place]] for place in sorted(places) if place < len(sizes))]
+
+
+def answers(ledger: Ledger, entries: Iterable[Entry]) -> dict[int, bytes]:
+    """The answers that these entries tell of, by the size of the checkpoint."""
+    found: dict[int, bytes] = {}
+    for entry in entries:
+        size = _size(entry) if entry.kind == KIND else None
+        answer = None if size is None else ledger.part(entry, _name(size))
+        if size is not None and answer is not None:
+            found.setdefault(size, answer)
+    return found
