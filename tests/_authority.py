@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -78,7 +80,8 @@ class Authority:
     def revoke(self, certificate: x509.Certificate, at: datetime) -> bytes:
         """A list of revocations with this one, in DER."""
         revoked = x509.RevokedCertificateBuilder(certificate.serial_number, at).build()
-        builder = x509.CertificateRevocationListBuilder(self.certificate.subject, START, END, [revoked])
+        builder = x509.CertificateRevocationListBuilder(self.certificate.subject, START, END)
+        builder = builder.add_revoked_certificate(revoked)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
@@ -133,8 +136,11 @@ TIME_STAMPING = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), Tru
 
 
 @functools.cache
-def _folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="tsa-")
+def _folder() -> Path:
+    """Of this process, and gone with it."""
+    folder = Path(tempfile.mkdtemp(prefix="tsa-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @functools.cache
@@ -149,7 +155,7 @@ def stamping(
 ) -> Tsa:
     """An authority with a P-256 key; with other extensions than it ought to have, if asked."""
     root = root or authority()
-    folder = Path(tempfile.mkdtemp(dir=_folder().name))
+    folder = Path(tempfile.mkdtemp(dir=_folder()))
     key = ec.generate_private_key(ec.SECP256R1())
     given = (TIME_STAMPING, (usage("digital_signature"), True)) if extensions is None else extensions()
     certificate = root.certify(

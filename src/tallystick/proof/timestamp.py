@@ -245,16 +245,17 @@ def open_answer(answer: bytes) -> bytes:
         Malformed: not an answer in DER.
         Unavailable: the authority refused.
     """
-    from asn1crypto import tsp
+    from asn1crypto import core, tsp
 
     if len(answer) > MAX_ANSWER:
         raise Malformed("answer of a time-stamping authority is too large", expected=f"up to {MAX_ANSWER} bytes")
     der.check(answer)
     try:
-        found = tsp.TimeStampResp.load(answer, strict=True)
-        status, token = found["status"]["status"].native, found["time_stamp_token"]
-        if status in ("granted", "granted_with_mods"):
-            return bytes(token.dump())
-    except (ValueError, TypeError, KeyError) as error:
+        # Part by part: the library's own type wants a token in a refusal too.
+        parts = [bytes(part.dump()) for part in core.SequenceOf.load(answer, spec=core.Any, strict=True)]
+        status = str(tsp.PKIStatusInfo.load(parts[0], strict=True)["status"].native)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         raise Malformed("not an answer of a time-stamping authority", got=str(error)[:100]) from error
-    raise Unavailable("the time-stamping authority refuses", got=str(status)[:60])
+    if status not in ("granted", "granted_with_mods") or len(parts) != 2:
+        raise Unavailable("the time-stamping authority refuses", got=status[:60])
+    return parts[1]
