@@ -102,7 +102,7 @@ def seal_key(uri: str, *, pin: Callable[[], bytes | None]) -> ec.EllipticCurvePr
     if secret is None:
         raise KeyUnavailable("no PIN was given", where=place.token, remedy="Add pin-source=file:FILE to the URI.")
     try:
-        session = _library(pkcs11, place).get_token(token_label=place.token).open(user_pin=secret.decode())
+        session = _session(pkcs11, _library(pkcs11, place).get_token(token_label=place.token), secret.decode())
         words = {"object_class": pkcs11.ObjectClass.PRIVATE_KEY, "label": place.label, "id": place.id}
         private = session.get_key(**words)
         public = session.get_key(**(words | {"object_class": pkcs11.ObjectClass.PUBLIC_KEY}))
@@ -119,6 +119,14 @@ def _library(pkcs11: Any, place: Place) -> Any:
         return pkcs11.lib(str(place.module))
     except (RuntimeError, pkcs11.PKCS11Error) as error:
         raise MissingProgram("library of the token cannot be loaded", where=str(place.module)) from error
+
+
+def _session(pkcs11: Any, token: Any, pin: str) -> Any:
+    """A session that may sign; whoever logs in does so for all sessions of the process (PKCS #11, 6.7.4)."""
+    try:
+        return token.open(user_pin=pin)
+    except pkcs11.UserAlreadyLoggedIn:
+        return token.open()
 
 
 def _public(found: Any) -> ec.EllipticCurvePublicKey:
