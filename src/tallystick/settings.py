@@ -1,15 +1,18 @@
-"""Where the ledger is, where the keys are, who acts, how to print: settled once, at a front door.
+"""Where the ledger is, where the keys are, who acts, how to print, who gives the time: settled once, at a front door.
 
 Each value comes from the first of these that has it:
 
 1. a flag of the command line;
-2. the environment: ``TALLYSTICK_LEDGER``, ``TALLYSTICK_KEYS``, ``TALLYSTICK_AS``, ``TALLYSTICK_FORMAT`` (empty
-   means not set);
+2. the environment: ``TALLYSTICK_LEDGER``, ``TALLYSTICK_KEYS``, ``TALLYSTICK_AS``, ``TALLYSTICK_FORMAT`` and so on
+   (empty means not set);
 3. the nearest ``tallystick.toml``, from the working folder upward;
-4. the default: the nearest ``.tallystick/ledger.db`` upward, ``keys`` beside it, nobody, a table.
+4. the default: the nearest ``.tallystick/ledger.db`` upward, ``keys`` beside it, nobody, a table, no authority for the
+   time, a report seal in the folder of keys.
 
-A path in ``tallystick.toml`` is relative to that file, any other to the working folder. An unknown key is refused,
-because a misspelt one would quietly send records to another ledger. Nothing here opens a ledger or a key.
+What names a program to start or to load (``tsa_command``, ``seal``) is not taken from a file: whoever can put a
+``tallystick.toml`` above a working folder shall not run programs there. A path in the file is relative to it, any
+other to the working folder. An unknown key is refused, because a misspelt one would quietly send records to another
+ledger. Nothing here opens a ledger or a key.
 """
 
 from __future__ import annotations
@@ -31,7 +34,9 @@ FOLDER: Final = ".tallystick"
 Format = Literal["table", "json"]
 Source = Literal["flag", "environment", "file", "default"]
 
-_NAMES: Final = ("ledger", "keys", "as", "format")
+_NAMES: Final = ("ledger", "keys", "as", "format", "tsa", "tsa_command", "seal")
+_PROGRAMS: Final = frozenset({"tsa_command", "seal"})
+"""Settings that start or load a program."""
 _FORMATS: Final[tuple[Format, ...]] = ("table", "json")
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _MISSPELT: Final = re.compile(r"(?i)\s*postgres(?:ql)?(?:\+\w+)?:|.*\bpassword\s*=", re.DOTALL)
@@ -60,14 +65,22 @@ class Settings:
     actor: str | None
     """Label of the key of whoever acts; the setting is called ``as``."""
     format: Format
+    tsa: str | None
+    """The address of a time-stamping authority; nobody is asked unless a command is told to."""
+    tsa_command: str | None = field(repr=False)
+    """A program to ask instead."""
+    seal: str | None = field(repr=False)
+    """The report seal in a token, as a ``pkcs11:`` URI (RFC 7512)."""
     origins: Mapping[str, Origin]
-    """By the name of the setting: ledger, keys, as, format."""
+    """By the name of the setting: ledger, keys, as, format, tsa, tsa_command, seal."""
     file: Path | None
     """The ``tallystick.toml`` that was read."""
 
     def shown(self) -> list[tuple[str, str, str]]:
         """Name, value and origin of each setting, without passwords: what ``tallystick doctor`` prints."""
         values = {"ledger": self.ledger, "keys": self.keys, "as": self.actor or "nobody", "format": self.format}
+        values |= {"tsa": self.tsa or "nobody", "tsa_command": self.tsa_command or "none"}
+        values |= {"seal": self.seal or "in the folder of keys"}
         return [(name, _without_password(str(values[name])), str(self.origins[name])) for name in _NAMES]
 
 
@@ -97,17 +110,25 @@ def load(*, environ: Mapping[str, str], start: Path, flags: Mapping[str, str | N
     ledger, ledger_origin = _ledger(given.get("ledger"), start=start, environ=environ)
     keys, keys_origin = _keys(given.get("keys"), ledger=ledger, start=start, environ=environ)
     form, form_origin = _format(given.get("format"))
-    actor = given.get("as")
-    actor_origin = actor.origin if actor else Origin("default", "nobody")
-    origins = {"ledger": ledger_origin, "keys": keys_origin, "as": actor_origin, "format": form_origin}
+    origins = {"ledger": ledger_origin, "keys": keys_origin, "format": form_origin}
+    for name, nothing in _DEFAULTS.items():
+        origins[name] = given[name].origin if name in given else Origin("default", nothing)
+    texts = {name: one.text for name, one in given.items()}
     return Settings(
         ledger=ledger,
         keys=keys,
-        actor=actor.text if actor else None,
+        actor=texts.get("as"),
         format=form,
+        tsa=texts.get("tsa"),
+        tsa_command=texts.get("tsa_command"),
+        seal=texts.get("seal"),
         origins=MappingProxyType(origins),
         file=file,
     )
+
+
+_DEFAULTS: Final = {"as": "nobody", "tsa": "nobody", "tsa_command": "none", "seal": "in the folder of keys"}
+"""What holds for a setting that is a mere text, where nobody gave any."""
 
 
 def _gather(
@@ -122,7 +143,7 @@ def _gather(
         if environ.get(variable):
             given[name] = _Given(environ[variable], start, Origin("environment", variable))
         if (flag := flags.get(name)) is not None:
-            given[name] = _Given(flag, start, Origin("flag", f"--{name}"))
+            given[name] = _Given(flag, start, Origin("flag", f"--{name.replace('_', '-')}"))
     return given
 
 
@@ -197,6 +218,12 @@ def _check(file: Path, key: str, value: object) -> None:
         remedy = f"Did you mean {near[0]!r}?" if near else None
         raise InvalidInput(
             "unknown setting", where=str(file), expected=" or ".join(_NAMES), got=repr(key), remedy=remedy
+        )
+    if key in _PROGRAMS:
+        raise InvalidInput(
+            f"{key} is not taken from a file, since it names a program",
+            where=str(file),
+            remedy=f"Set TALLYSTICK_{key.upper()} in the environment.",
         )
     if not isinstance(value, str):
         raise InvalidInput(f"{key} must be a text", where=str(file), got=repr(value))

@@ -12,7 +12,7 @@ from pyhanko.sign import fields, signers
 
 from tallystick.canonical import digest
 from tallystick.errors import Malformed, NotVerified, Tampered
-from tallystick.proof import pdf
+from tallystick.proof import der, pdf
 
 
 def gap(data: bytes) -> tuple[int, int]:
@@ -393,10 +393,10 @@ def test_a_signature_that_is_not_strict_der_is_rejected(signed_pdf, change):
 )
 def test_der_is_walked_to_its_last_part(data, good):
     if good:
-        assert pdf._der_length(bytes.fromhex(data) + b"\0" * 8) == len(bytes.fromhex(data))
+        assert der.length(bytes.fromhex(data) + b"\0" * 8) == len(bytes.fromhex(data))
     else:
         with pytest.raises(Malformed):
-            pdf._der_length(bytes.fromhex(data))
+            der.length(bytes.fromhex(data))
 
 
 # ------------------------------------------------------------------ keys, encryption, attachments

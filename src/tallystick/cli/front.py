@@ -23,6 +23,7 @@ from tallystick.settings import Settings, load
 if TYPE_CHECKING:
     from tallystick.canonical import Value
     from tallystick.workflow.desk import Desk
+    from tallystick.workflow.stamping import Stamper
 
 __all__ = [
     "Front",
@@ -35,6 +36,7 @@ __all__ = [
     "model_version",
     "pairs",
     "progress",
+    "stamping",
     "terminal_width",
     "visible",
     "when",
@@ -67,7 +69,32 @@ class Front:
     def desk(self, *, writing: bool) -> Desk:
         from tallystick.workflow.desk import Desk
 
-        return Desk.open(self.ledger, keys=self.settings.keys, writing=writing, passphrase=self.passphrase)
+        return Desk.open(
+            self.ledger,
+            keys=self.settings.keys,
+            writing=writing,
+            passphrase=self.passphrase,
+            seal=self.settings.seal,
+        )
+
+    def stamper(self) -> Stamper:
+        """The time-stamping authority of the settings; the stronger source decides where two are named.
+
+        Raises:
+            UsageError: none is named.
+        """
+        from tallystick.workflow import stamping
+
+        url, command = self.settings.tsa, self.settings.tsa_command
+        rank = {name: _SOURCES.index(self.settings.origins[name].source) for name in ("tsa", "tsa_command")}
+        if command is not None and rank["tsa_command"] <= rank["tsa"]:
+            return stamping.by_command(command)
+        if url is not None:
+            return stamping.by_url(url)
+        raise UsageError(
+            "no time-stamping authority is named",
+            remedy="Add --tsa URL or --tsa-command COMMAND, or set tsa in tallystick.toml.",
+        )
 
     def passphrase(self, path: Path) -> bytes | None:
         """From the file named for this key, or for all; else from the person at the terminal, else none."""
@@ -161,9 +188,11 @@ def front(body: Callable[..., R]) -> Callable[..., R]:
         form: str | None,
         passphrase_files: tuple[str, ...],
         actor: str | None = None,
+        tsa: str | None = None,
+        tsa_command: str | None = None,
         **rest: Any,
     ) -> R:
-        flags = {"ledger": ledger, "keys": keys, "format": form, "as": actor}
+        flags = {"ledger": ledger, "keys": keys, "format": form, "as": actor, "tsa": tsa, "tsa_command": tsa_command}
         settings = load(environ=os.environ, start=Path.cwd(), flags=flags)
         return body(Front(settings, dict(map(_labelled, passphrase_files))), *args, **rest)
 
@@ -181,6 +210,20 @@ acting = click.option(
     "--as", "actor", metavar="LABEL", help="Whose key: a label in the folder of keys, or TALLYSTICK_AS."
 )
 """The option of commands that somebody does; :func:`front` takes it in."""
+
+
+_SOURCES: Final = ("flag", "environment", "file", "default")
+
+
+def stamping(command: Callable[..., R]) -> Callable[..., R]:
+    """The options of commands that ask for time stamps; :func:`front` takes them in."""
+    url = click.option("--tsa", metavar="URL", help="The time-stamping authority to ask; else the setting tsa.")
+    program = click.option(
+        "--tsa-command",
+        metavar="COMMAND",
+        help="A program to ask instead: it reads {request} and writes {response} (RFC 3161).",
+    )
+    return url(program(command))
 
 
 NUMBER: Final = re.compile(r"[0-9]{1,40}", re.ASCII)

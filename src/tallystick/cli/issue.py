@@ -20,6 +20,7 @@ from tallystick.cli.front import (
     model_version,
     pairs,
     progress,
+    stamping,
     visible,
     wrapped,
     write_output,
@@ -27,6 +28,7 @@ from tallystick.cli.front import (
 from tallystick.errors import UsageError
 
 if TYPE_CHECKING:
+    from tallystick.report.seal import Level
     from tallystick.report.trace import Origin
     from tallystick.workflow.issue import Drawing
     from tallystick.workflow.trace import Traced
@@ -59,15 +61,45 @@ def report() -> None:
 @click.option("-o", "output", required=True, type=_FILE, help="The PDF; HTML and receipt are written beside it.")
 @click.option("--as-of", metavar="TIME", help="Leave out what was recorded later.")
 @click.option("--anchor", type=_FILE, help="A checkpoint kept elsewhere: the report says what it does not cover.")
+@click.option(
+    "--level",
+    type=click.Choice(["b-b", "b-t", "b-lta"]),
+    default="b-b",
+    show_default=True,
+    help="Of the seal (PAdES): with b-t an authority says when the seal was there, with b-lta the file, for years.",
+)
+@stamping
+@click.option(
+    "--crl",
+    "crls",
+    type=_FILE,
+    multiple=True,
+    help="A list of revoked certificates (DER) of the seal's authority, kept in the file with b-lta; repeatable.",
+)
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @front
-def write(front: Front, model: str, output: Path, as_of: str | None, anchor: Path | None, force: bool) -> None:
+def write(
+    front: Front,
+    model: str,
+    output: Path,
+    as_of: str | None,
+    anchor: Path | None,
+    level: Level,
+    crls: tuple[Path, ...],
+    force: bool,
+) -> None:
     """Write the audit report of MODEL[@VERSION]: a signed PDF, the same as HTML, and the receipt of its issue.
 
     The word "write" may be left out: `tallystick report MODEL -o FILE`.
     """
     from tallystick.cli.look import moment
     from tallystick.workflow import issue
+    from tallystick.workflow.verify import read_small
+
+    if crls and level != "b-lta":
+        raise UsageError("lists of revoked certificates are kept in the file with --level b-lta alone")
+    stamper = None if level == "b-b" else front.stamper()
+    revocations = [read_small(path) for path in crls]
 
     html, receipt = output.with_suffix(".html"), output.with_name(output.name + ".tlog-proof")
     check_output(output, html, receipt, force=force)
@@ -76,11 +108,11 @@ def write(front: Front, model: str, output: Path, as_of: str | None, anchor: Pat
         drawn = issue.draw(desk, model_version(model), as_of=None if as_of is None else moment(as_of), anchor=anchor)
         write_output(html, issue.page(drawn).encode())  # without Pango, the page is there and the PDF is not
         progress("writing and sealing the PDF")
-        done = issue.seal(desk, drawn)
+        done = issue.seal(desk, drawn, level=level, stamper=stamper, revocations=revocations)
     write_output(output, done.pdf)
     write_output(receipt, done.receipt)
     facts = {
-        "report": f"{output} ({len(done.pdf):,} bytes, sealed)",
+        "report": f"{output} ({len(done.pdf):,} bytes, sealed{_LEVELS[level]})",
         "page": str(html),
         "receipt": str(receipt),
         "issued": f"entry {done.entry.seq}",
@@ -88,6 +120,9 @@ def write(front: Front, model: str, output: Path, as_of: str | None, anchor: Pat
     }
     value = {"report": str(output), "html": str(html), "receipt": str(receipt), "entry": done.entry.seq}
     front.print({**value, "un_anchored": drawn.un_anchored}, pairs(facts))
+
+
+_LEVELS: Final = {"b-b": "", "b-t": ", its time stamped", "b-lta": ", time stamped for the years to come"}
 
 
 @report.command()

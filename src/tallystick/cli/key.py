@@ -1,4 +1,4 @@
-"""``key new`` and ``key list``."""
+"""``key new``, ``key list`` and ``key certificate``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.front import Front, Group, columns, front, pairs
+from tallystick.cli.front import Front, Group, check_output, columns, front, pairs, write_output
+from tallystick.errors import UsageError
 from tallystick.people.keys import ROLES
 
 __all__ = ["key"]
@@ -14,7 +15,7 @@ __all__ = ["key"]
 
 @click.group(cls=Group)
 def key() -> None:
-    """Make and list people's keys (new, list)."""
+    """Make and list people's keys (new, list), and certify the report seal (certificate)."""
 
 
 @key.command("new")
@@ -76,3 +77,55 @@ def list_(front: Front) -> None:
         ]
         value = [dict(zip(("actor", "roles", "name", "entry"), row, strict=True)) for row in people]
         front.print(value, columns([("actor", "roles", "name", "entry"), *people]))
+
+
+_FILE = click.Path(path_type=Path)
+
+
+@key.command()
+@click.option("--self-made", is_flag=True, help="Make a new one for the report seal: it vouches for nobody.")
+@click.option("--request", is_flag=True, help="Write a request for an authority (PKCS #10) to -o.")
+@click.option("--install", type=_FILE, metavar="CERT.pem", help="Register the one that an authority made.")
+@click.option("--chain", type=_FILE, metavar="CA.pem", help="With --install: what leads from it to the authority.")
+@click.option("--name", help="With --request: whose seal it is; else that of this ledger.")
+@click.option("--organisation", help="With --request: the organisation.")
+@click.option("-o", "output", type=_FILE, help="With --request: the file of the request, such as seal.csr.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
+@front
+def certificate(
+    front: Front,
+    self_made: bool,
+    request: bool,
+    install: Path | None,
+    chain: Path | None,
+    name: str | None,
+    organisation: str | None,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Show the certificate that reports are sealed with, or get another.
+
+    A self-made one shows that the file is the one that was sealed; an authority's says who sealed it besides.
+    """
+    from tallystick.workflow import certified
+    from tallystick.workflow.verify import read_small
+
+    if sum((self_made, request, install is not None)) > 1:
+        raise UsageError("one thing at a time", expected="--self-made, --request or --install")
+    if (install is None) != (chain is None) or request != (output is not None):
+        raise UsageError("--install goes with --chain, and --request with -o")
+    if not request and (name or organisation):
+        raise UsageError("--name and --organisation belong to --request")
+    if output is not None:
+        check_output(output, force=force)
+    with front.desk(writing=self_made or install is not None) as desk:
+        if output is not None:
+            write_output(output, certified.request(desk, name=name, organisation=organisation))
+            front.print({"request": str(output)}, [f"request written to {output}: send it to your authority"])
+            return
+        if install is not None and chain is not None:
+            certified.install(desk, read_small(install), read_small(chain))
+        elif self_made:
+            certified.self_made(desk)
+        found = certified.current(desk)
+    front.print(found.value(), pairs(found.lines()))

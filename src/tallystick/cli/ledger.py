@@ -1,4 +1,4 @@
-"""``ledger checkpoint``, ``prove``, ``fsck``, ``migrate``, ``grant``, ``receive`` and ``upgrade``."""
+"""``ledger checkpoint``, ``timestamp``, ``prove``, ``fsck``, ``migrate``, ``grant``, ``receive`` and ``upgrade``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.front import Front, Group, bar, check_output, front, pairs, progress, write_output
+from tallystick.cli.front import Front, Group, bar, check_output, front, pairs, progress, stamping, write_output
 from tallystick.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,46 @@ def checkpoint(front: Front, output: Path | None, force: bool) -> None:
         front.print({"checkpoint": str(output)}, [f"checkpoint written to {output}"])
     else:
         click.echo(note, nl=False)
+
+
+@ledger.command()
+@stamping
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path), help="Write the checkpoint here too, and the answer to FILE.tsr."
+)
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@front
+def timestamp(front: Front, output: Path | None, force: bool) -> None:
+    """Have an authority say that the newest checkpoint was there by now (RFC 3161), and record its answer.
+
+    Packs carry the answers. What an authority is asked for is a digest; nothing else leaves this machine.
+    """
+    from tallystick.workflow import stamping as verbs
+
+    answer = None if output is None else output.with_name(output.name + ".tsr")
+    if output is not None and answer is not None:
+        check_output(output, answer, force=force)
+    stamper = front.stamper()
+    with front.desk(writing=True) as desk:
+        done = verbs.checkpoint(desk, stamper)
+    if output is not None and answer is not None:
+        write_output(output, done.note)
+        write_output(answer, done.answer)
+    value: Value = {
+        "entry": done.entry.seq,
+        "size": done.checkpoint.size,
+        "root": done.checkpoint.root.hex(),
+        "time": done.token.at.isoformat(),
+        "authority": done.token.authority,
+    }
+    facts = {
+        "stamped": _tree(done.checkpoint),
+        "time": f"{done.token.time}, says {done.token.authority}",
+        "recorded": f"entry {done.entry.seq}",
+    }
+    if output is not None:
+        facts["verify"] = f"tallystick verify {output} --key ledger.vkey --tsa AUTHORITY.pem"
+    front.print(value, pairs(facts))
 
 
 _SIZE: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)

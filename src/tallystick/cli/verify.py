@@ -43,6 +43,19 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--require-anchor", is_flag=True, help="Exit with 0 only if a checkpoint that you kept was compared and agrees."
 )
+@click.option(
+    "--tsa",
+    type=_FILE,
+    multiple=True,
+    help="Certificates (PEM) of an authority that you trust for the time: judge time stamps by it; repeatable.",
+)
+@click.option(
+    "--ca",
+    type=_FILE,
+    multiple=True,
+    help="Certificates (PEM) of an authority that you trust for who sealed a report, and lists of what it revoked; "
+    "repeatable.",
+)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
 def verify(
     file: Path,
@@ -52,12 +65,15 @@ def verify(
     anchors: tuple[Path, ...],
     consistency: tuple[Path, ...],
     require_anchor: bool,
+    tsa: tuple[Path, ...],
+    ca: tuple[Path, ...],
     form: str,
 ) -> int:
     """Verify FILE (a pack, report, receipt, checkpoint or consistency proof) offline, from it and a public key alone.
 
     Answers two questions: is it unaltered (integrity), and is anything missing (completeness); and says how many of its
-    entries no checkpoint from elsewhere covers. Keys inside a file never make that file trusted. Exits 0 if it holds, 1
+    entries no checkpoint from elsewhere covers. With --tsa it says when it was there, with --ca who sealed it. Keys
+    inside a file never make that file trusted. Exits 0 if it holds, 1
     if it does not, 3 if that cannot be said (no key, no receipt, an anchor that nothing links).
     """
     import json
@@ -73,6 +89,8 @@ def verify(
             anchors=anchors,
             consistency=consistency,
             require_anchor=require_anchor,
+            tsa=tsa,
+            ca=ca,
         )
     except TallystickError as error:
         if form == "json" and error.exit_code == CANNOT_SAY:
@@ -110,10 +128,20 @@ def _lines(verdict: Verdict, source: str) -> list[str]:
         "",
         f"integrity     {verdict.integrity}",
         f"completeness  {verdict.completeness}",
+        *_time(verdict),
         "",
         "Not proven by this:",
         *[line for text in verdict.not_proven for line in wrapped(f"- {text}", "  ")],
     ]
+
+
+def _time(verdict: Verdict) -> list[str]:
+    """What is said of time, if it was asked."""
+    if verdict.time == "not asked":
+        return []
+    if verdict.existed_at is None:
+        return [f"time          {verdict.time}"]
+    return [f"time          {verdict.time}: proven to exist at {verdict.existed_at:%Y-%m-%d %H:%M:%S} UTC"]
 
 
 def _anchored(verdict: Verdict) -> str:

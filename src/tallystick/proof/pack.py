@@ -251,6 +251,8 @@ class Pack:
     """``audit.pdf``, ``audit.html``, ``receipt.tlog-proof``: those there are. Only their digests were checked."""
     consistency: Mapping[int, tuple[bytes, ...]] = field(repr=False)
     """Consistency proofs by old size. They prove something once an old root is at hand."""
+    timestamps: Mapping[int, bytes] = field(repr=False)
+    """Answers of time-stamping authorities, by the size of the checkpoint. What they say was not looked at."""
     members: Mapping[str, bytes] = field(repr=False)
     parts: Mapping[tuple[int, str], bytes] = field(repr=False)
     """(seq, name) to the bytes of an attachment, or the canonical JSON of a personal text."""
@@ -258,6 +260,16 @@ class Pack:
     def part(self, entry: Entry, name: str) -> bytes | None:
         """The bytes of an attachment or encoded personal value; None if the pack does not carry it."""
         return self.parts.get((entry.seq, name))
+
+    def note(self, size: int) -> bytes | None:
+        """The signed note of a checkpoint: the pack's own, or one that an entry of the pack tells was stamped."""
+        if size == self.checkpoint.size:
+            return self.members["checkpoint"]
+        for entry in self.entries:
+            told = entry.body.get("checkpoint") if entry.kind == "checkpoint-witnessed" else None
+            if isinstance(told, dict) and told.get("size") == size and isinstance(told.get("note"), str):
+                return str(told["note"]).encode()
+        return None
 
 
 def open_pack(data: bytes, key: VerifierKey) -> Pack:
@@ -297,6 +309,7 @@ def open_pack(data: bytes, key: VerifierKey) -> Pack:
         people=tuple(_people(members, key)),
         report=MappingProxyType({name: members[f"report/{name}"] for name in _REPORT if f"report/{name}" in members}),
         consistency=MappingProxyType(_consistency(members)),
+        timestamps=MappingProxyType({int(n): data for n, (_, data) in _numbered(members, "timestamps").items()}),
         members=MappingProxyType(members),
         parts=MappingProxyType(parts),
     )

@@ -1,18 +1,22 @@
-"""Facts about a signed PDF, strictly: one author signature over the whole file, in one spelling.
+"""Facts about a signed PDF, strictly: one author signature over all that is read, in one spelling.
 
 Known attacks on signed PDF hide content outside what the signature covers, or put something else where it is looked
-for. So:
+for. So the file up to the end of the signature has to pass alone, and everything is read from there:
 
 * there is exactly one signature, of the PAdES form, and it certifies the document with "no changes allowed" (DocMDP P
   = 1);
 * its byte range is everything but the signature itself, and that gap holds one DER value, in hex of one case, and
   zeros;
-* the file has the revision that was signed and, where the signer appended, the one before; none after;
-* the signature verifies over those bytes with the certificate inside, which the signed attributes name.
+* the file has the revision that was signed and, where the signer appended, the one before;
+* the signature verifies over those bytes with the certificate inside, which the signed attributes name. Unsigned is
+  only a time stamp over the signature's value, if there is one, and it holds.
 
-Whose certificate it is cannot be learnt from the file, nor when it was made: that is for whoever compares it with
-the ledger. The parser is pyHanko, loaded on use; nothing is fetched. Whatever it raises means that the file is no
-such PDF.
+What follows is nothing, or revisions that end with a document time stamp over all before it. They add certificates and
+lists of revocations (DSS) and the time stamps themselves, checked object by object, and nothing else.
+
+Whose certificate it is cannot be learnt from the file, nor whom to believe about the time: that is for whoever compares
+it with the ledger and with authorities of their own. The parser is pyHanko, loaded on use; nothing is fetched. Whatever
+it raises means that the file is no such PDF.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from io import BytesIO
 from itertools import zip_longest
 from types import MappingProxyType
@@ -28,8 +33,10 @@ from typing import Any, Final
 
 from tallystick.canonical import digest
 from tallystick.errors import Malformed, NotVerified, Tampered
+from tallystick.proof import der, pdf_revisions, timestamp
+from tallystick.proof.timestamp import Token
 
-__all__ = ["MAX_PDF", "MAX_STRANGER", "PdfFacts", "check_only_sealed", "inspect"]
+__all__ = ["MAX_PDF", "MAX_STRANGER", "PdfFacts", "Stamp", "check_only_sealed", "inspect"]
 
 MAX_PDF: Final = 64 << 20
 """Bytes."""
@@ -41,11 +48,20 @@ _DIGESTS = frozenset({"sha256", "sha384", "sha512"})
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _MAX_ATTACHMENTS = 100
 _MAX_DEPTH = 16
-_MAX_DER_DEPTH = 64
+_MAX_STAMPS = 16
 _MIN_RSA = 2048
 _NO_CHANGES = 1
 _SILENT = logging.NullHandler()
 """Without a handler of its own the parser's warnings about hostile files would go to stderr."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A time stamp in a file."""
+
+    over: str
+    """``signature``, or ``file``: all that stands before it."""
+    token: Token
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,14 @@ class PdfFacts:
     """Embedded files by name."""
     certificate: bytes = field(repr=False)
     """DER."""
+    claimed_at: datetime
+    """When the signer says that it signed."""
+    others: tuple[bytes, ...] = field(repr=False)
+    """Further certificates in the file, DER: what leads from the signer's to an authority, perhaps."""
+    revocations: tuple[bytes, ...] = field(repr=False)
+    """Lists of revoked certificates in the file, DER."""
+    stamps: tuple[Stamp, ...]
+    """In the order of the file. Each holds by itself; whether its authority is to be believed was not asked."""
 
 
 def inspect(data: bytes) -> PdfFacts:
@@ -84,12 +108,18 @@ def inspect(data: bytes) -> PdfFacts:
 
 
 def _facts(data: bytes) -> PdfFacts:
-    reader = _reader(data)
+    logging.getLogger("pyhanko").addHandler(_SILENT)
+    whole = _reader(data)
+    ends = _ends(data, whole)
+    signed = data[: ends[0]]
+    reader = whole if len(signed) == len(data) else _reader(signed)
     signature = _only_signature(reader)
     _check_revisions(reader, signature)
     _check_certification(reader, signature)
-    _check_coverage(data, signature.byte_range, signature.pkcs7_content)
-    certificate = _verify(data, signature)
+    _check_coverage(signed, signature.byte_range, signature.pkcs7_content)
+    certificate = _verify(signed, signature)
+    stamps = [*_over_signature(signature), *_over_file(data, whole, ends)]
+    added = pdf_revisions.added(whole, after=signature.signed_revision)
     return PdfFacts(
         sha256=digest(data),
         size=len(data),
@@ -97,6 +127,10 @@ def _facts(data: bytes) -> PdfFacts:
         subject=str(certificate.subject.human_friendly),
         attachments=MappingProxyType(_attachments(reader)),
         certificate=certificate.dump(),
+        claimed_at=_claimed(signature),
+        others=(*(item.dump() for item in signature.other_embedded_certs), *added.certificates),
+        revocations=added.revocations,
+        stamps=tuple(stamps),
     )
 
 
@@ -104,7 +138,6 @@ def _reader(data: bytes) -> Any:
     from pyhanko.pdf_utils.decode_limits import DecodeLimits, DocumentDecodeBudget
     from pyhanko.pdf_utils.reader import PdfFileReader
 
-    logging.getLogger("pyhanko").addHandler(_SILENT)
     budget = DecodeLimits(document_budget=DocumentDecodeBudget(base_allowance=_MAX_DECODED, max_ratio=0))
     return PdfFileReader(BytesIO(data), strict=True, decode_limits=budget)
 
@@ -211,12 +244,68 @@ def _written(value: Any) -> bytes:
     return stream.getvalue()
 
 
-def _only_signature(reader: Any) -> Any:
+def _ends(data: bytes, reader: Any) -> list[int]:
+    """Where the part ends that each signature covers: the author's first, the last one at the end of the file."""
     from pyhanko.sign.fields import enumerate_sig_fields
 
     if reader.encrypted or reader.xrefs.hybrid_xrefs_present:
         raise Malformed("PDF is encrypted or has two cross-reference tables")
     # The parser's list of signatures leaves out forms that it does not know; the list of filled fields does not.
+    signatures, filled = reader.embedded_signatures, list(enumerate_sig_fields(reader, filled_status=True))
+    authors = [item for item in signatures if item.sig_object_type == "/Sig"]
+    if len(authors) != 1 or len(filled) != len(signatures) or signatures[0] is not authors[0]:
+        raise Tampered("PDF does not have exactly one signature", got=str(max(len(authors), len(filled))))
+    if len(signatures) > _MAX_STAMPS:
+        raise Malformed("PDF has too many time stamps", expected=f"up to {_MAX_STAMPS - 1}", got=str(len(signatures)))
+    ends = [_end(item.byte_range) for item in signatures]
+    if ends != sorted(set(ends)) or not ends[0] > 0 or ends[-1] != len(data):
+        raise Tampered(
+            "signature does not cover the whole file, nor does a time stamp", got=f"{ends[-1]} of {len(data)} bytes"
+        )
+    return ends
+
+
+def _end(byte_range: Any) -> int:
+    numbers = [int(item) for item in byte_range]
+    if len(numbers) != 4:
+        raise Tampered("signature covers other ranges of the file than two")
+    return numbers[2] + numbers[3]
+
+
+def _claimed(signature: Any) -> datetime:
+    moment = signature.self_reported_timestamp
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise Malformed("signature names no time, or one without a zone")
+    return moment
+
+
+def _over_signature(signature: Any) -> Iterator[Stamp]:
+    """The time stamp among the unsigned attributes: over this signature's value."""
+    for attribute in _unsigned(signature.signer_info):
+        token = timestamp.read(attribute["values"][0].dump())
+        token.check_over(signature.signer_info["signature"].native)
+        yield Stamp("signature", token)
+
+
+def _over_file(data: bytes, reader: Any, ends: list[int]) -> Iterator[Stamp]:
+    """The document time stamps, each over everything before it and its own revision."""
+    for stamp, end in zip(reader.embedded_signatures[1:], ends[1:], strict=True):
+        form = _get(stamp.sig_object, "/SubFilter", None)
+        if stamp.sig_object_type != "/DocTimeStamp" or form != "/ETSI.RFC3161":
+            raise Malformed("PDF was changed after it was signed", expected="a document time stamp", got=str(form)[:60])
+        covered = data[:end]
+        if _reader(covered).xrefs.total_revisions != stamp.signed_revision + 1:
+            raise Tampered("time stamp does not cover its revision")
+        _check_coverage(covered, stamp.byte_range, stamp.pkcs7_content)
+        _, length, after, _ = (int(item) for item in stamp.byte_range)
+        token = timestamp.read(stamp.pkcs7_content[: der.length(stamp.pkcs7_content)])
+        token.check_over(covered[:length] + covered[after:])
+        yield Stamp("file", token)
+
+
+def _only_signature(reader: Any) -> Any:
+    from pyhanko.sign.fields import enumerate_sig_fields
+
     signatures, filled = reader.embedded_signatures, list(enumerate_sig_fields(reader, filled_status=True))
     if len(signatures) != 1 or len(filled) != 1:
         raise Tampered("PDF does not have exactly one signature", got=str(max(len(signatures), len(filled))))
@@ -259,36 +348,8 @@ def _check_coverage(data: bytes, byte_range: Any, contents: bytes) -> None:
     gap = data[length:after]
     if gap not in (f"<{contents.hex()}>".encode(), f"<{contents.hex().upper()}>".encode()):
         raise Tampered("signature is not alone in the gap of its byte range")
-    if contents[_der_length(contents) :].strip(b"\0"):
+    if contents[der.length(contents) :].strip(b"\0"):
         raise Tampered("something else than zeros stands behind the signature")
-
-
-def _der_length(contents: bytes) -> int:
-    """The length of the strict DER value that the bytes begin with."""
-    end = _der_end(contents, 0, len(contents), 0)
-    if contents[:1] != b"\x30":
-        raise Malformed("signature is not a DER sequence")
-    return end
-
-
-def _der_end(data: bytes, at: int, limit: int, depth: int) -> int:
-    """Where the value at a position ends: one-byte tags, shortest definite lengths, parts that fill the whole.
-
-    X.690, sections 8.1 and 10.1. The signature's parser is lenient about all of these.
-    """
-    if depth > _MAX_DER_DEPTH or at + 2 > limit or data[at] == 0 or data[at] & 0x1F == 0x1F:
-        raise Malformed("signature is not in DER form")
-    octets = data[at + 1] & 0x7F if data[at + 1] & 0x80 else 0
-    start = at + 2 + octets
-    length = int.from_bytes(data[at + 2 : start], "big") if octets else data[at + 1]
-    shortest = (length.bit_length() + 7) // 8 if length > 0x7F else 0
-    if octets != shortest or start + length > limit:
-        raise Malformed("length in the signature is not in DER form")
-    if data[at] & 0x20:
-        part = start
-        while part < start + length:
-            part = _der_end(data, part, start + length, depth + 1)
-    return start + length
 
 
 # ------------------------------------------------------------------ the signature itself (CMS, RFC 5652)
@@ -325,10 +386,22 @@ def _check_cms(signature: Any) -> None:
         raise Malformed("signature carries content of its own")
     if [signed["version"].native, *(item["version"].native for item in signed["signer_infos"])] != ["v1", "v1"]:
         raise Malformed("signature has several signers, or another version")
-    if signed["crls"].native is not None or info["unsigned_attrs"].native is not None:
-        raise Malformed("signature carries what it does not sign")
+    if signed["crls"].native is not None or [_kind(item) for item in _unsigned(info)] not in ([], [_TIME_STAMP]):
+        raise Malformed("signature carries what it does not sign", expected="nothing, or one time stamp")
     if not info["signed_attrs"].native:
         raise Malformed("signature has no signed attributes")
+
+
+def _unsigned(info: Any) -> list[Any]:
+    return [] if info["unsigned_attrs"].native is None else list(info["unsigned_attrs"])
+
+
+def _kind(attribute: Any) -> tuple[str, int]:
+    """What an attribute is, and of how many values."""
+    return attribute["type"].native, len(attribute["values"])
+
+
+_TIME_STAMP: Final = ("signature_time_stamp_token", 1)
 
 
 def _digest(algorithm: Any) -> str | None:

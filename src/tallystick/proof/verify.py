@@ -10,13 +10,16 @@ were entitled to is judged over the entries by ``people``; here their statements
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from tallystick.canonical import Value, digest
-from tallystick.errors import Malformed, NotVerified, Tampered
+from tallystick.errors import Malformed, NotVerified, TallystickError, Tampered
+from tallystick.proof import identity
 from tallystick.proof.anchors import NO_ANCHORS, Anchors, Outcome, compare, fork
+from tallystick.proof.certificates import NO_AUTHORITIES, Authorities
 from tallystick.proof.consistency import Consistency, Link
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
 from tallystick.proof.pack import Pack, open_pack
@@ -27,6 +30,8 @@ from tallystick.records import Entry
 
 __all__ = [
     "APPEARANCE",
+    "BOUNDED",
+    "IDENTIFIED",
     "PEOPLE",
     "SEAL",
     "TIMES",
@@ -45,8 +50,10 @@ Extent = Literal["proven", "stated", "partial", "failed", "not asked"]
 
 TRUTH: Final = "Whether what was recorded is true is not shown. What was never recorded is invisible."
 TIMES: Final = "Recorded times are the ledger's claim: no outside timestamp was checked."
+BOUNDED: Final = "Recorded times are the ledger's claim: a time stamp shows what was there by then, not since when."
 PEOPLE: Final = "Whether those who signed entries were entitled to was not checked here."
 SEAL: Final = "Integrity seal; identity not verified; not a qualified signature."
+IDENTIFIED: Final = "Who sealed the report is what the given authority says; not a qualified signature."
 APPEARANCE: Final = "How the PDF looks in a viewer is not judged: the attached evidence is what counts."
 _NO_ANCHOR: Final = (
     "No checkpoint from elsewhere was compared: the holder of the ledger's key could have made this history anew, "
@@ -86,6 +93,10 @@ class Verdict:
     pack: Pack | None = field(default=None, repr=False)
     anchor: Checkpoint | None = None
     """The largest checkpoint from elsewhere that was found to agree."""
+    time: Outcome | Literal["not asked"] = "not asked"
+    """Whether authorities that the reader trusts say when this was there: a question apart from integrity."""
+    existed_at: datetime | None = None
+    """The earliest time at which something in the file, as the checks say, is proven to have been there."""
 
     @property
     def unanchored(self) -> int | None:
@@ -114,6 +125,8 @@ class Verdict:
             "checkpoint": _size_and_root(self.checkpoint),
             "anchor": _size_and_root(self.anchor),
             "unanchored": self.unanchored,
+            "time": self.time,
+            "existed_at": None if self.existed_at is None else self.existed_at.isoformat(),
             "entry": None if self.entry is None else self.entry.ref.value(),
         }
 
@@ -181,13 +194,26 @@ def _beyond(checkpoint: Checkpoint, anchor: Checkpoint | None) -> Iterator[str]:
 # ------------------------------------------------------------------ checkpoints, consistency proofs and receipts
 
 
-def verify_checkpoint(note: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS) -> Verdict:
-    """Whether a signed note is a checkpoint of this ledger, and agrees with those from elsewhere."""
+def verify_checkpoint(
+    note: bytes,
+    key: VerifierKey,
+    anchors: Anchors = NO_ANCHORS,
+    *,
+    stamp: bytes | None = None,
+    authorities: Authorities = NO_AUTHORITIES,
+) -> Verdict:
+    """Whether a signed note is a checkpoint of this ledger, agrees with those from elsewhere, and when it was there.
+
+    Args:
+        stamp: an answer of a time-stamping authority over the note, if there is one (RFC 3161, DER).
+    """
     try:
         checkpoint = open_checkpoint(note, key)
     except NotVerified as error:
         return _failed("checkpoint", key, "signature", error)
-    return _verdict("checkpoint", key, [_signed(checkpoint)], checkpoint, anchors)
+    verdict = _verdict("checkpoint", key, [_signed(checkpoint)], checkpoint, anchors)
+    what = f"the first {checkpoint.size} entries"
+    return _timed(verdict, [] if stamp is None else [identity.answered(stamp, note, what, authorities)], authorities)
 
 
 def _signed(checkpoint: Checkpoint) -> Check:
@@ -261,22 +287,75 @@ def _verdict(
 
 
 def _integrity(checks: Sequence[Check]) -> Outcome:
-    """An anchor that could not be compared is a check of its own: what is in the file holds or does not without it."""
-    return "failed" if any(check.outcome == "failed" for check in checks) else "ok"
+    """An anchor that could not be compared is a check of its own: what is in the file holds or does not without it.
+
+    So is what others say of time and identity, also where it fails: the file is no less what the ledger holds.
+    """
+    failed = {check.name.removeprefix("report ") for check in checks if check.outcome == "failed"}
+    return "failed" if failed - _APART else "ok"
+
+
+_APART: Final = frozenset({"time", "clock", "identity"})
+"""Checks that have no say in integrity."""
+
+
+# ------------------------------------------------------------------ time
+
+
+def _timed(verdict: Verdict, stamps: Sequence[identity.Stamped], authorities: Authorities) -> Verdict:
+    """The verdict with what the time stamps say: a question of its own, which leaves integrity as it was."""
+    checks = [Check("time", stamp.outcome, stamp.detail) for stamp in stamps if stamp.outcome is not None]
+    if authorities.time and not stamps:
+        checks.append(_NO_STAMP)
+    unjudged = [stamp.detail for stamp in stamps if stamp.outcome is None]
+    proven = [stamp.at for stamp in stamps if stamp.outcome == "ok" and stamp.at is not None]
+    return replace(
+        verdict,
+        checks=(*verdict.checks, *checks),
+        not_proven=(*_bounded(verdict.not_proven, timed=bool(proven)), *map(_not_judged, unjudged)),
+        time=_worst(checks),
+        existed_at=min(proven, default=None),
+    )
+
+
+_NO_STAMP: Final = Check("time", "unknown", "no time stamp is here")
+
+
+def _not_judged(detail: str) -> str:
+    return f"When it was there: {detail}; not judged, since no time-stamping authority to trust was given (--tsa)."
+
+
+def _bounded(lines: Iterable[str], *, timed: bool) -> Iterator[str]:
+    return (BOUNDED if line == TIMES and timed else line for line in lines)
+
+
+def _worst(checks: Sequence[Check]) -> Outcome | Literal["not asked"]:
+    found = {check.outcome for check in checks}
+    return next((outcome for outcome in _FROM_WORST if outcome in found), "not asked")
+
+
+_FROM_WORST: Final[tuple[Outcome, ...]] = ("failed", "unknown", "ok")
 
 
 # ------------------------------------------------------------------ reports
 
 
-def verify_report(pdf: bytes, receipt: bytes | None, key: VerifierKey, anchors: Anchors = NO_ANCHORS) -> Verdict:
-    """Whether a PDF is the report that an entry of this ledger records.
+def verify_report(
+    pdf: bytes,
+    receipt: bytes | None,
+    key: VerifierKey,
+    anchors: Anchors = NO_ANCHORS,
+    *,
+    authorities: Authorities = NO_AUTHORITIES,
+) -> Verdict:
+    """Whether a PDF is the report that an entry of this ledger records; and, by others, when it was there and whose.
 
     A file cannot contain the entry that records it: without the receipt beside it, its issue is not proven, and
     integrity is unknown at best.
     """
     checks: list[Check] = []
     if receipt is None:
-        return _without_receipt(pdf, key)
+        return _without_receipt(pdf, key, authorities)
     step = "receipt"
     try:
         entry, checkpoint = Receipt.parse(receipt).verify(key)
@@ -290,7 +369,22 @@ def verify_report(pdf: bytes, receipt: bytes | None, key: VerifierKey, anchors: 
     except NotVerified as error:
         return _failed("report", key, step, error, checks)
     checks.append(Check("issue", "ok", f"entry {entry.seq} records this file, its signer and its evidence"))
-    return _verdict("report", key, checks, checkpoint, anchors, not_proven=(PEOPLE, SEAL, APPEARANCE), entry=entry)
+    verdict = _verdict("report", key, checks, checkpoint, anchors, not_proven=(PEOPLE, SEAL, APPEARANCE), entry=entry)
+    return _identified(verdict, facts, authorities)
+
+
+def _identified(verdict: Verdict, facts: Any, authorities: Authorities) -> Verdict:
+    """The verdict with what others say of the report: when it was there, and who sealed it."""
+    stamps = [identity.stamped(stamp, facts, authorities) for stamp in facts.stamps]
+    verdict = _timed(verdict, stamps, authorities)
+    found = identity.signer(facts, authorities, proven_at=verdict.existed_at)
+    named = any(outcome == "ok" and name == "identity" for name, outcome, _ in found.checks)
+    lines = (IDENTIFIED if line == SEAL and named else line for line in verdict.not_proven)
+    return replace(
+        verdict,
+        checks=(*verdict.checks, *(Check(*check) for check in found.checks)),
+        not_proven=(*lines, *found.not_proven),
+    )
 
 
 def _looked_at(checks: list[Check], data: bytes) -> Any:
@@ -301,20 +395,22 @@ def _looked_at(checks: list[Check], data: bytes) -> Any:
     return facts
 
 
-def _without_receipt(pdf: bytes, key: VerifierKey) -> Verdict:
+def _without_receipt(pdf: bytes, key: VerifierKey, authorities: Authorities) -> Verdict:
     from tallystick.proof.pdf import MAX_STRANGER
 
     checks: list[Check] = []
+    facts = None
     try:
         if len(pdf) <= MAX_STRANGER:
-            _looked_at(checks, pdf)
+            facts = _looked_at(checks, pdf)
         else:
             checks.append(Check("pdf", "unknown", f"not read: {len(pdf)} bytes that no receipt vouches for"))
     except NotVerified as error:
         return _failed("report", key, "pdf", error)
     missing = Check("receipt", "unknown", "no receipt was given: that the ledger records this file is not proven")
     issue = "That this report was issued is not proven: give the receipt (.tlog-proof) that came with it."
-    return Verdict("report", "unknown", "not asked", (*checks, missing), (TRUTH, issue, SEAL, APPEARANCE), key)
+    verdict = Verdict("report", "unknown", "not asked", (*checks, missing), (TRUTH, issue, SEAL, APPEARANCE), key)
+    return verdict if facts is None else _identified(verdict, facts, authorities)
 
 
 def _check_issue(entry: Entry, pdf: bytes, key: VerifierKey) -> None:
@@ -356,8 +452,10 @@ def _same(what: str, recorded: object, found: object) -> None:
 # ------------------------------------------------------------------ packs
 
 
-def verify_pack(data: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS) -> Verdict:
-    """Whether a pack holds what the ledger holds, and all of it."""
+def verify_pack(
+    data: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS, *, authorities: Authorities = NO_AUTHORITIES
+) -> Verdict:
+    """Whether a pack holds what the ledger holds, and all of it; and, by others, what was there by when."""
     try:
         pack = open_pack(data, key)
     except NotVerified as error:
@@ -372,9 +470,8 @@ def verify_pack(data: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS) ->
         ),
         *_facts(pack),
         *compared.checks,
-        *_report(pack, key),
     ]
-    return Verdict(
+    verdict = Verdict(
         kind="pack",
         integrity=_integrity(checks),
         completeness=_extent(pack),
@@ -385,6 +482,8 @@ def verify_pack(data: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS) ->
         pack=pack,
         anchor=compared.anchor,
     )
+    verdict = _timed(verdict, list(_stamped(pack, key, authorities)), authorities)
+    return _with_report(verdict, pack, authorities) if "audit.pdf" in pack.report else verdict
 
 
 def _leaves(pack: Pack) -> list[bytes] | None:
@@ -437,14 +536,47 @@ def _listed(name: str, problems: Sequence[str], good: str) -> Check:
     return Check(name, "unknown", "not here: " + "; ".join(problems[:5]) + more)
 
 
-def _report(pack: Pack, key: VerifierKey) -> Iterator[Check]:
-    """The report in a pack, by the rules for a report, and its entry by the pack's own tree."""
-    if "audit.pdf" not in pack.report:
-        return
-    verdict = verify_report(pack.report["audit.pdf"], pack.report.get("receipt.tlog-proof"), key)
-    yield from (Check(f"report {check.name}", check.outcome, check.detail) for check in verdict.checks)
-    if verdict.entry is not None and verdict.checkpoint is not None:
-        yield _same_history(pack, verdict.entry, verdict.checkpoint)
+def _stamped(pack: Pack, key: VerifierKey, authorities: Authorities) -> Iterator[identity.Stamped]:
+    """The answers of time-stamping authorities, each over the note of an earlier checkpoint of this history."""
+    for size, answer in pack.timestamps.items():
+        note = pack.note(size)
+        if note is None:
+            yield identity.Stamped("unknown", f"the checkpoint of {size} entries that was stamped is not here")
+            continue
+        try:
+            checkpoint = open_checkpoint(note, key)
+            outcome, detail = compare(pack.checkpoint, checkpoint, leaves=_leaves(pack), links=_links(pack))
+        except TallystickError as error:
+            outcome, detail = "failed", str(error)
+        if outcome == "ok":
+            yield identity.answered(answer, note, f"the first {size} entries", authorities)
+        else:
+            yield identity.Stamped(outcome, f"the checkpoint of {size} entries that was stamped: {detail}")
+
+
+def _with_report(verdict: Verdict, pack: Pack, authorities: Authorities) -> Verdict:
+    """The verdict with the report in the pack, by the rules for a report, and its entry by the pack's own tree."""
+    pdf, receipt = pack.report["audit.pdf"], pack.report.get("receipt.tlog-proof")
+    report = verify_report(pdf, receipt, verdict.key, authorities=authorities)
+    found = [check for check in report.checks if check != _NO_STAMP]
+    stamped = any(check.name == "time" for check in found)
+    own = [check for check in verdict.checks if not (stamped and check == _NO_STAMP)]
+    checks = [*own, *(Check(f"report {check.name}", check.outcome, check.detail) for check in found)]
+    if report.entry is not None and report.checkpoint is not None:
+        checks.append(_same_history(pack, report.entry, report.checkpoint))
+    times = [check for check in checks if check.name.removeprefix("report ") == "time"]
+    lines = [line for line in report.not_proven if line not in (TRUTH, TIMES, BOUNDED, PEOPLE, _NO_ANCHOR)]
+    return replace(
+        verdict,
+        integrity=_integrity(checks),
+        checks=tuple(checks),
+        not_proven=(
+            *_bounded(verdict.not_proven, timed=report.existed_at is not None),
+            *(lines or (SEAL, APPEARANCE)),
+        ),
+        time=_worst(times),
+        existed_at=min((at for at in (verdict.existed_at, report.existed_at) if at is not None), default=None),
+    )
 
 
 def _same_history(pack: Pack, issue: Entry, checkpoint: Checkpoint) -> Check:
@@ -474,6 +606,3 @@ def _open_questions(pack: Pack, anchor: Checkpoint | None) -> Iterator[str]:
         names = ", ".join(f"{name} of entry {seq}" for seq, name in pack.withheld[:5])
         more = f" and {len(pack.withheld) - 5} more" if len(pack.withheld) > 5 else ""
         yield f"{len(pack.withheld)} values are erased, withheld or missing: {names}{more}."
-    if "audit.pdf" in pack.report:
-        yield SEAL
-        yield APPEARANCE

@@ -1,16 +1,19 @@
-"""Seal a report: a PAdES baseline signature (B-B) that certifies the file and allows no change to it.
+"""Seal a report: a PAdES baseline signature that certifies the file and allows no change to it.
 
 The certificate is made by the ledger itself and says so in its subject: it shows that the file is the one that was
-sealed, not who anybody is. Whose key it is, the ledger's entries say. Signing is offline; the time is handed in and is
-a claim. No timestamp is asked for here.
+sealed, not who anybody is. Whose key it is, the ledger's entries say. Or it is one that an authority made for the same
+key. Signing is offline; the time is handed in and is a claim. Where a stamper is handed in too, the levels above have
+time stamps of an authority: B-T over the signature, B-LTA over the whole file besides, with the certificates and lists
+of revocations that a reader of later years needs (DSS).
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from tallystick.errors import InvalidInput
 
@@ -18,14 +21,24 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-__all__ = ["FIELD", "LABEL", "seal", "self_signed"]
+__all__ = ["FIELD", "LABEL", "LEVELS", "Level", "Stamp", "request", "seal", "self_signed"]
 
+Level = Literal["b-b", "b-t", "b-lta"]
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
+Stamp = Callable[[bytes], bytes]
+"""From a SHA-256 to a time stamp token over it (RFC 3161), DER."""
 FIELD: Final = "Seal"
 """Name of the signature's field."""
 LABEL: Final = "Integrity seal; identity not verified"
 """Stands in the certificate's subject and in the signature's reason."""
 _CONTENTS: Final = 8192
 """Hexadecimal digits that are kept for the signature; a seal takes about a third."""
+_STAMPED: Final = 32_768
+"""Those kept for a time stamp; one with its certificates takes about a third."""
+_ARCHIVE: Final = "Timestamp1"
+"""Name of the field of the time stamp over the file."""
+_PRINTED_AND_LOCKED: Final = 132
+"""Flags of a field as PDF/A wants them (ISO 32000, table 165)."""
 
 
 def self_signed(
@@ -75,6 +88,22 @@ def self_signed(
     return certificate.public_bytes(Encoding.DER)
 
 
+def request(private_key: PrivateKeyTypes, *, common_name: str, organisation: str | None = None) -> bytes:
+    """A request to an authority for a certificate of the report seal, as PEM (PKCS #10, RFC 2986).
+
+    Raises:
+        InvalidInput: another kind of key, or a name out of bounds.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    names = {x509.NameOID.COMMON_NAME: common_name, x509.NameOID.ORGANIZATION_NAME: organisation}
+    subject = x509.Name([x509.NameAttribute(oid, _bounded(text)) for oid, text in names.items() if text is not None])
+    builder = x509.CertificateSigningRequestBuilder(subject).add_extension(_usage(), critical=True)
+    return builder.sign(_p256(private_key), hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
 def _usage() -> Any:
     from cryptography.x509 import KeyUsage
 
@@ -116,27 +145,120 @@ def _p256(private_key: object) -> EllipticCurvePrivateKey:
     return private_key
 
 
-def seal(pdf: bytes, *, private_key: PrivateKeyTypes, certificate: bytes, moment: datetime) -> bytes:
-    """The PDF with an invisible certifying signature over the whole file (PAdES B-B, DocMDP: no changes).
+def seal(
+    pdf: bytes,
+    *,
+    private_key: PrivateKeyTypes,
+    certificate: bytes,
+    moment: datetime,
+    chain: Sequence[bytes] = (),
+    level: Level = "b-b",
+    stamp: Stamp | None = None,
+    revocations: Sequence[bytes] = (),
+) -> bytes:
+    """The PDF with an invisible certifying signature over the whole file (DocMDP: no changes).
 
     Args:
         pdf: a file that carries no signature yet.
         certificate: DER, for this key.
         moment: the signing time as it is claimed; with a zone, within the certificate's years.
+        chain: certificates that lead from this one to an authority, DER.
+        level: PAdES B-B, B-T or B-LTA.
+        stamp: asked for time stamps by the levels above B-B.
+        revocations: lists of revoked certificates that B-LTA keeps in the file, DER.
 
     Raises:
-        InvalidInput: no PDF that can be signed, a certificate for another key, or a time outside its years.
+        InvalidInput: no PDF that can be signed, a certificate for another key, a time outside its years, or a level
+            that needs a stamper and has none.
+        Unavailable: no time stamp could be got.
     """
     from pyhanko.pdf_utils.misc import PdfError
     from pyhanko.sign.general import SigningError
 
-    signer = _signer(_p256(private_key), certificate, moment)
+    if level != "b-b" and stamp is None:
+        raise InvalidInput("nobody is named who gives time stamps", got=f"level {level}")
+    signer = _signer(_p256(private_key), certificate, moment, chain)
+    asked = None if stamp is None or level == "b-b" else _timestamper(stamp)
+    room = _CONTENTS + 2 * sum(map(len, chain)) + (_STAMPED if asked else 0)
     output = io.BytesIO()
     try:
-        _pdf_signer(signer, moment).sign_pdf(_writer(pdf), bytes_reserved=_CONTENTS, output=output)
+        _pdf_signer(signer, moment, asked).sign_pdf(_writer(pdf), bytes_reserved=room, output=output)
+        if asked is None or level == "b-t":
+            return output.getvalue()
+        return _archived(output.getvalue(), asked, [certificate, *chain], revocations)
     except (PdfError, SigningError, ValueError) as error:
         raise InvalidInput("PDF cannot be sealed", got=str(error)[:120] or type(error).__name__) from error
+
+
+def _archived(signed: bytes, asked: Any, chain: Sequence[bytes], revocations: Sequence[bytes]) -> bytes:
+    """The file with what a reader of later years needs to judge its signature, and a time stamp over all of it.
+
+    The stamp's field stands on no page: nothing but the catalogue and the form is written anew.
+    """
+    from asn1crypto.crl import CertificateList
+    from asn1crypto.x509 import Certificate
+    from pyhanko.pdf_utils import generic
+    from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
+    from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
+
+    make: Any = generic  # whose constructors have no types
+    stamped: Any = DocumentTimestamp
+    writer = _writer(signed)
+
+    def stored(items: Sequence[Any]) -> Any:
+        return make.ArrayObject([writer.add_object(make.StreamObject(stream_data=item.dump())) for item in items])
+
+    def dictionary(**entries: Any) -> Any:
+        return make.DictionaryObject({make.NameObject(f"/{name}"): value for name, value in entries.items()})
+
+    known = {item.dump(): item for item in (*map(Certificate.load, chain), *asked.certificates)}
+    store = dictionary(Type=make.NameObject("/DSS"), Certs=stored([*known.values()]))
+    if revocations:
+        store[make.NameObject("/CRLs")] = stored([CertificateList.load(item) for item in revocations])
+    writer.root[make.NameObject("/DSS")] = writer.add_object(store)
+    writer.update_root()
+    field = dictionary(
+        Type=make.NameObject("/Annot"),
+        Subtype=make.NameObject("/Widget"),
+        FT=make.NameObject("/Sig"),
+        T=make.TextStringObject(_ARCHIVE),
+        F=make.NumberObject(_PRINTED_AND_LOCKED),
+        Rect=make.ArrayObject([make.NumberObject(0)] * 4),
+    )
+    fields = writer.root["/AcroForm"]["/Fields"]
+    fields.append(writer.add_object(field))
+    writer.update_container(fields)
+
+    output = io.BytesIO()
+    steps = PdfCMSEmbedder().write_cms(field_name=_ARCHIVE, writer=writer, existing_fields_only=True)
+    next(steps)
+    steps.send(SigObjSetup(sig_placeholder=stamped(bytes_reserved=_STAMPED)))
+    prepared, _ = steps.send(SigIOSetup(md_algorithm="sha256", output=output))
+    steps.send(asked.token(prepared.document_digest))
     return output.getvalue()
+
+
+def _timestamper(stamp: Stamp) -> Any:
+    """A time-stamping authority as pyHanko wants it, which remembers the certificates of the tokens it got."""
+    from asn1crypto.cms import ContentInfo
+    from pyhanko.sign.timestamps import TimeStamper
+
+    class Asked(TimeStamper):
+        def __init__(self) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]  # pyHanko
+            self.certificates: list[Any] = []
+
+        def token(self, digest: bytes) -> Any:
+            found = ContentInfo.load(stamp(digest))
+            self.certificates += [choice.chosen for choice in found["content"]["certificates"]]
+            return found
+
+        async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> Any:
+            if md_algorithm != "sha256":
+                raise ValueError(f"a time stamp is asked over SHA-256, not {md_algorithm}")
+            return self.token(message_digest)
+
+    return Asked()
 
 
 def _writer(pdf: bytes) -> Any:
@@ -159,7 +281,7 @@ def _writer(pdf: bytes) -> Any:
     return Writer(io.BytesIO(pdf))
 
 
-def _signer(private_key: EllipticCurvePrivateKey, certificate: bytes, moment: datetime) -> Any:
+def _signer(private_key: EllipticCurvePrivateKey, certificate: bytes, moment: datetime, chain: Sequence[bytes]) -> Any:
     """A signer with this key, ECDSA with a nonce that follows from the message (RFC 6979)."""
     from asn1crypto.x509 import Certificate
     from cryptography.hazmat.primitives import hashes
@@ -176,6 +298,7 @@ def _signer(private_key: EllipticCurvePrivateKey, certificate: bytes, moment: da
             return private_key.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
     store = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # pyHanko
+    store.register_multiple([Certificate.load(item) for item in chain])
     return Seal(signing_cert=Certificate.load(certificate), cert_registry=store)
 
 
@@ -200,7 +323,7 @@ def _check_certificate(private_key: EllipticCurvePrivateKey, certificate: bytes,
         )
 
 
-def _pdf_signer(signer: Any, moment: datetime) -> Any:
+def _pdf_signer(signer: Any, moment: datetime, timestamper: Any) -> Any:
     from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
     from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
     from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
@@ -227,4 +350,5 @@ def _pdf_signer(signer: Any, moment: datetime) -> Any:
         reason=LABEL,
         location="offline",
     )
-    return At(metadata, signer, new_field_spec=SigFieldSpec(FIELD, readable_field_name="Report seal"))
+    field = SigFieldSpec(FIELD, readable_field_name="Report seal")
+    return At(metadata, signer, timestamper=timestamper, new_field_spec=field)

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
 from tallystick import signing
 from tallystick.canonical import Value, encode, time_text
 from tallystick.errors import KeyUnavailable, NotFound, UsageError
@@ -70,6 +72,8 @@ class Desk:
     keys: Path
     clock: Clock = now
     passphrase: signing.Passphrase = no_passphrase
+    seal: str | None = None
+    """The report seal in a token, as a ``pkcs11:`` URI; else it is a key file."""
 
     @classmethod
     def open(
@@ -80,6 +84,7 @@ class Desk:
         writing: bool,
         clock: Clock = now,
         passphrase: signing.Passphrase = no_passphrase,
+        seal: str | None = None,
     ) -> Desk:
         """Open a ledger that exists; for writing, its own key is loaded too.
 
@@ -101,7 +106,7 @@ class Desk:
         if writing:
             signer = signing.load_signer(keys / f"{signing.LEDGER_KEY}.pem", passphrase=passphrase)
         ledger = Ledger.open(place, signer=signer, read_only=not writing)
-        return cls(ledger, keys, clock, passphrase)
+        return cls(ledger, keys, clock, passphrase, seal)
 
     def __enter__(self) -> Desk:
         return self
@@ -156,6 +161,19 @@ class Desk:
 
     def signer(self, label: str) -> Signer:
         return signing.load_signer(self.keys / f"{label}.pem", passphrase=self.passphrase)
+
+    def seal_key(self) -> EllipticCurvePrivateKey:
+        """The key of the report seal, from the token or the file.
+
+        Raises:
+            KeyUnavailable: missing, locked or open to others.
+        """
+        path = self.keys / f"{signing.SEAL_KEY}.pem"
+        if self.seal is None:
+            return signing.for_documents(signing.load_private(path, passphrase=self.passphrase), path)
+        from tallystick import tokens
+
+        return tokens.seal_key(self.seal, pin=lambda: self.passphrase(path))
 
     # ------------------------------------------------------------- writing
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -29,12 +29,15 @@ from tallystick.proof.pack import Contents, Item, build
 from tallystick.proof.sample import ALWAYS, Sample, take
 from tallystick.records import LEDGER_ACTOR, Attachment, Draft, Entry, Personal
 from tallystick.resources import shipped
+from tallystick.workflow import certified, stamping
 from tallystick.workflow.desk import Desk
 from tallystick.workflow.verify import read_small
 
 if TYPE_CHECKING:
     from tallystick.report.evidence import Control
+    from tallystick.report.seal import Level
     from tallystick.report.view import View
+    from tallystick.workflow.stamping import Stamper
 
 __all__ = ["Drawing", "Drawn", "Issued", "Packed", "draw", "pack", "page", "sampled", "seal"]
 
@@ -128,8 +131,19 @@ def page(drawn: Drawn) -> str:
     return render.html(drawn.view)
 
 
-def seal(desk: Desk, drawn: Drawn) -> Issued:
+def seal(
+    desk: Desk,
+    drawn: Drawn,
+    *,
+    level: Level = "b-b",
+    stamper: Stamper | None = None,
+    revocations: Sequence[bytes] = (),
+) -> Issued:
     """Write the report as a PDF, seal it, and record its issue.
+
+    Args:
+        level: PAdES B-B, B-T or B-LTA; the latter two ask the stamper for the time.
+        revocations: lists of revoked certificates that B-LTA keeps in the file, DER.
 
     Raises:
         KeyUnavailable: the seal's key is missing, locked or open to others.
@@ -138,13 +152,21 @@ def seal(desk: Desk, drawn: Drawn) -> Issued:
     from tallystick.report import render, view
     from tallystick.report.seal import seal as sealed
 
-    path = desk.keys / f"{signing.SEAL_KEY}.pem"
-    private = signing.for_documents(signing.load_private(path, passphrase=desk.passphrase), path)
+    private = desk.seal_key()
     evidence = view.evidence(drawn.view)
     at = datetime.fromisoformat(drawn.moment)
     unsealed = render.pdf(drawn.view, evidence, identifier=bytes.fromhex(digest(evidence)), moment=at)
     certificate = base64.b64decode(drawn.seal.body["certificate"])
-    pdf = sealed(unsealed, private_key=private, certificate=certificate, moment=at)
+    pdf = sealed(
+        unsealed,
+        private_key=private,
+        certificate=certificate,
+        moment=at,
+        chain=certified.chain(desk.ledger, drawn.seal),
+        level=level,
+        stamp=None if stamper is None else stamper.token,
+        revocations=revocations,
+    )
     done = _recorded(desk, _body(drawn, pdf, evidence, certificate), pdf)
     return Issued(done.entry, pdf, desk.ledger.receipt(done.entry).to_bytes())
 
@@ -245,7 +267,7 @@ def pack(desk: Desk, model: tuple[str, int | None], *, everything: bool = False)
     book = desk.book()
     entry = book.model(*model)
     filter: dict[str, Value] = {"name": "all"} if everything else _filter(entry)
-    chosen = book.entries if everything else _about(book, entry)
+    chosen = book.entries if everything else _closed(book, stamping.covering(book, _about(book, entry)))
     return _packed(desk, book, chosen, filter, report=_report_files(desk, book, _newest_report(book, entry)))
 
 
@@ -306,6 +328,7 @@ def _packed(
     note = desk.ledger.latest_checkpoint()
     checkpoint = open_checkpoint(note, desk.ledger.key)
     told = [entry for entry in chosen if entry.seq < checkpoint.size]
+    stamps = stamping.answers(desk.ledger, told)
     withheld: list[str] = []
     contents = Contents(
         origin=desk.origin,
@@ -318,7 +341,8 @@ def _packed(
         made_at=desk.clock(),
         people=tuple(person.key for person in KeyRing.of(book).persons.values()),
         report=report,
-        consistency=_consistency(desk, checkpoint.size),
+        consistency=_consistency(desk, checkpoint.size, stamps),
+        timestamps=stamps,
         programs=standalone.programs(),
     )
     data = build(contents, desk.signer(signing.LEDGER_KEY))
@@ -421,11 +445,11 @@ def _item(desk: Desk, entry: Entry, size: int, withheld: list[str]) -> Item:
     return Item(entry.raw, hashes, tuple(attachments), tuple(personal))
 
 
-def _consistency(desk: Desk, size: int) -> dict[int, list[bytes]]:
+def _consistency(desk: Desk, size: int, stamped: Iterable[int]) -> dict[int, list[bytes]]:
     notes = deque(desk.ledger.checkpoints(), maxlen=_MOST_CONSISTENCY + 1)
     sizes = [open_checkpoint(note, desk.ledger.key).size for note in notes]
-    earlier = [old for old in sizes if 0 < old < size][-_MOST_CONSISTENCY:]
-    return {old: desk.ledger.consistency_proof(old, size) for old in earlier}
+    earlier = {*[old for old in sizes if 0 < old < size][-_MOST_CONSISTENCY:], *stamped}
+    return {old: desk.ledger.consistency_proof(old, size) for old in sorted(earlier)}
 
 
 def _newest_report(book: Book, model: Entry) -> Entry | None:

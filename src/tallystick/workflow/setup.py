@@ -8,9 +8,12 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from tallystick import signing
 from tallystick.canonical import b64
@@ -21,10 +24,10 @@ from tallystick.people.keys import ROLES, STATEMENT, KeyRing, actor_id, entitled
 from tallystick.proof.keys import Signer
 from tallystick.proof.note import VerifierKey
 from tallystick.proof.statement import sign_draft
-from tallystick.records import LEDGER_ACTOR, Draft, Personal
+from tallystick.records import LEDGER_ACTOR, Attachment, Draft, Personal
 from tallystick.workflow.desk import Clock, Desk, now
 
-__all__ = ["add_person", "init"]
+__all__ = ["add_person", "init", "seal_certificate", "seal_registration", "spki"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}(/[a-z0-9][a-z0-9.-]{0,62})*")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -53,10 +56,12 @@ def init(place: Place, *, name: str, keys: Path, clock: Clock = now, passphrase:
     origin = f"{name}/{identity}"
     with _taken_back(keys) as make_key:
         ledger_key = Signer(make_key(signing.LEDGER_KEY, "ed25519", passphrase))
-        seal_key = make_key(signing.SEAL_KEY, "ecdsa-p256", passphrase)
+        made = make_key(signing.SEAL_KEY, "ecdsa-p256", passphrase)
+        seal_key = signing.for_documents(made, keys / f"{signing.SEAL_KEY}.pem")
+        certificate = seal_certificate(seal_key, origin)
         first = [
             _genesis(origin, identity, ledger_key, clock()),
-            _seal_registration(origin, ledger_key, seal_key, clock()),
+            seal_registration(origin, ledger_key, seal_key, clock(), certificate=certificate),
         ]
         return Ledger.create(place, origin=origin, signer=ledger_key, first=first, now=clock())
 
@@ -105,19 +110,38 @@ def _genesis(origin: str, identity: str, key: Signer, at: str) -> Draft:
     return Draft("ledger", LEDGER_ACTOR, at, body)
 
 
-def _seal_registration(origin: str, ledger_key: Signer, seal_key: signing.PrivateKey, at: str) -> Draft:
+def seal_certificate(key: EllipticCurvePrivateKey, origin: str) -> bytes:
+    """A certificate that the ledger makes for its report seal, DER; it vouches for nobody, and says so."""
     from tallystick.report.seal import self_signed
 
     start = datetime.now(UTC).replace(microsecond=0)
-    certificate = self_signed(
-        signing.for_documents(seal_key, Path(signing.SEAL_KEY)),
+    return self_signed(
+        key,
         common_name=f"tallystick report seal of {origin}"[:64],
         not_before=start - timedelta(minutes=5),
         not_after=start + timedelta(days=365 * _SEAL_YEARS),
         serial=int.from_bytes(os.urandom(16), "big") >> 1,
     )
-    draft = _registration(LEDGER_ACTOR, [], "report-seal", Signer(seal_key), at, certificate=certificate)
-    return _signed(draft, origin, [Signer(seal_key), ledger_key], at)
+
+
+def seal_registration(
+    origin: str,
+    ledger_key: Signer,
+    key: EllipticCurvePrivateKey,
+    at: str,
+    *,
+    certificate: bytes,
+    attachments: tuple[Attachment, ...] = (),
+) -> Draft:
+    """The entry that registers the report seal with a certificate, signed by its key and the ledger's."""
+    signer = Signer(key)
+    draft = _registration(LEDGER_ACTOR, [], "report-seal", signer, at, certificate=certificate)
+    return _signed(replace(draft, attachments=attachments), origin, [signer, ledger_key], at)
+
+
+def spki(key: EllipticCurvePrivateKey) -> bytes:
+    """The public half, as DER SubjectPublicKeyInfo."""
+    return Signer(key).public.spki
 
 
 def _registration(

@@ -11,6 +11,8 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -19,7 +21,9 @@ from tallystick.errors import InvalidInput, NotFound, NotVerified, TallystickErr
 from tallystick.people import audit
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
+from tallystick.proof import certificates
 from tallystick.proof.anchors import Anchors
+from tallystick.proof.certificates import Authorities
 from tallystick.proof.container import MAX_TOTAL
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.proof.pack import MAX_BEGINNING, Pack, open_pack, signed_size
@@ -39,6 +43,7 @@ from tallystick.proof.verify import (
 __all__ = ["is_fingerprint", "pack_of", "read_pdf", "read_small", "trusted_keys", "verify"]
 
 _RECEIPT: Final = ".tlog-proof"
+_STAMP: Final = ".tsr"
 _TLOG_PROOF: Final = b"c2sp.org/tlog-proof"
 _CONSISTENCY: Final = b"old "
 """No checkpoint begins so: its origin is the name of its key, which has no space."""
@@ -67,6 +72,8 @@ def verify(
     anchors: Sequence[Path] = (),
     consistency: Sequence[Path] = (),
     require_anchor: bool = False,
+    tsa: Sequence[Path] = (),
+    ca: Sequence[Path] = (),
 ) -> Verdict:
     """Verify a pack, a report, a receipt, a checkpoint or a consistency proof.
 
@@ -77,6 +84,9 @@ def verify(
         anchors: checkpoints of the same ledger that the caller kept: each is compared.
         consistency: proofs that link them to the file, where the file cannot.
         require_anchor: without an anchor that was compared, the answer is not yes.
+        tsa: certificates (PEM) of authorities that the caller trusts for the time: then that is judged too.
+        ca: certificates (PEM) of authorities that the caller trusts for who sealed a report, and lists of what these
+            revoked.
 
     Raises:
         UsageError: a proof was given that links the file to nothing.
@@ -90,22 +100,25 @@ def verify(
         begins = stream.read(MAX_BEGINNING)
         keys = trusted_keys(key, trust, holder=begins)
         kept = _Kept.read(anchors, consistency, required=require_anchor)
+        authorities = _authorities(tsa, ca)
         if begins.startswith(b"PK"):
             packs = _packs(stream, begins, keys)
-            return _of_another(_best([_pack(data, one, kept.under(one)) for one, data in packs]), begins, keys)
+            return _of_another(
+                _best([_pack(data, one, kept.under(one), authorities) for one, data in packs]), begins, keys
+            )
         data = begins + stream.read(MAX_PDF + 1 - len(begins)) if begins.startswith(b"%PDF") else begins
     if data.startswith(b"%PDF"):
         beside = receipt or file.with_name(file.name + _RECEIPT)
         proof = read_small(beside) if receipt is not None or _is_there(beside) else None
         named = keys if proof is None else _named(proof, keys)
-        verdicts = [verify_report(data, proof, one, kept.under(one)) for one in named]
+        verdicts = [verify_report(data, proof, one, kept.under(one), authorities=authorities) for one in named]
         return _best(verdicts) if proof is None else _of_another(_best(verdicts), proof, keys)
     if data.startswith(_DATABASE):
         return _no_evidence(f"{file.name} is a database: a ledger is examined with `tallystick ledger fsck`", keys[0])
     if not data.startswith((_TLOG_PROOF, _CONSISTENCY)) and _SIGNATURE not in data:
         kinds = "pack, report (PDF), receipt, checkpoint or consistency proof"
         return _no_evidence(f"{file.name} is no {kinds}: there is nothing in it to verify", keys[0])
-    judge = _judge(data)
+    judge = _judge(data, file, authorities)
     return _of_another(_best([judge(data, one, kept.under(one)) for one in _named(data, keys)]), data, keys)
 
 
@@ -135,10 +148,31 @@ def read_pdf(path: Path) -> bytes:
     return data
 
 
-def _judge(data: bytes) -> Callable[[bytes, VerifierKey, Anchors], Verdict]:
+def _judge(data: bytes, file: Path, authorities: Authorities) -> Callable[[bytes, VerifierKey, Anchors], Verdict]:
     if data.startswith(_TLOG_PROOF):
         return verify_receipt
-    return verify_consistency if data.startswith(_CONSISTENCY) else verify_checkpoint
+    if data.startswith(_CONSISTENCY):
+        return verify_consistency
+    beside = file.with_name(file.name + _STAMP)
+    stamp = read_small(beside) if _is_there(beside) else None
+    return partial(verify_checkpoint, stamp=stamp, authorities=authorities)
+
+
+def _authorities(tsa: Sequence[Path], ca: Sequence[Path]) -> Authorities:
+    """Those that the caller trusts, each from a file of certificates in PEM.
+
+    Raises:
+        InvalidInput: a file that holds none.
+    """
+    time, _ = _certificates(tsa)
+    identity, revocations = _certificates(ca)
+    return Authorities(time, identity, revocations, now=datetime.now(UTC))
+
+
+def _certificates(paths: Sequence[Path]) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """The certificates and the lists of revocations in files."""
+    read = [certificates.read_pem(read_small(path), where=str(path)) for path in paths]
+    return tuple(one for found, _ in read for one in found), tuple(one for _, lists in read for one in lists)
 
 
 def _packs(stream: BinaryIO, begins: bytes, keys: list[VerifierKey]) -> list[tuple[VerifierKey, bytes]]:
@@ -312,15 +346,15 @@ class _Kept:
 # --------------------------------------------------------------------------- people
 
 
-def _pack(data: bytes, key: VerifierKey, anchors: Anchors) -> Verdict:
-    verdict = verify_pack(data, key, anchors)
+def _pack(data: bytes, key: VerifierKey, anchors: Anchors, authorities: Authorities) -> Verdict:
+    verdict = verify_pack(data, key, anchors, authorities=authorities)
     if verdict.pack is None:
         return verdict
-    checks = (*verdict.checks, *_people(verdict.pack, key))
-    failed = any(check.outcome == "failed" for check in checks)
+    people = tuple(_people(verdict.pack, key))
+    failed = any(check.outcome == "failed" for check in people)
     return replace(
         verdict,
-        checks=checks,
+        checks=(*verdict.checks, *people),
         integrity="failed" if failed else verdict.integrity,
         not_proven=tuple(_DUTIES if line == PEOPLE else line for line in verdict.not_proven),
     )
