@@ -1,12 +1,12 @@
-"""Where the ledger is, where the keys are, who acts, how to print: settled once, at a front door.
+"""Where the ledger is, where the keys are, who acts, how to print, whose templates: settled once, at a front door.
 
 Each value comes from the first of these that has it:
 
 1. a flag of the command line;
-2. the environment: ``TALLYSTICK_LEDGER``, ``TALLYSTICK_KEYS``, ``TALLYSTICK_AS``, ``TALLYSTICK_FORMAT`` (empty
-   means not set);
+2. the environment: ``TALLYSTICK_LEDGER``, ``TALLYSTICK_KEYS``, ``TALLYSTICK_AS``, ``TALLYSTICK_FORMAT``,
+   ``TALLYSTICK_TEMPLATES`` (empty means not set);
 3. the nearest ``tallystick.toml``, from the working folder upward;
-4. the default: the nearest ``.tallystick/ledger.db`` upward, ``keys`` beside it, nobody, a table.
+4. the default: the nearest ``.tallystick/ledger.db`` upward, ``keys`` beside it, nobody, a table, our templates.
 
 A path in ``tallystick.toml`` is relative to that file, any other to the working folder. An unknown key is refused,
 because a misspelt one would quietly send records to another ledger. Nothing here opens a ledger or a key.
@@ -31,7 +31,7 @@ FOLDER: Final = ".tallystick"
 Format = Literal["table", "json"]
 Source = Literal["flag", "environment", "file", "default"]
 
-_NAMES: Final = ("ledger", "keys", "as", "format")
+_NAMES: Final = ("ledger", "keys", "as", "format", "templates")
 _FORMATS: Final[tuple[Format, ...]] = ("table", "json")
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _MISSPELT: Final = re.compile(r"(?i)\s*postgres(?:ql)?(?:\+\w+)?:|.*\bpassword\s*=", re.DOTALL)
@@ -60,14 +60,17 @@ class Settings:
     actor: str | None
     """Label of the key of whoever acts; the setting is called ``as``."""
     format: Format
+    templates: Path | None
+    """A folder of the organisation's own templates for documents; None for ours alone."""
     origins: Mapping[str, Origin]
-    """By the name of the setting: ledger, keys, as, format."""
+    """By the name of the setting: ledger, keys, as, format, templates."""
     file: Path | None
     """The ``tallystick.toml`` that was read."""
 
     def shown(self) -> list[tuple[str, str, str]]:
         """Name, value and origin of each setting, without passwords: what ``tallystick doctor`` prints."""
         values = {"ledger": self.ledger, "keys": self.keys, "as": self.actor or "nobody", "format": self.format}
+        values["templates"] = self.templates or "ours"
         return [(name, _without_password(str(values[name])), str(self.origins[name])) for name in _NAMES]
 
 
@@ -99,12 +102,20 @@ def load(*, environ: Mapping[str, str], start: Path, flags: Mapping[str, str | N
     form, form_origin = _format(given.get("format"))
     actor = given.get("as")
     actor_origin = actor.origin if actor else Origin("default", "nobody")
-    origins = {"ledger": ledger_origin, "keys": keys_origin, "as": actor_origin, "format": form_origin}
+    own = given.get("templates")
+    origins = {
+        "ledger": ledger_origin,
+        "keys": keys_origin,
+        "as": actor_origin,
+        "format": form_origin,
+        "templates": own.origin if own else Origin("default", "those that travel with tallystick"),
+    }
     return Settings(
         ledger=ledger,
         keys=keys,
         actor=actor.text if actor else None,
         format=form,
+        templates=_path(own, environ) if own else None,
         origins=MappingProxyType(origins),
         file=file,
     )

@@ -160,9 +160,10 @@ def front(body: Callable[..., R]) -> Callable[..., R]:
         form: str | None,
         passphrase_files: tuple[str, ...],
         actor: str | None = None,
+        templates: str | None = None,
         **rest: Any,
     ) -> R:
-        flags = {"ledger": ledger, "keys": keys, "format": form, "as": actor}
+        flags = {"ledger": ledger, "keys": keys, "format": form, "as": actor, "templates": templates}
         settings = load(environ=os.environ, start=Path.cwd(), flags=flags)
         return body(Front(settings, dict(map(_labelled, passphrase_files))), *args, **rest)
 

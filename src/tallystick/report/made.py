@@ -24,7 +24,17 @@ from tallystick.report.saying import (
 )
 from tallystick.report.story import Story, inputs_of, names
 
-__all__ = ["changes", "data", "method", "use_case"]
+__all__ = [
+    "changes",
+    "code",
+    "data",
+    "dataset",
+    "method",
+    "separation",
+    "surroundings",
+    "training",
+    "use_case",
+]
 
 _MOST_CHANGES: Final = 12
 """Of parameters and of packages, in the comparison with the version before."""
@@ -248,13 +258,13 @@ def _changed_verdicts(story: Story, before: Entry) -> list[tuple[str, str, str]]
 def data(story: Story) -> Section:
     if not story.datasets:
         return section(4, Note("Data: not recorded.", "open"))
-    blocks = [_dataset(entry) for entry in story.datasets[:12]]
+    blocks = [dataset(entry) for entry in story.datasets[:12]]
     if len(story.datasets) > 12:
         blocks.append(Note(f"{len(story.datasets) - 12} more datasets stand in the evidence."))
-    return section(4, *blocks, _separation(story))
+    return section(4, *blocks, separation(story))
 
 
-def _dataset(entry: Entry) -> Block:
+def dataset(entry: Entry) -> Block:
     return Facts(
         f"dataset-{entry.seq}",
         f"{title(entry, 'name', 'version')}",
@@ -277,7 +287,7 @@ def _dataset(entry: Entry) -> Block:
     )
 
 
-def _separation(story: Story) -> Facts:
+def separation(story: Story) -> Facts:
     """How training and test data are kept apart: what was recorded of it."""
     split = [entry for entry in story.datasets if "split_membership" in entry.body]
     return Facts(
@@ -300,7 +310,7 @@ def _leakage(story: Story) -> Fact:
 
 
 def method(story: Story) -> Section:
-    blocks: list[Block] = [_lineage(story), _code(story), _training(story)]
+    blocks: list[Block] = [_lineage(story), code(story), training(story)]
     for entry in story.inputs.get("params", ()):
         values = entry.body.get("values")
         if isinstance(values, Mapping):
@@ -309,10 +319,10 @@ def method(story: Story) -> Section:
                 for name in sorted(values)
             ]
             blocks.append(table(f"params-{entry.seq}", "Parameters", ("Name", "Value"), ("code", "code"), rows))
-    return section(5, *blocks, _surroundings(story))
+    return section(5, *blocks, surroundings(story))
 
 
-def _code(story: Story) -> Facts:
+def code(story: Story) -> Facts:
     entry = next(iter(story.inputs.get("commit", ())), None)
     return Facts(
         "code",
@@ -344,7 +354,7 @@ def _authors(story: Story, commit: Entry | None) -> Fact:
     return fact(commit, label, text)
 
 
-def _training(story: Story) -> Facts:
+def training(story: Story) -> Facts:
     run = story.run
     params = next(iter(story.inputs.get("params", ())), None)
     runs = story.book.naming("run", "failed")
@@ -367,7 +377,7 @@ def _training(story: Story) -> Facts:
     )
 
 
-def _surroundings(story: Story) -> Facts:
+def surroundings(story: Story) -> Facts:
     entry = next(iter(story.inputs.get("environment", ())), None)
     packages = story.book.field(entry, "packages") if entry is not None else None
     return Facts(

@@ -36,7 +36,18 @@ if TYPE_CHECKING:
     from tallystick.policy.controls import Control
     from tallystick.report.view import View
 
-__all__ = ["Drawing", "Drawn", "Issued", "Packed", "draw", "pack", "page", "sampled", "seal"]
+__all__ = [
+    "Drawing",
+    "Drawn",
+    "Issued",
+    "Packed",
+    "draw",
+    "pack",
+    "page",
+    "refuse_what_does_not_hold",
+    "sampled",
+    "seal",
+]
 
 PDF: Final = "audit.pdf"
 _DISCLOSED: Final = frozenset({"counts.json", "name"})
@@ -109,7 +120,7 @@ def draw(desk: Desk, model: tuple[str, int | None], *, as_of: str | None = None,
         un_anchored=checkpoint.size - (anchored.size if anchored else 0),
         catalogue=_catalogue(),
     )
-    _refuse_what_does_not_hold(book, ring, _signed(book, entry, seen.sources))
+    refuse_what_does_not_hold(book, ring, entry, told=seen.sources)
     return Drawn(seen, entry, ring.seal, checkpoint, anchored, moment)
 
 
@@ -173,8 +184,16 @@ def _signed(book: Book, model: Entry, told: Iterable[Entry]) -> list[Entry]:
     return sorted({entry.seq: entry for entry in found}.values(), key=lambda entry: entry.seq)
 
 
-def _refuse_what_does_not_hold(book: Book, ring: KeyRing, signed: list[Entry]) -> None:
-    """The report tells what stands in the books; a forged approval among them would be told as one."""
+def refuse_what_does_not_hold(book: Book, ring: KeyRing, model: Entry, *, told: Iterable[Entry] = ()) -> None:
+    """A report tells what stands in the books; a forged approval among them would be told as one.
+
+    Args:
+        told: entries that are told besides those that bear on the model.
+
+    Raises:
+        Tampered: something that people signed does not hold.
+    """
+    signed = _signed(book, model, told)
     found = [str(wrong) for wrong in (*audit.signatures(book, ring, signed), *audit.promotions(book, ring, signed))]
     if found:
         raise Tampered(
