@@ -30,6 +30,7 @@ __all__ = [
     "data",
     "dataset",
     "method",
+    "parameters",
     "separation",
     "surroundings",
     "training",
@@ -311,6 +312,13 @@ def _leakage(story: Story) -> Fact:
 
 def method(story: Story) -> Section:
     blocks: list[Block] = [_lineage(story), code(story), training(story)]
+    blocks += parameters(story)
+    return section(5, *blocks, surroundings(story))
+
+
+def parameters(story: Story) -> list[Block]:
+    """A table for each parameter set that is a mapping."""
+    blocks: list[Block] = []
     for entry in story.inputs.get("params", ()):
         values = entry.body.get("values")
         if isinstance(values, Mapping):
@@ -319,7 +327,7 @@ def method(story: Story) -> Section:
                 for name in sorted(values)
             ]
             blocks.append(table(f"params-{entry.seq}", "Parameters", ("Name", "Value"), ("code", "code"), rows))
-    return section(5, *blocks, surroundings(story))
+    return blocks
 
 
 def code(story: Story) -> Facts:

@@ -83,8 +83,8 @@ def filled(name: str, templates: Mapping[str, str], document: Mapping[str, Any])
 # --------------------------------------------------------------------------- Markdown
 
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]<>|~#$^])")
-_BEGINS: Final = re.compile(r"^(\s*)(?:([-+=>])|(\d{1,9})([.)]))")
-_LINKS: Final = re.compile(r"(?i)(://|\bwww\.|@|\b(?:javascript|data|mailto|xmpp|file):)")
+_BEGINS: Final = re.compile(r"^(\s*)(?:([-+=>])|(\d{1,9})([.)])(?=\s|$))")
+_LINKS: Final = re.compile(r"(?i)(://|\bwww\.|@|\b(?:javascript|data|mailto|xmpp|file):(?=\S))")
 
 
 def markdown(text: str) -> str:
@@ -100,16 +100,19 @@ def _unlinked(found: re.Match[str]) -> str:
     return re.sub(r"([:.@])", r"\\\1", found[0], count=1)
 
 
-_OURS: Final = frozenset({"kind", "tone", "style", "styles", "id", "basis"})
+_OURS: Final = frozenset({"kind", "tone", "style", "styles", "basis"})
 """Fields whose values are words of ours, by which templates choose."""
+_WORD: Final = re.compile(r"[a-z-]{0,20}", re.ASCII)
 
 
-def _each_text(value: Any) -> Any:
+def _each_text(value: Any, *, ours: bool = False) -> Any:
     if isinstance(value, Mapping):
-        return {name: item if name in _OURS else _each_text(item) for name, item in value.items()}
+        return {name: _each_text(item, ours=name in _OURS) for name, item in value.items()}
     if isinstance(value, list):
-        return [_each_text(item) for item in value]
-    return markdown(value) if isinstance(value, str) else value
+        return [_each_text(item, ours=ours) for item in value]
+    if not isinstance(value, str) or (ours and _WORD.fullmatch(value)):
+        return value
+    return markdown(value)
 
 
 # --------------------------------------------------------------------------- as a program

@@ -50,6 +50,7 @@ def build(story: Story, catalogue: Mapping[str, Control], framework: Framework) 
             ("The points, and what records give", [_overview(points, told)]),
             *((f"{control.ref}: {control.title}", [_head(control), *told[control.id]]) for control in points),
             ("Documents recorded about this model", [_documents(story)]),
+            numbered=False,
         ),
     )
 

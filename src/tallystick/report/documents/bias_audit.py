@@ -59,7 +59,7 @@ def _scope(story: Story) -> Facts:
     usecase, count = story.usecase, len(story.evaluations)
     return Facts(
         "scope",
-        "Scope",
+        "Model and use",
         (
             field(story.model, "Model", "name"),
             field(story.model, "Version", "version"),

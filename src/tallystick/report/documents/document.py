@@ -99,9 +99,11 @@ def _source(book: Book, seq: int) -> Row:
 # --------------------------------------------------------------------------- for builders
 
 
-def parts(*told: tuple[str, Iterable[Block]]) -> tuple[Section, ...]:
-    """Sections by their titles, numbered from 1."""
-    return tuple(Section(at, f"s{at}", title, tuple(blocks)) for at, (title, blocks) in enumerate(told, 1))
+def parts(*told: tuple[str, Iterable[Block]], numbered: bool = True) -> tuple[Section, ...]:
+    """Sections by their titles, numbered from 1, or with the number 0 where titles have numbers of their own."""
+    return tuple(
+        Section(at if numbered else 0, f"s{at}", title, tuple(blocks)) for at, (title, blocks) in enumerate(told, 1)
+    )
 
 
 def absent(label: str) -> Fact:

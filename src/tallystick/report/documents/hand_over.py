@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tallystick.canonical import encode
 from tallystick.records import Entry
 from tallystick.report import decided, front, made, words
 from tallystick.report.documents.document import Content, absent, parts
@@ -94,18 +95,7 @@ def _again(story: Story) -> Iterator[Block]:
         "quiet",
     )
     yield Facts("steps", "Steps", (*_checkout(story), *_data(story), *_environment(story), *_command(story)))
-    yield made.code(story)
-    yield made.surroundings(story)
-    for entry in story.inputs.get("params", ()):
-        yield Facts(
-            f"params-{entry.seq}",
-            "Parameters",
-            (
-                field(entry, "Values", "values", style="code"),
-                field(entry, "Seeds", "seeds"),
-                field(entry, "Decision cut-off", "decision_cutoff", style="number"),
-            ),
-        )
+    yield from made.parameters(story)
     replay = [
         Fact(
             "Compute its evaluation again", f"tallystick gate replay {g.evaluation.seq}", g.evaluation.seq, style="code"
@@ -117,8 +107,10 @@ def _again(story: Story) -> Iterator[Block]:
 
 def _checkout(story: Story) -> Iterator[Fact]:
     commit = next(iter(story.inputs.get("commit", ())), None)
-    yield field(commit, "1. Get the code", "repository", style="code")
-    yield field(commit, "2. Check out", "gitCommit", style="code", say=lambda sha: f"git checkout {words.said(sha)}")
+    yield field(commit, "Step 1: get the code", "repository", style="code")
+    yield field(
+        commit, "Step 2: check out", "gitCommit", style="code", say=lambda sha: f"git checkout {words.said(sha)}"
+    )
     if commit is not None and commit.body.get("dirty") is not False:
         yield fact(
             commit, "Beside the commit", "uncommitted changes were there; the commit alone does not show what ran"
@@ -128,11 +120,11 @@ def _checkout(story: Story) -> Iterator[Fact]:
 def _data(story: Story) -> Iterator[Fact]:
     found = story.inputs.get("dataset", [])
     if not found:
-        yield absent("3. Get the data")
+        yield absent("Step 3: get the data")
     for entry in found:
         yield inside(
             entry,
-            f"3. Get the data: {title(entry, 'name')}",
+            f"Step 3: get the data: {title(entry, 'name')}",
             "distribution",
             "contentUrl",
             style="code",
@@ -142,16 +134,23 @@ def _data(story: Story) -> Iterator[Fact]:
 
 def _environment(story: Story) -> Iterator[Fact]:
     entry = next(iter(story.inputs.get("environment", ())), None)
-    yield field(entry, "4. Set up Python", "python", style="code")
-    yield inside(entry, "With the packages of lock file, digest", "lock_file", "sha256", style="digest")
+    yield field(entry, "Step 4: set up Python", "python", style="code")
+    packages = story.book.field(entry, "packages") if entry is not None else None
+    told = f"tallystick show {entry.seq} --attachment packages.json" if entry is not None else None
+    yield fact(entry, "With these packages", told if isinstance(packages, list) else None, style="code")
+    yield inside(entry, "Lock file, digest", "lock_file", "sha256", style="digest")
+    yield field(entry, "Platform", "platform")
 
 
 def _command(story: Story) -> Iterator[Fact]:
+    params = next(iter(story.inputs.get("params", ())), None)
+    yield field(params, "Seeds", "seeds", style="code", say=lambda seeds: words.visible(encode(seeds).decode()))
+    yield field(params, "Decision cut-off", "decision_cutoff", style="number")
     yield field(
         story.run,
-        "5. Run",
+        "Step 5: run, with the parameters below",
         "command",
         style="code",
         say=lambda command: words.visible(" ".join(map(str, items(command)))),
     )
-    yield field(story.model, "6. Compare the digest of the model", "digest", style="digest")
+    yield field(story.model, "Step 6: compare the digest of the model", "digest", style="digest")
