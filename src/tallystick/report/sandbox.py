@@ -24,8 +24,9 @@ from tallystick.errors import InvalidInput, NotFound, Unavailable
 __all__ = ["read_templates", "render"]
 
 _PROGRAM: Final = Path(__file__).with_name("sandboxed.py")
-_SECONDS: Final = 20
-"""Of wall time; processor time is limited in the child."""
+_SECONDS: Final = 30
+"""On the clock, whatever the child waits for."""
+_PROCESSOR_SECONDS: Final = 3
 _MOST_ANSWER: Final = 32 << 20
 """Bytes of an answer: a document in JSON, where a character may take six and more."""
 _MOST_FILES: Final = 64
@@ -108,7 +109,7 @@ def _ended(code: int) -> str:
 def _asked(request: bytes) -> tuple[int, bytes]:
     """The child's exit code and what it said, cut after the longest answer; whatever happens, it is gone after this."""
     child = subprocess.Popen(
-        [sys.executable, "-I", str(_PROGRAM)],
+        [sys.executable, "-I", str(_PROGRAM), str(_PROCESSOR_SECONDS)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

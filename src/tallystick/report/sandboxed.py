@@ -11,6 +11,7 @@ standard output.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import resource
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-import jinja2.debug  # noqa: F401 - what an error in a template needs; after `give_up` nothing can be imported
+import jinja2.debug  # noqa: F401 - it is what an error in a template needs, and after `give_up` nothing is imported
 from jinja2 import DictLoader, StrictUndefined, TemplateAssertionError, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -118,11 +119,10 @@ def _each_text(value: Any, *, ours: bool = False) -> Any:
 # --------------------------------------------------------------------------- as a program
 
 _MEMORY: Final = 512 << 20
-_SECONDS: Final = 5
 
 
-def give_up() -> None:
-    """Everything but processor, memory and the three streams: after this no file, socket or process can be had.
+def give_up(seconds: int) -> None:
+    """Everything but some memory, some time and the three streams: after this no file, socket or process can be had.
 
     A limit of three descriptors, all of them in use, is what holds: it needs no privilege and no kernel feature. The
     namespace without a network is added where the kernel lets anyone have one.
@@ -135,7 +135,7 @@ def give_up() -> None:
     libc.unshare(new_user | new_network)
     for limit, most in (
         (resource.RLIMIT_AS, _MEMORY),
-        (resource.RLIMIT_CPU, _SECONDS),
+        (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),
@@ -171,7 +171,8 @@ def _answer(request: Mapping[str, Any]) -> dict[str, str]:
 
 def _main() -> None:
     request = json.loads(sys.stdin.buffer.read())
-    give_up()
+    codecs.lookup("unicode_escape")  # Jinja2 reads string literals by it; later it could not be imported
+    give_up(int(sys.argv[1]))
     sys.stdout.buffer.write(json.dumps(_answer(request), ensure_ascii=False).encode(errors="replace"))
     sys.stdout.buffer.flush()
 
