@@ -173,13 +173,18 @@ def _column(name: str) -> str:
 
 
 def _row(line: Mapping[str, Value], count: str, rate: str, evaluation: Entry) -> Row:
-    category = line.get("category")
-    values = category.values() if isinstance(category, Mapping) else (category,)
-    name = words.shortened(", ".join(words.said(value) for value in values), 80)
+    name = words.shortened(_named(line.get("category")), 80)
     ratio = "excluded" if line.get("excluded") is True else _number(line.get("impact_ratio"))
     return Row(
         (name, _number(line.get("n")), _number(line.get(count)), _number(line.get(rate)), ratio), (evaluation.seq,)
     )
+
+
+def _named(category: Value) -> str:
+    """``female``; of an intersection ``race: b, sex: female``."""
+    if not isinstance(category, Mapping) or len(category) != 1:
+        return words.said(category)
+    return words.said(next(iter(category.values())))
 
 
 def _number(value: Value) -> str:
