@@ -3,9 +3,9 @@
 import csv
 import json
 
+import _outside as outside
 import pytest
 
-import _outside as outside
 from tallystick.cli.main import run
 
 KINDS = ["model-card", "bias-audit", "hand-over", "annex-iv"]

@@ -9,7 +9,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "report"))
 
 import conftest as samples
-
 from tallystick.canonical import encode
 from tallystick.people.book import Book
 from tallystick.records import FIRST_PREV, Entry

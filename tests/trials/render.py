@@ -1,14 +1,14 @@
 """Trial: texts of a ledger that would do something if anybody took them for more than text.
 
-Every text of a book of thirty entries and more is one of some sixty payloads: HTML, scripts, handlers, addresses, CSS,
-SVG, Jinja, Markdown, YAML, PDF, XMP, characters that nobody sees. Each stands once in each place. The audit report and
-every document are drawn from it, as HTML and Markdown each time, as PDF in some rounds, under strace; and some pages are
-opened in Chromium, without their content security policy.
+Every text of a book is one of some sixty payloads: HTML, scripts, handlers, addresses, CSS, SVG, Jinja, Markdown, YAML,
+PDF, XMP, characters that nobody sees. Each stands once in each place. The audit report and every document are drawn
+from it, as HTML and Markdown each time, as PDF in some rounds, under strace; and some pages are opened in Chromium,
+without their content security policy.
 
 What it shows: markup, metadata and Markdown have the structure of a book of harmless words; nothing is asked of a
-server, no file outside is opened, no script runs.
+server, no file that only data name is opened, no script runs.
 
-What it does not show: what other readers of Markdown or PDF do with text, and mistakes that no payload here is made for.
+What it does not show: what other readers of Markdown or PDF do with text, and mistakes that no payload is made for.
 """
 
 import collections
@@ -22,12 +22,12 @@ import threading
 import unicodedata
 from datetime import datetime
 from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 
 import _hostile as hostile
 import _program as program
 import _strace as strace
+import weasyprint  # noqa: F401 - to find Pango it starts programs, before anybody looks
 from markdown_it import MarkdownIt
 
 from tallystick.policy import controls, strict_yaml
@@ -91,7 +91,7 @@ class Drawn:
 class Structure(HTMLParser):
     """How often each element stands there with which attributes; values of attributes are looked at on the way."""
 
-    SAYING = {("div", "data-text"), ("span", "data-text"), ("meta", "content")}
+    SAYING = (("span", "data-text"), ("meta", "content"))
     """Attributes that hold texts of the ledger, and that nothing acts on."""
 
     def __init__(self, page):
@@ -105,7 +105,8 @@ class Structure(HTMLParser):
         for name, value in attrs:
             data = hostile.MARK in (value or "")
             assert not data or (tag, name) in self.SAYING, f"<{tag} {name}> holds a text of the ledger"
-            assert name not in ("src", "xlink:href", "action") and not name.startswith("on"), f"<{tag} {name}>"
+            assert name not in ("src", "xlink:href", "action"), f"<{tag} {name}>"
+            assert not name.startswith("on"), f"<{tag} {name}>"
             assert name != "href" or value.startswith("#"), f"<{tag} href={value[:40]!r}>"
 
     def handle_startendtag(self, tag, attrs):
@@ -205,7 +206,7 @@ def check_pdf(name, data):
 
 
 def check_metadata(name, data):
-    from xml.etree import ElementTree  # noqa: S405 - of our own file
+    from xml.etree import ElementTree
 
     text = data.decode().split("?>", 1)[-1].rsplit("<?xpacket", 1)[0]
     tags = {element.tag for element in ElementTree.fromstring(text).iter()}  # noqa: S314 - of our own file
@@ -248,7 +249,6 @@ def traced_pdfs(texts, first, folder, canary):
 
     def live(link):
         drawn = Drawn(texts, first)
-        list(Drawn([HARMLESS]).pdfs())  # what is opened once is opened before anybody looks
         link.ready()
         for name, data in drawn.pdfs():
             (out / name).write_bytes(data)
@@ -284,7 +284,6 @@ def browsed(pages, folder):
         command = [chromium, *options.split(), f"--user-data-dir={profile}", path.as_uri()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert "</html>" in done.stdout, f"{name}: Chromium showed nothing: {done.stderr[-200:]}"
-        assert "data-ran" not in re.sub(r"&lt;.*?&gt;", "", done.stdout.split(">", 2)[1]), f"{name}: a script ran"
         assert 'data-ran="' not in done.stdout.split("<head", 1)[0], f"{name}: a script ran"
     return len(pages)
 
@@ -316,7 +315,7 @@ def trial(folder, *, seed, rounds, pdfs):
                 }
         counted.pages += len(found)
         counted.files += len(files)
-        if number % max(rounds // pdfs, 1) == 0:
+        if pdfs and number % max(rounds // pdfs, 1) == 0:
             counted.browsed += browsed(found, folder)
             made, calls = traced_pdfs(texts, first, folder, canary)
             counted.calls += calls
@@ -329,7 +328,7 @@ def trial(folder, *, seed, rounds, pdfs):
     without = ", ".join(["no strace"] * bool(strace.unusable()) + ["no Chromium"] * (not counted.browsed))
     return (
         f"render: {len(texts)} payloads in each of {counted.places} texts, {counted.pages:,} pages, {counted.files:,} "
-        f"files of Markdown, {counted.pdfs} PDFs ({counted.calls:,} calls looked at), {counted.browsed} pages opened in "
+        f"files of Markdown, {counted.pdfs} PDFs ({counted.calls:,} calls looked at), {counted.browsed} pages in "
         f"Chromium; nothing of them was markup, 0 connections{f' ({without})' if without else ''}, seed {seed}"
     )
 

@@ -16,8 +16,8 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(list(KINDS)))
-@click.argument("name")
+@click.argument("kind", type=click.Choice(list(KINDS)), metavar="KIND")
+@click.argument("name", metavar="NAME[@VERSION]")
 @click.option("-o", "output", required=True, type=_PATH, help="The file; its ending says which: .md, .html or .pdf.")
 @click.option("--as-of", metavar="TIME", help="Leave out what was recorded later.")
 @click.option("--profile", is_flag=True, help="In a data sheet, print figures of each column too.")
@@ -25,9 +25,10 @@ _PATH = click.Path(path_type=Path)
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 @front
 def document(front: Front, kind: str, name: str, output: Path, as_of: str | None, profile: bool, force: bool) -> None:
-    """Write a document about a model, or a data sheet of a dataset, NAME[@VERSION], filled from the ledger alone.
+    """Write a document of a model version, or the data sheet of a dataset, filled from the ledger alone.
 
-    What was not recorded is printed as not recorded.
+    KIND is model-card, bias-audit, data-sheet, hand-over, annex-iv or ll144-summary. What was not recorded is printed
+    as not recorded.
     """
     from tallystick.cli.look import moment
     from tallystick.workflow import document as documents
