@@ -11,7 +11,7 @@ from tallystick.records import Entry
 from tallystick.report import tested, words
 from tallystick.report.documents.document import Content, parts
 from tallystick.report.facts import Block, Fact, Facts, Note, Row
-from tallystick.report.saying import MOST_ROWS, field, inside, table, title, value_of
+from tallystick.report.saying import MOST_ROWS, fact, field, inside, items, table, title, value_of, within
 from tallystick.report.story import Story
 
 __all__ = ["build", "not_shown"]
@@ -84,6 +84,7 @@ def _evaluation(story: Story, entry: Entry) -> Iterator[Block]:
     rows = [_row(check, entry) for check in checks[:MOST_ROWS]]
     columns, styles = ("Check", "Verdict", "Value", "What it asks for"), ("code", "verdict", "number", "text")
     yield table(f"metrics-{entry.seq}", "Metrics", columns, styles, rows)
+    yield _method(checks, entry)
     for gate, members in tested.by_gate(checks):
         yield from tested.bias_gate(gate, members, entry)
     yield from _left_out(checks, entry)
@@ -111,6 +112,49 @@ def _row(check: Mapping[str, Value], entry: Entry) -> Row:
         means = f"{metric.means}; {metric.form} of the {rates}"
     cells = (words.shortened(str(check.get("id")), 80), words.shortened(str(check.get("verdict")), 16))
     return Row((*cells, value_of(check), means), (entry.seq,))
+
+
+_DECISIONS: Final = {
+    "point": "the value alone is held against the limits",
+    "confident": "the whole interval has to lie on one side of a limit",
+}
+
+
+def _method(checks: list[Mapping[str, Value]], entry: Entry) -> Facts:
+    rates = [
+        rate for check in checks for group in items(check.get("groups")) for rate in _values(within(group, "rates"))
+    ]
+    gaps = [gap for check in checks if (gap := words.numeric(within(check.get("figures"), "smallest_gap"))) is not None]
+    told = [str(within(check.get("threshold"), "decision")) for check in checks]
+    decisions = [_DECISIONS[name] for name in dict.fromkeys(told) if name in _DECISIONS]
+    return Facts(
+        "method",
+        "Method",
+        (
+            fact(entry, "How limits are applied", "; ".join(decisions) or None),
+            fact(entry, "Intervals of the metrics", _intervals(checks)),
+            fact(entry, "Intervals of the rates", _intervals(rates)),
+            fact(entry, "Smallest gap that could be told", words.number(max(gaps)) if gaps else None),
+        ),
+    )
+
+
+def _values(value: Value) -> list[Mapping[str, Value]]:
+    found = value.values() if isinstance(value, Mapping) else ()
+    return [item for item in found if isinstance(item, Mapping)]
+
+
+def _intervals(measured: list[Mapping[str, Value]]) -> str | None:
+    """``95 %, multinomial bootstrap of 10,000 replicates``, each once."""
+    told = []
+    for item in measured:
+        interval = item.get("interval")
+        confidence, drawn = (words.numeric(within(interval, name)) for name in ("confidence", "replicates"))
+        if confidence is not None:
+            method = words.shortened(str(within(interval, "method")), 60).replace("_", " ")
+            more = f" of {words.count(int(drawn))} replicates" if drawn is not None else ""
+            told.append(f"{words.number(confidence * 100)} %, {method}{more}")
+    return "; ".join(dict.fromkeys(told)) or None
 
 
 def _left_out(checks: list[Mapping[str, Value]], entry: Entry) -> Iterator[Block]:
