@@ -98,7 +98,7 @@ def test_it_is_given_no_environment_and_no_descriptor(monkeypatch, tmp_path):
 
 
 def test_the_limits_hold_without_the_audit_hook(monkeypatch, tmp_path):
-    """What holds is the kernel's: three descriptors, all in use."""
+    """What holds is the kernel's: no descriptor can be had, not even in place of one that was closed."""
     program = tmp_path / "asks.py"
     program.write_text(
         f"import runpy, os, sys, socket, errno\n"
@@ -107,13 +107,14 @@ def test_the_limits_hold_without_the_audit_hook(monkeypatch, tmp_path):
         "sys.addaudithook = lambda hook: None\n"
         "there['give_up'](9)\n"
         "codes = []\n"
+        "os.close(0)\n"
         "for act in (lambda: os.open('/etc/passwd', 0), lambda: socket.socket(), lambda: os.dup(1)):\n"
         "    try:\n        act()\n        codes.append('done')\n"
         "    except OSError as error:\n        codes.append(errno.errorcode[error.errno])\n"
         'print(\'{"text": "\' + " ".join(codes) + \'"}\')\n'
     )
     monkeypatch.setattr(sandbox, "_PROGRAM", program)
-    assert sandbox.render("x", {}, {}) == "EMFILE EMFILE EMFILE"
+    assert sandbox.render("x", {}, {}) == "EMFILE EMFILE EINVAL"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,8 @@ def test_the_limits_hold_without_the_audit_hook(monkeypatch, tmp_path):
         ("print('no json')", "ended with 0"),
         ("print('[]')", "ended with 0"),
         ("print('{\"text\": 1}')", "1"),
+        ('print(\'{"text": "\\\\ud800"}\')', "ended with 0"),
+        ("print('[' * 100000)", "ended with 0"),
         ("import os; os._exit(7)", "ended with 7"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended with -11"),
     ],

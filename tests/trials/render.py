@@ -115,8 +115,6 @@ class Structure(HTMLParser):
     def handle_comment(self, data):
         raise AssertionError(f"a comment: {data[:40]!r}")
 
-    handle_decl_text = handle_comment
-
     def unknown_decl(self, data):
         raise AssertionError(f"a declaration: {data[:40]!r}")
 
@@ -299,6 +297,7 @@ def trial(folder, *, seed, rounds, pdfs):
     own = folder / "own"
     own.mkdir()
     rounds = rounds or len(texts)
+    printed = {rounds * part // pdfs for part in range(pdfs)}
     counted = SimpleNamespace(places=0, pages=0, files=0, pdfs=0, calls=0, browsed=0)
     for number in range(rounds):
         first = seed + number
@@ -315,7 +314,7 @@ def trial(folder, *, seed, rounds, pdfs):
                 }
         counted.pages += len(found)
         counted.files += len(files)
-        if pdfs and number % max(rounds // pdfs, 1) == 0:
+        if number in printed:
             counted.browsed += browsed(found, folder)
             made, calls = traced_pdfs(texts, first, folder, canary)
             counted.calls += calls
@@ -342,6 +341,6 @@ if __name__ == "__main__":
             trial,
             doc=__doc__,
             rounds=(0, "how many books; 0 for as many as payloads, so that each stands in each place"),
-            pdfs=(3, "in how many rounds PDFs are drawn and pages opened in Chromium"),
+            pdfs=(4, "in how many rounds PDFs are drawn and pages opened in Chromium"),
         )
     )

@@ -76,6 +76,7 @@ def render(name: str, templates: Mapping[str, str], document: Mapping[str, Any])
 
     Raises:
         InvalidInput: it is wrong, or wants more time, memory or text than it is given, or what it may not have.
+        Unavailable: no process can be started.
     """
     request = json.dumps({"name": name, "templates": dict(templates), "document": document}).encode()
     code, said = _asked(request)
@@ -84,7 +85,8 @@ def render(name: str, templates: Mapping[str, str], document: Mapping[str, Any])
     try:
         answer = json.loads(said)
         text = answer.get("text", answer.get("error"))
-    except (ValueError, AttributeError):
+        json.dumps(text, ensure_ascii=False).encode()
+    except (ValueError, AttributeError, RecursionError):
         raise _refused(name, _ended(code)) from None
     if "text" in answer and isinstance(text, str) and code == 0:
         return text
@@ -108,16 +110,18 @@ def _ended(code: int) -> str:
 
 def _asked(request: bytes) -> tuple[int, bytes]:
     """The child's exit code and what it said, cut after the longest answer; whatever happens, it is gone after this."""
-    child = subprocess.Popen(
-        [sys.executable, "-I", str(_PROGRAM), str(_PROCESSOR_SECONDS)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={},
-        cwd="/",
-        close_fds=True,
-        start_new_session=True,
-    )
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-I", str(_PROGRAM), str(_PROCESSOR_SECONDS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Unavailable("the process that renders templates cannot be started", got=error.strerror) from error
     requests, answers = cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)
     alarm = threading.Timer(_SECONDS, child.kill)
     alarm.start()

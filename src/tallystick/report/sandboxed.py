@@ -124,8 +124,8 @@ _MEMORY: Final = 512 << 20
 def give_up(seconds: int) -> None:
     """Everything but some memory, some time and the three streams: after this no file, socket or process can be had.
 
-    A limit of three descriptors, all of them in use, is what holds: it needs no privilege and no kernel feature. The
-    namespace without a network is added where the kernel lets anyone have one.
+    What holds is the limit of no descriptors: those that are there stay, and no other can be had, even if one is
+    closed. It needs no privilege. The namespace without a network is added where the kernel lets anyone have one.
     """
     import ctypes
 
@@ -139,7 +139,7 @@ def give_up(seconds: int) -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),
-        (resource.RLIMIT_NOFILE, 3),
+        (resource.RLIMIT_NOFILE, 0),
     ):
         resource.setrlimit(limit, (most, most))
     sys.addaudithook(_refuse)
