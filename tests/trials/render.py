@@ -184,23 +184,44 @@ DANGEROUS = {
 
 def check_pdf(name, data):
     """No action but going to a place in it, no file in it but the report's evidence, and its metadata are XML."""
+    embedded = 0
+    for number, found in dictionaries(data):
+        assert not DANGEROUS & set(found), f"{name}.pdf: object {number} has {DANGEROUS & set(found)}"
+        assert found.get("/S") not in DANGEROUS, f"{name}.pdf: object {number} is {found.get('/S')}"
+        embedded += found.get("/Type") == "/EmbeddedFile"
+        if found.get("/Type") == "/Metadata":
+            check_metadata(name, found.data)
+    assert embedded == (name == "audit"), f"{name}.pdf: {embedded} files are in it"
+
+
+def dictionaries(data):
+    """Every dictionary and stream of a PDF with the number of its object; streams of objects are read once."""
     from pyhanko.pdf_utils import generic
     from pyhanko.pdf_utils.reader import PdfFileReader
 
     reader = PdfFileReader(io.BytesIO(data))
-    embedded = 0
-    for number in range(1, int(reader.trailer["/Size"])):
-        try:
-            found = reader.get_object(generic.Reference(number, 0, reader))
-        except Exception:  # noqa: S112 - a number that is free
+    for number in sorted({int(found[1]) for found in re.finditer(rb"(?:^|[\r\n])(\d+) 0 obj\b", data)}):
+        found = reader.get_object(generic.Reference(number, 0, reader))
+        if not isinstance(found, generic.DictionaryObject):
             continue
-        if isinstance(found, generic.DictionaryObject):
-            assert not DANGEROUS & set(found), f"{name}.pdf: object {number} has {DANGEROUS & set(found)}"
-            assert found.get("/S") not in DANGEROUS, f"{name}.pdf: object {number} is {found.get('/S')}"
-            embedded += found.get("/Type") == "/EmbeddedFile"
-            if found.get("/Type") == "/Metadata":
-                check_metadata(name, found.data)
-    assert embedded == (name == "audit"), f"{name}.pdf: {embedded} files are in it"
+        yield from within(found, number)
+        if found.get("/Type") == "/ObjStm":
+            held, first = found.data, int(found["/First"])
+            heads = [int(word) for word in held[:first].split()]
+            for inner, offset in zip(heads[::2], heads[1::2], strict=True):
+                value = generic.read_object(io.BytesIO(held[first + offset :]), generic.Reference(inner, 0, reader))
+                yield from within(value, inner)
+
+
+def within(value, number):
+    """The dictionary itself, and those inside it."""
+    if isinstance(value, dict):
+        yield number, value
+        for inner in dict.values(value):
+            yield from within(inner, number)
+    elif isinstance(value, list):
+        for inner in list.__iter__(value):
+            yield from within(inner, number)
 
 
 def check_metadata(name, data):
