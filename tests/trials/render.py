@@ -271,6 +271,7 @@ def traced_pdfs(texts, first, folder, canary):
         link.ready()
         for name, data in drawn.pdfs():
             (out / name).write_bytes(data)
+            link.say("drawn")
         return 0
 
     process = strace.Process(live)
@@ -347,8 +348,8 @@ def trial(folder, *, seed, rounds, pdfs):
     assert not list(folder.glob(f"canary-file.{hostile.MARK}*")), "a command in data was run"
     without = ", ".join(["no strace"] * bool(strace.unusable()) + ["no Chromium"] * (not counted.browsed))
     return (
-        f"render: {len(texts)} payloads in each of {counted.places} texts, {counted.pages:,} pages, {counted.files:,} "
-        f"files of Markdown, {counted.pdfs} PDFs ({counted.calls:,} calls looked at), {counted.browsed} pages in "
+        f"render: {rounds} books of {counted.places} texts, each one of {len(texts)} payloads: {counted.pages:,} pages, "
+        f"{counted.files:,} files of Markdown, {counted.pdfs} PDFs ({counted.calls:,} calls looked at), {counted.browsed} pages in "
         f"Chromium; nothing of them was markup, 0 connections{f' ({without})' if without else ''}, seed {seed}"
     )
 
@@ -362,6 +363,6 @@ if __name__ == "__main__":
             trial,
             doc=__doc__,
             rounds=(0, "how many books; 0 for as many as payloads, so that each stands in each place"),
-            pdfs=(4, "in how many rounds PDFs are drawn and pages opened in Chromium"),
+            pdfs=(2, "in how many rounds PDFs are drawn and pages opened in Chromium"),
         )
     )
