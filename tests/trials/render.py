@@ -348,9 +348,10 @@ def trial(folder, *, seed, rounds, pdfs):
     assert not list(folder.glob(f"canary-file.{hostile.MARK}*")), "a command in data was run"
     without = ", ".join(["no strace"] * bool(strace.unusable()) + ["no Chromium"] * (not counted.browsed))
     return (
-        f"render: {rounds} books of {counted.places} texts, each one of {len(texts)} payloads: {counted.pages:,} pages, "
-        f"{counted.files:,} files of Markdown, {counted.pdfs} PDFs ({counted.calls:,} calls looked at), {counted.browsed} pages in "
-        f"Chromium; nothing of them was markup, 0 connections{f' ({without})' if without else ''}, seed {seed}"
+        f"render: {rounds} books of {counted.places} texts, each one of {len(texts)} payloads: "
+        f"{counted.pages:,} pages, {counted.files:,} files of Markdown, {counted.pdfs} PDFs "
+        f"({counted.calls:,} calls looked at), {counted.browsed} pages in Chromium; "
+        f"nothing of them was markup, 0 connections{f' ({without})' if without else ''}, seed {seed}"
     )
 
 
