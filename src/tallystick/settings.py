@@ -6,8 +6,8 @@ Each value comes from the first of these that has it:
 2. the environment: ``TALLYSTICK_LEDGER``, ``TALLYSTICK_KEYS``, ``TALLYSTICK_AS``, ``TALLYSTICK_FORMAT`` and so on
    (empty means not set);
 3. the nearest ``tallystick.toml``, from the working folder upward;
-4. the default: the nearest ``.tallystick/ledger.db`` upward, ``keys`` beside it, nobody, a table, no authority for the
-   time, a report seal in the folder of keys.
+4. the default: the nearest ``.tallystick/ledger.db`` upward, ``keys`` beside it, nobody, a table, our templates, no
+   authority for the time, a report seal in the folder of keys.
 
 What names a program to start or to load (``tsa_command``, ``seal``) is not taken from a file: whoever can put a
 ``tallystick.toml`` above a working folder shall not run programs there. A path in the file is relative to it, any
@@ -34,7 +34,7 @@ FOLDER: Final = ".tallystick"
 Format = Literal["table", "json"]
 Source = Literal["flag", "environment", "file", "default"]
 
-_NAMES: Final = ("ledger", "keys", "as", "format", "tsa", "tsa_command", "seal")
+_NAMES: Final = ("ledger", "keys", "as", "format", "templates", "tsa", "tsa_command", "seal")
 _PROGRAMS: Final = frozenset({"tsa_command", "seal"})
 """Settings that start or load a program."""
 _FORMATS: Final[tuple[Format, ...]] = ("table", "json")
@@ -65,6 +65,8 @@ class Settings:
     actor: str | None
     """Label of the key of whoever acts; the setting is called ``as``."""
     format: Format
+    templates: Path | None
+    """A folder of the organisation's own templates for documents; None for ours alone."""
     tsa: str | None
     """The address of a time-stamping authority; nobody is asked unless a command is told to."""
     tsa_command: str | None = field(repr=False)
@@ -72,15 +74,15 @@ class Settings:
     seal: str | None = field(repr=False)
     """The report seal in a token, as a ``pkcs11:`` URI (RFC 7512)."""
     origins: Mapping[str, Origin]
-    """By the name of the setting: ledger, keys, as, format, tsa, tsa_command, seal."""
+    """By the name of the setting: ledger, keys, as, format, templates, tsa, tsa_command, seal."""
     file: Path | None
     """The ``tallystick.toml`` that was read."""
 
     def shown(self) -> list[tuple[str, str, str]]:
         """Name, value and origin of each setting, without passwords: what ``tallystick doctor`` prints."""
         values = {"ledger": self.ledger, "keys": self.keys, "as": self.actor or "nobody", "format": self.format}
-        values |= {"tsa": self.tsa or "nobody", "tsa_command": self.tsa_command or "none"}
-        values |= {"seal": self.seal or "in the folder of keys"}
+        values |= {"templates": self.templates or "ours", "tsa": self.tsa or "nobody"}
+        values |= {"tsa_command": self.tsa_command or "none", "seal": self.seal or "in the folder of keys"}
         return [(name, _without_password(str(values[name])), str(self.origins[name])) for name in _NAMES]
 
 
@@ -114,11 +116,13 @@ def load(*, environ: Mapping[str, str], start: Path, flags: Mapping[str, str | N
     for name, nothing in _DEFAULTS.items():
         origins[name] = given[name].origin if name in given else Origin("default", nothing)
     texts = {name: one.text for name, one in given.items()}
+    own = given.get("templates")
     return Settings(
         ledger=ledger,
         keys=keys,
         actor=texts.get("as"),
         format=form,
+        templates=_path(own, environ) if own else None,
         tsa=texts.get("tsa"),
         tsa_command=texts.get("tsa_command"),
         seal=texts.get("seal"),
@@ -127,8 +131,14 @@ def load(*, environ: Mapping[str, str], start: Path, flags: Mapping[str, str | N
     )
 
 
-_DEFAULTS: Final = {"as": "nobody", "tsa": "nobody", "tsa_command": "none", "seal": "in the folder of keys"}
-"""What holds for a setting that is a mere text, where nobody gave any."""
+_DEFAULTS: Final = {
+    "as": "nobody",
+    "templates": "those that travel with tallystick",
+    "tsa": "nobody",
+    "tsa_command": "none",
+    "seal": "in the folder of keys",
+}
+"""What holds for a setting where nobody gave any."""
 
 
 def _gather(

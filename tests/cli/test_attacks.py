@@ -66,6 +66,11 @@ def test_a_report_is_not_issued_over_what_does_not_hold(bank, desk):
     assert code == 1
     assert f"entry {entry.seq}" in err
     assert not Path("audit.pdf").exists()
+    for kind in ("model-card", "hand-over", "annex-iv"):
+        code, _, err = bank("document", kind, "credit@2", "-o", "told.md")
+        assert code == 1
+        assert f"entry {entry.seq}" in err
+        assert not Path("told.md").exists()
 
 
 def test_an_engineers_own_policy_is_found_and_governs_nothing(bank, desk):

@@ -190,9 +190,11 @@ def front(body: Callable[..., R]) -> Callable[..., R]:
         actor: str | None = None,
         tsa: str | None = None,
         tsa_command: str | None = None,
+        templates: str | None = None,
         **rest: Any,
     ) -> R:
-        flags = {"ledger": ledger, "keys": keys, "format": form, "as": actor, "tsa": tsa, "tsa_command": tsa_command}
+        flags = {"ledger": ledger, "keys": keys, "format": form, "as": actor, "templates": templates}
+        flags |= {"tsa": tsa, "tsa_command": tsa_command}
         settings = load(environ=os.environ, start=Path.cwd(), flags=flags)
         return body(Front(settings, dict(map(_labelled, passphrase_files))), *args, **rest)
 

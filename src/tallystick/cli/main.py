@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "approve": ("decide:approve", "Approve, or refuse, a decision with your own key."),
     "promote": ("decide:promote", "Promote a model version to a stage, if every rule holds."),
     "report": ("issue:report", "Write the signed audit report of a model version, or trace its numbers."),
+    "document": ("document:document", "Write a model card, data sheet or another document from the records."),
     "pack": ("issue:pack", "Write the evidence pack of a model version."),
     "verify": ("verify:verify", "Verify a pack, report, receipt, checkpoint or consistency proof, offline."),
     "ledger": ("ledger:ledger", "Checkpoint, prove and examine the ledger."),

@@ -15,7 +15,7 @@ from tallystick.canonical import Value
 from tallystick.errors import InvalidPolicy, NotFound
 from tallystick.policy import strict_yaml
 
-__all__ = ["Control", "load"]
+__all__ = ["Control", "Framework", "framework", "load"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,21 @@ class Control:
     ref: str
     """Where it stands, for example ``Art 10(2)``."""
     title: str
+    demands: str
+    """What the clause asks for, in our own words."""
     auto: str
     """A, P or H."""
+
+
+@dataclass(frozen=True)
+class Framework:
+    """A law or a standard, as the catalogue describes it."""
+
+    name: str
+    status: str
+    applies_from: str
+    reviewed: str
+    """The day on which the catalogue was last looked at."""
 
 
 def load(path: Path) -> Mapping[str, Control]:
@@ -39,15 +52,11 @@ def load(path: Path) -> Mapping[str, Control]:
         NotFound: no such file.
         InvalidPolicy: it is not a catalogue, or an id stands twice.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise NotFound("there is no control catalogue", where=str(path)) from error
     found: dict[str, Control] = {}
     try:
-        for framework, part in strict_yaml.parse(data, name=path.name).value["frameworks"].items():
+        for key, part in _read(path)["frameworks"].items():
             for value in part["controls"]:
-                control = _control(framework, value)
+                control = _control(key, value)
                 if control.id in found:
                     raise InvalidPolicy(f"control {control.id!r} stands twice", where=path.name)
                 found[control.id] = control
@@ -56,5 +65,29 @@ def load(path: Path) -> Mapping[str, Control]:
     return found
 
 
+def framework(path: Path, key: str) -> Framework:
+    """What the catalogue says of a framework.
+
+    Raises:
+        NotFound: no such file.
+        InvalidPolicy: it is not a catalogue, or has no such framework.
+    """
+    catalogue = _read(path)
+    try:
+        part = catalogue["frameworks"][key]
+        return Framework(part["name"], part["status"], str(part["applies_from"]), str(catalogue["version"])[:10])
+    except (KeyError, TypeError) as error:
+        raise InvalidPolicy("this is not a control catalogue", where=path.name, got=str(error)[:80]) from error
+
+
+def _read(path: Path) -> Mapping[str, Value]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NotFound("there is no control catalogue", where=str(path)) from error
+    found: Mapping[str, Value] = strict_yaml.parse(data, name=path.name).value
+    return found
+
+
 def _control(framework: str, value: Mapping[str, Value]) -> Control:
-    return Control(value["id"], framework, value["ref"], value["title"], value["auto"])
+    return Control(value["id"], framework, value["ref"], value["title"], value["demands"], value["auto"])

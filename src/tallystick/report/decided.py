@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from tallystick.records import Entry
 from tallystick.report import words
 from tallystick.report.evidence import Control
-from tallystick.report.facts import Block, Facts, Note, Row, Section
+from tallystick.report.facts import Block, Facts, Note, Row, Section, Table
 from tallystick.report.saying import fact, field, inside, items, roles_before, section, table, title, who
 from tallystick.report.story import Story
 
-__all__ = ["controls_named", "deployment", "duties", "law", "limitations", "review"]
+__all__ = [
+    "conditions",
+    "controls_named",
+    "deployment",
+    "duties",
+    "finding_table",
+    "law",
+    "limitations",
+    "review",
+    "tenures",
+    "waivers",
+    "watch",
+]
 
 
 def review(story: Story) -> Section:
@@ -28,13 +40,17 @@ def review(story: Story) -> Section:
             field(review, "Conclusion", "conclusion"),
         )
         blocks.append(Facts(f"review-{review.seq}", "Review by a second line", facts))
-        rows = [_finding(story, entry) for entry in story.findings(review)]
-        columns = ("Finding", "Severity", "Owner", "Due", "Closure")
-        if rows:
-            blocks.append(table(f"findings-{review.seq}", "Findings", columns, ("text",) * 5, rows))
+        findings = story.findings(review)
+        if findings:
+            blocks.append(finding_table(story, f"findings-{review.seq}", findings))
         else:
             blocks.append(Note("Findings: none recorded.", "quiet", (review.seq,)))
     return section(9, *blocks)
+
+
+def finding_table(story: Story, id: str, findings: Sequence[Entry]) -> Table:
+    columns = ("Finding", "Severity", "Owner", "Due", "Closure")
+    return table(id, "Findings", columns, ("text",) * 5, [_finding(story, entry) for entry in findings])
 
 
 def _finding(story: Story, entry: Entry) -> Row:
@@ -50,7 +66,13 @@ def _finding(story: Story, entry: Entry) -> Row:
 
 
 def limitations(story: Story) -> Section:
-    conditions = [
+    own = Facts("limitations", "Limitations", (field(story.model, "Limitations", "limitations"),))
+    return section(10, own, conditions(story), *waivers(story))
+
+
+def conditions(story: Story) -> Block:
+    """What approvals were given under."""
+    rows = [
         Row(
             (
                 words.shortened(words.said(c.get("text")), 400),
@@ -62,16 +84,13 @@ def limitations(story: Story) -> Section:
         )
         for entry, c in story.conditions
     ]
-    blocks: list[Block] = [Facts("limitations", "Limitations", (field(story.model, "Limitations", "limitations"),))]
-    if conditions:
-        columns = ("Condition of an approval", "Owner", "Due", "Status")
-        blocks.append(table("conditions", "Conditions and compensating controls", columns, ("text",) * 4, conditions))
-    else:
-        blocks.append(Note("Conditions and compensating controls: none recorded.", "quiet"))
-    return section(10, *blocks, *_waivers(story))
+    if not rows:
+        return Note("Conditions and compensating controls: none recorded.", "quiet")
+    columns = ("Condition of an approval", "Owner", "Due", "Status")
+    return table("conditions", "Conditions and compensating controls", columns, ("text",) * 4, rows)
 
 
-def _waivers(story: Story) -> list[Block]:
+def waivers(story: Story) -> list[Block]:
     if not story.waivers:
         return [Note("Waivers: none recorded.", "quiet")]
     rows = [
@@ -193,10 +212,10 @@ def deployment(story: Story) -> Section:
     deployed: Block = Note("Deployment: not recorded. Nobody has reported these model bytes from production.", "open")
     if rows:
         deployed = table("deployments", "Deployment", columns, ("text", "text", "text", "number"), rows)
-    return section(12, *_tenures(story), deployed, _watch(story))
+    return section(12, *tenures(story), deployed, watch(story))
 
 
-def _tenures(story: Story) -> list[Block]:
+def tenures(story: Story) -> list[Block]:
     rows = [
         Row(
             (title(t.promotion, "stage"), words.day(t.since), words.day(t.until) if t.until else "in force"),
@@ -207,7 +226,7 @@ def _tenures(story: Story) -> list[Block]:
     return [table("tenures", "Promotions", ("Stage", "From", "Until"), ("text",) * 3, rows)] if rows else []
 
 
-def _watch(story: Story) -> Facts:
+def watch(story: Story) -> Facts:
     named = story.book.holding("alert", digest) if isinstance(digest := story.model.body.get("digest"), str) else ()
     alerts = [entry for entry in named if entry.seq > story.model.seq]
     told = f"{words.plural(len(alerts), 'alert')} recorded" if alerts else None

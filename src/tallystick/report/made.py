@@ -24,7 +24,18 @@ from tallystick.report.saying import (
 )
 from tallystick.report.story import Story, inputs_of, names
 
-__all__ = ["changes", "data", "method", "use_case"]
+__all__ = [
+    "changes",
+    "code",
+    "data",
+    "dataset",
+    "method",
+    "parameters",
+    "separation",
+    "surroundings",
+    "training",
+    "use_case",
+]
 
 _MOST_CHANGES: Final = 12
 """Of parameters and of packages, in the comparison with the version before."""
@@ -249,14 +260,14 @@ def _changed_verdicts(story: Story, before: Entry) -> list[tuple[str, str, str]]
 def data(story: Story) -> Section:
     if not story.datasets:
         return section(4, Note("Data: not recorded.", "open"))
-    blocks = [_dataset(entry) for entry in story.datasets[:12]]
+    blocks = [dataset(entry) for entry in story.datasets[:12]]
     if len(story.datasets) > 12:
         rest = tuple(entry.seq for entry in story.datasets[12:])
         blocks.append(Note(f"{len(rest)} more datasets stand in the evidence.", entries=rest))
-    return section(4, *blocks, _separation(story))
+    return section(4, *blocks, separation(story))
 
 
-def _dataset(entry: Entry) -> Block:
+def dataset(entry: Entry) -> Block:
     return Facts(
         f"dataset-{entry.seq}",
         f"{title(entry, 'name', 'version')}",
@@ -279,7 +290,7 @@ def _dataset(entry: Entry) -> Block:
     )
 
 
-def _separation(story: Story) -> Facts:
+def separation(story: Story) -> Facts:
     """How training and test data are kept apart: what was recorded of it."""
     split = [entry for entry in story.datasets if "split_membership" in entry.body]
     return Facts(
@@ -302,7 +313,14 @@ def _leakage(story: Story) -> Fact:
 
 
 def method(story: Story) -> Section:
-    blocks: list[Block] = [_lineage(story), _code(story), _training(story)]
+    blocks: list[Block] = [_lineage(story), code(story), training(story)]
+    blocks += parameters(story)
+    return section(5, *blocks, surroundings(story))
+
+
+def parameters(story: Story) -> list[Block]:
+    """A table for each parameter set that is a mapping."""
+    blocks: list[Block] = []
     for entry in story.inputs.get("params", ()):
         values = entry.body.get("values")
         if isinstance(values, Mapping):
@@ -311,10 +329,10 @@ def method(story: Story) -> Section:
                 for name in sorted(values)
             ]
             blocks.append(table(f"params-{entry.seq}", "Parameters", ("Name", "Value"), ("code", "code"), rows))
-    return section(5, *blocks, _surroundings(story))
+    return blocks
 
 
-def _code(story: Story) -> Facts:
+def code(story: Story) -> Facts:
     entry = next(iter(story.inputs.get("commit", ())), None)
     return Facts(
         "code",
@@ -346,7 +364,7 @@ def _authors(story: Story, commit: Entry | None) -> Fact:
     return fact(commit, label, text)
 
 
-def _training(story: Story) -> Facts:
+def training(story: Story) -> Facts:
     run = story.run
     params = next(iter(story.inputs.get("params", ())), None)
     return Facts(
@@ -374,7 +392,7 @@ def _failed_before(story: Story) -> Fact:
     return Fact("Recorded runs that failed before", words.count(len(failed)), also=tuple(failed) or (story.model.seq,))
 
 
-def _surroundings(story: Story) -> Facts:
+def surroundings(story: Story) -> Facts:
     entry = next(iter(story.inputs.get("environment", ())), None)
     packages = story.book.field(entry, "packages") if entry is not None else None
     return Facts(

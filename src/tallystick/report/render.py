@@ -29,7 +29,7 @@ from tallystick.resources import shipped
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["EVIDENCE_NAME", "PDF_VARIANT", "drawing", "html", "pdf", "template_digest"]
+__all__ = ["EVIDENCE_NAME", "PDF_VARIANT", "drawing", "html", "pdf", "printed", "template_digest"]
 
 PDF_VARIANT: Final = "pdf/a-3a"
 EVIDENCE_NAME: Final = "evidence.json"
@@ -68,9 +68,22 @@ def pdf(view: View, attached: bytes, *, identifier: bytes, moment: datetime, tem
     """
     if digest(attached) != view.evidence_sha256:
         raise InvalidInput("evidence is not that of the view", expected=view.evidence_sha256, got=digest(attached))
+    page = _page(view, _folder(templates), made_at=time_text(moment))
+    return printed(page, identifier=identifier, moment=moment, attached=attached)
+
+
+def printed(page: str, *, identifier: bytes, moment: datetime, attached: bytes | None = None) -> bytes:
+    """A page of HTML as PDF/A-3a. Whatever address it names, nothing is fetched.
+
+    Args:
+        attached: the evidence that travels in the file; None for none.
+
+    Raises:
+        InvalidInput: the time has no zone, or the page names an address.
+        MissingProgram: Pango is not installed.
+    """
     if moment.tzinfo is None:
         raise InvalidInput("time has no zone", got=moment.isoformat())
-    page = _page(view, _folder(templates), made_at=time_text(moment))
     with _ONE_AT_A_TIME, _fixed_epoch(moment):
         data, unknown = _written(page, attached, identifier, moment)
         if unknown:
@@ -159,10 +172,24 @@ def _weasyprint() -> Any:
     return weasyprint
 
 
-def _written(page: str, attached: bytes, identifier: bytes, moment: datetime) -> tuple[bytes, frozenset[str]]:
+def _written(page: str, attached: bytes | None, identifier: bytes, moment: datetime) -> tuple[bytes, frozenset[str]]:
     """The PDF, and the characters that no font at hand can show."""
     weasyprint = _weasyprint()
-    attachment = weasyprint.Attachment(
+    attachments = [] if attached is None else [_attachment(weasyprint, attached, moment)]
+    with _unknown_characters() as unknown, _nothing_fetched(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed file .*sRGB2014", ResourceWarning)  # left open by WeasyPrint
+        document = weasyprint.HTML(string=page, base_url=None, url_fetcher=_fetcher(), media_type="print")
+        data: bytes = document.write_pdf(
+            pdf_variant=PDF_VARIANT,
+            pdf_identifier=hashlib.sha256(identifier).digest()[:16],
+            attachments=attachments,
+            finisher=_each_file_once,
+        )
+    return data, frozenset(unknown)
+
+
+def _attachment(weasyprint: Any, attached: bytes, moment: datetime) -> Any:
+    return weasyprint.Attachment(
         string=attached,
         name=EVIDENCE_NAME,
         description="Machine-readable evidence: what this report says and the entries it says it from",
@@ -171,22 +198,12 @@ def _written(page: str, attached: bytes, identifier: bytes, moment: datetime) ->
         relationship="Source",
         url_fetcher=_fetcher(),
     )
-    with _unknown_characters() as unknown, _nothing_fetched(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "unclosed file .*sRGB2014", ResourceWarning)  # left open by WeasyPrint
-        document = weasyprint.HTML(string=page, base_url=None, url_fetcher=_fetcher(), media_type="print")
-        data: bytes = document.write_pdf(
-            pdf_variant=PDF_VARIANT,
-            pdf_identifier=hashlib.sha256(identifier).digest()[:16],
-            attachments=[attachment],
-            finisher=_each_file_once,
-        )
-    return data, frozenset(unknown)
 
 
 def _each_file_once(_document: Any, pdf_file: Any) -> None:
     """WeasyPrint lists an attached file twice among the associated files."""
-    files = list(dict.fromkeys(pdf_file.catalog["AF"]))
-    pdf_file.catalog["AF"][:] = files
+    if "AF" in pdf_file.catalog:
+        pdf_file.catalog["AF"][:] = list(dict.fromkeys(pdf_file.catalog["AF"]))
 
 
 def _fetcher() -> Any:

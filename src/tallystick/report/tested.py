@@ -15,7 +15,18 @@ from tallystick.report.facts import Block, CheckCard, Fact, Facts, Note, Row, Se
 from tallystick.report.saying import fact, field, inside, items, section, table, title, value_of, who, within
 from tallystick.report.story import Ground, Story
 
-__all__ = ["champion", "fairness", "tests"]
+__all__ = [
+    "bias_gate",
+    "by_gate",
+    "champion",
+    "check_table",
+    "evaluation_facts",
+    "fairness",
+    "metrics",
+    "policy_facts",
+    "protected",
+    "tests",
+]
 
 _MOST_CARDS: Final = 12
 
@@ -37,25 +48,22 @@ def tests(story: Story) -> Section:
 
 def _one_evaluation(story: Story, ground: Ground) -> list[Block]:
     evaluation, checks = ground.evaluation, story.checks(ground.evaluation)
-    blocks: list[Block] = [_policy(story, ground.policy), _evaluation(story, ground)]
+    blocks: list[Block] = [policy_facts(story, ground.policy), evaluation_facts(story, ground)]
     if checks is None:
         return [
             *blocks,
             Note("The check results stand in an attachment that is not at hand.", "bad", (evaluation.seq,)),
         ]
-    rows = [_check_row(check, evaluation) for check in checks]
-    columns = ("Check", "Verdict", "Value", "Limits", "n", "Interval", "Replay")
-    styles = ("code", "verdict", "number", "text", "number", "short", "short")
-    blocks.append(table(f"checks-{evaluation.seq}", "Check results", columns, styles, rows))
-    for gate, members in _by_gate(checks)[:_MOST_GATES]:
+    blocks.append(check_table(checks, evaluation))
+    for gate, members in by_gate(checks)[:_MOST_GATES]:
         if members[0].get("type") != "bias":
             blocks += _gate_pictures(gate, members, evaluation)
     wanting = [check for check in checks if str(check.get("verdict")) in _WANTS_A_LOOK and check.get("type") != "bias"]
-    blocks += [_card(check, evaluation) for check in wanting[:_MOST_CARDS]]
+    blocks += [card(check, evaluation) for check in wanting[:_MOST_CARDS]]
     return blocks
 
 
-def _policy(story: Story, policy: Entry | None) -> Facts:
+def policy_facts(story: Story, policy: Entry | None) -> Facts:
     return Facts(
         f"policy-{policy.seq if policy else 'none'}",
         f"Policy {title(policy, 'id', 'version')}",
@@ -78,7 +86,7 @@ def _policy(story: Story, policy: Entry | None) -> Facts:
     )
 
 
-def _evaluation(story: Story, ground: Ground) -> Facts:
+def evaluation_facts(story: Story, ground: Ground) -> Facts:
     entry, decision = ground.evaluation, ground.decision
     return Facts(
         f"evaluation-{entry.seq}",
@@ -136,6 +144,14 @@ def _method_of(check: Mapping[str, Value]) -> str:
     )
 
 
+def check_table(checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> Table:
+    """Every check of an evaluation: verdict, value, limits, number of people, interval."""
+    rows = [_check_row(check, evaluation) for check in checks]
+    columns = ("Check", "Verdict", "Value", "Limits", "n", "Interval", "Replay")
+    styles = ("code", "verdict", "number", "text", "number", "short", "short")
+    return table(f"checks-{evaluation.seq}", "Check results", columns, styles, rows)
+
+
 def _check_row(check: Mapping[str, Value], evaluation: Entry) -> Row:
     verdict, method = words.shortened(str(check.get("verdict")), 16), _method_of(check)
     cells = (
@@ -151,7 +167,7 @@ def _check_row(check: Mapping[str, Value], evaluation: Entry) -> Row:
     return Row(cells, (evaluation.seq,), " · ".join(part for part in told if part))
 
 
-def _by_gate(checks: Sequence[Mapping[str, Value]]) -> list[tuple[str, list[Mapping[str, Value]]]]:
+def by_gate(checks: Sequence[Mapping[str, Value]]) -> list[tuple[str, list[Mapping[str, Value]]]]:
     found: dict[str, list[Mapping[str, Value]]] = {}
     for check in checks:
         found.setdefault(words.shortened(str(check.get("gate")), 60), []).append(check)
@@ -165,7 +181,7 @@ def _gate_pictures(gate: str, checks: Sequence[Mapping[str, Value]], evaluation:
     return [drawn] if drawn is not None else []
 
 
-def _card(check: Mapping[str, Value], evaluation: Entry) -> CheckCard:
+def card(check: Mapping[str, Value], evaluation: Entry) -> CheckCard:
     """A check in words; what the policy and the gate gave no words for is left out, numbers never are."""
     told = [
         ("Value", f"{value_of(check)} ({_limits(check)})", "number"),
@@ -206,11 +222,11 @@ def _looks(story: Story) -> list[Block]:
 
 
 def fairness(story: Story) -> Section:
-    blocks: list[Block] = [_protected(story.model)]
+    blocks: list[Block] = [protected(story.model)]
     for ground in story.grounds:
         bias = [c for c in story.checks(ground.evaluation) or () if c.get("type") == "bias"]
-        for gate, checks in _by_gate(bias)[:_MOST_GATES]:
-            blocks += _bias_gate(gate, checks, ground.evaluation)
+        for gate, checks in by_gate(bias)[:_MOST_GATES]:
+            blocks += bias_gate(gate, checks, ground.evaluation)
     if len(blocks) == 1:
         blocks.append(Note("Bias check: not recorded.", "open"))
     else:
@@ -221,7 +237,7 @@ def fairness(story: Story) -> Section:
     return section(7, *blocks)
 
 
-def _protected(model: Entry) -> Facts:
+def protected(model: Entry) -> Facts:
     return Facts(
         "protected",
         "Protected attributes",
@@ -232,14 +248,14 @@ def _protected(model: Entry) -> Facts:
     )
 
 
-def _bias_gate(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> list[Block]:
+def bias_gate(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> list[Block]:
     blocks: list[Block] = []
     drawn = charts.thresholds(gate, checks, evaluation.seq)
     if drawn is not None:
         blocks.append(drawn)
     for columns, members in figures.of_checks(checks)[:_MOST_GATES]:
         blocks += _groups(f"{gate}, by {columns}", members, _ratio_limit(checks), evaluation)
-    return blocks + [_card(check, evaluation) for check in checks[:_MOST_CARDS]]
+    return blocks + [card(check, evaluation) for check in checks[:_MOST_CARDS]]
 
 
 def _groups(heading: str, members: list[figures.Figures], limit: float | None, evaluation: Entry) -> list[Block]:
@@ -295,7 +311,7 @@ def champion(story: Story) -> Section:
         text = (
             f"Champion: {reason}." if reason else "Champion: none. No version of this model was in production before."
         )
-        return section(8, Note(text, "quiet", (first.seq,) if first is not None else ()), *_metrics(story))
+        return section(8, Note(text, "quiet", (first.seq,) if first is not None else ()), *metrics(story))
     old = story.evaluated(champion.body.get("digest"))
     theirs = {str(c.get("id")): c for c in (story.checks(old[-1]) or ())} if old else {}
     rows = []
@@ -314,10 +330,10 @@ def champion(story: Story) -> Section:
             )
     heading = f"Champion: version {words.said(champion.body.get('version'))}"
     columns = ("Check", "Champion", "This version")
-    return section(8, table("champion", heading, columns, ("code", "number", "number"), rows), *_metrics(story))
+    return section(8, table("champion", heading, columns, ("code", "number", "number"), rows), *metrics(story))
 
 
-def _metrics(story: Story) -> list[Block]:
+def metrics(story: Story) -> list[Block]:
     rows = [
         Row(
             (

@@ -119,8 +119,10 @@ def number(value: float, *beside: float) -> str:
 def _plain(text: str) -> str:
     """Without an exponent where the number is of a common size."""
     value = float(text)
-    if "e" in text or not 1e-4 <= abs(value) < 1e15:
+    if not 1e-4 <= abs(value) < 1e15:
         return text
+    if "e" in text:
+        return f"{value:,.0f}"
     whole, _, fraction = text.partition(".")
     grouped = f"{int(whole):,}" if abs(value) >= 1000 else whole
     return f"{grouped}.{fraction}" if fraction else grouped

@@ -39,7 +39,18 @@ if TYPE_CHECKING:
     from tallystick.report.view import View
     from tallystick.workflow.stamping import Stamper
 
-__all__ = ["Drawing", "Drawn", "Issued", "Packed", "draw", "pack", "page", "sampled", "seal"]
+__all__ = [
+    "Drawing",
+    "Drawn",
+    "Issued",
+    "Packed",
+    "draw",
+    "pack",
+    "page",
+    "refuse_what_does_not_hold",
+    "sampled",
+    "seal",
+]
 
 PDF: Final = "audit.pdf"
 _DISCLOSED: Final = frozenset({"counts.json", "name"})
@@ -120,7 +131,7 @@ def draw(desk: Desk, model: tuple[str, int | None], *, as_of: str | None = None,
         drawing=render.drawing(moment),
         catalogue=_catalogue(),
     )
-    _refuse_what_does_not_hold(book, ring, _signed(book, entry, (line.entry for line in seen.carried)))
+    refuse_what_does_not_hold(book, ring, entry, told=(line.entry for line in seen.carried))
     return Drawn(seen, entry, ring.seal, checkpoint, anchored, moment)
 
 
@@ -203,8 +214,16 @@ def _signed(book: Book, model: Entry, told: Iterable[Entry]) -> list[Entry]:
     return sorted({entry.seq: entry for entry in found}.values(), key=lambda entry: entry.seq)
 
 
-def _refuse_what_does_not_hold(book: Book, ring: KeyRing, signed: list[Entry]) -> None:
-    """The report tells what stands in the books; a forged approval among them would be told as one."""
+def refuse_what_does_not_hold(book: Book, ring: KeyRing, model: Entry, *, told: Iterable[Entry] = ()) -> None:
+    """A report tells what stands in the books; a forged approval among them would be told as one.
+
+    Args:
+        told: entries that are told besides those that bear on the model.
+
+    Raises:
+        Tampered: something that people signed does not hold.
+    """
+    signed = _signed(book, model, told)
     found = [str(wrong) for wrong in (*audit.signatures(book, ring, signed), *audit.promotions(book, ring, signed))]
     if found:
         raise Tampered(
