@@ -13,7 +13,7 @@ from typing import Final
 
 from tallystick.canonical import Value
 from tallystick.report import words
-from tallystick.report.figures import Figures
+from tallystick.report.figures import Figures, of_checks
 
 __all__ = [
     "WIDTH",
@@ -23,9 +23,9 @@ __all__ = [
     "Limit",
     "Lineage",
     "Node",
-    "Picture",
     "Strip",
     "Thresholds",
+    "gains",
     "groups",
     "limit",
     "lineage",
@@ -69,6 +69,8 @@ def limit(text: Value) -> Limit | None:
     at = float(match[2]) / (100 if match[3] else 1)
     return Limit(match[1] in ("<", "<="), at, f"{match[1]} {match[2]}{match[3]}")
 
+
+_THRESHOLDS: Final = ("fail_if", "warn_if")
 
 _Place = Callable[[float], float]
 """From a number to its position on an axis."""
@@ -120,20 +122,70 @@ def _limits(check: Mapping[str, Value]) -> list[Limit]:
     threshold = check.get("threshold")
     if not isinstance(threshold, Mapping):
         return []
-    found = [limit(threshold.get(name)) for name in ("fail_if", "warn_if")]
+    found = [limit(threshold.get(name)) for name in _THRESHOLDS]
     return [item for item in found if item is not None]
 
 
-def _line(check: Mapping[str, Value], y: int, gate: str) -> Line:
+def gains(title: str, checks: Sequence[Mapping[str, Value]], entry: int) -> Thresholds | None:
+    """Champion against challenger: gains with interval and margin, all on one axis that shows where the two are equal.
+
+    Args:
+        checks: of one metric: over everyone, then by groups. Each group of a check is a line of its own, without a
+            verdict, because none was recorded for it alone.
+    """
+    given = [one for check in checks for one in (check, *_within(check))]
+    drawable = [check for check in given if words.numeric(check.get("value")) is not None][:_MOST_ROWS]
+    if not drawable:
+        return None
+    domain = _domain([0.0, *(number for check in drawable for number in _numbers(check))])
+    lines = tuple(_line(check, index * _ROW, title, domain, equal=True) for index, check in enumerate(drawable))
+    told = "; ".join(f"{line.label} {line.value}{f' ({line.verdict})' if line.verdict else ''}" for line in lines)
+    more = f" {len(given) - len(lines)} more are not drawn." if len(given) > len(lines) else ""
+    description = f"The challenger's gain over the champion, with its interval against the margin: {told}.{more}"
+    return Thresholds(f"Champion against challenger: {title}", description, len(lines) * _ROW + 2, lines, (entry,))
+
+
+def _within(check: Mapping[str, Value]) -> list[Mapping[str, Value]]:
+    """The groups of a comparison as lines of a chart."""
+    found = [figure for _, members in of_checks([check]) for figure in members]
+    return [
+        {
+            "id": figure.name,
+            "value": figure.rates["gain"].value,
+            "interval": dict(zip(("low", "high"), figure.rates["gain"].interval or (), strict=False)),
+            "threshold": check.get("threshold"),
+            "verdict": "",
+        }
+        for figure in found
+        if "gain" in figure.rates
+    ]
+
+
+def _numbers(check: Mapping[str, Value]) -> list[float]:
+    """All that an axis has to hold for a check."""
+    return [words.numeric(check.get("value")) or 0.0, *(_bounds(check) or ()), *(item.at for item in _limits(check))]
+
+
+def _line(
+    check: Mapping[str, Value],
+    y: int,
+    gate: str,
+    domain: tuple[float, float] | None = None,
+    *,
+    equal: bool = False,
+) -> Line:
     value = words.numeric(check.get("value")) or 0.0
     bounds = _bounds(check)
-    fail, warn = (limit(check["threshold"].get(name)) for name in ("fail_if", "warn_if"))
-    low, high = _domain([value, *(bounds or ()), *(item.at for item in (fail, warn) if item)])
+    threshold = check.get("threshold")
+    fail, warn = (limit(threshold.get(name)) if isinstance(threshold, Mapping) else None for name in _THRESHOLDS)
+    low, high = domain or _domain(_numbers(check))
 
     def place(number: float) -> float:
         return round(_LABEL + _AXIS * (min(max(number, low), high) - low) / (high - low), 1)
 
     marks = _marks(fail, warn, place)
+    if equal:
+        marks = (*((at, text, "end") for at, text, _ in marks), (place(0.0), "equal", "start"))
     return Line(
         y=y,
         label=words.shortened(own_part(str(check.get("id")), gate), 32),
@@ -229,14 +281,22 @@ class Groups:
 
 
 def groups(
-    title: str, figures: Sequence[Figures], *, rate: str, policy: float | None, share: bool, entry: int
+    title: str,
+    figures: Sequence[Figures],
+    *,
+    rate: str,
+    policy: float | None = None,
+    share: bool = False,
+    at: Limit | None = None,
+    entry: int,
 ) -> Groups | None:
     """Bars of one rate, highest first, with n and, for selection rates, the line at a share of the highest.
 
     Args:
         rate: name of the rate; None comes back where no group has it.
         policy: the smallest ratio to the highest rate that the policy allows, if it sets one.
-        share: whether to draw the line.
+        share: whether to draw that line.
+        at: a limit on the rate itself.
     """
     known = sorted((item for item in figures if rate in item.rates), key=lambda item: -item.rates[rate].value)
     if not known:
@@ -250,6 +310,8 @@ def groups(
     name = words.shortened(rate.replace("_", " "), 40)
     description = f"{name.capitalize()} by group, highest first: {told}."
     guides = _guides(highest, scale, policy) if share and highest > 0 else ()
+    if at is not None and 0 < at.at <= top:
+        guides = (*guides, (round(_BARS_LEFT + at.at * scale, 1), f"policy: fails {at.text}", "policy", "end"))
     return Groups(f"{name.capitalize()}: {title}", description, 34 + len(bars) * _BAR, bars, guides, (entry,))
 
 
@@ -395,5 +457,3 @@ def _arrow(start: Box, end: Box) -> tuple[str, tuple[int, int, str]]:
     x1, x2 = start.x + 59, end.x + 59
     return f"M{x1} {start.y + 46}V{end.y - 15}H{x2}V{end.y - 4}", (x2, end.y, "down")
 
-
-Picture = Thresholds | Groups | Strip | Lineage

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tallystick.records import Entry
-from tallystick.report.charts import Picture
+from tallystick.report.plots import Picture
 
 __all__ = [
     "Block",
@@ -20,6 +20,7 @@ __all__ = [
     "Fact",
     "Facts",
     "Headline",
+    "Lines",
     "Note",
     "Row",
     "Section",
@@ -131,6 +132,21 @@ class CheckCard:
     kind: str = field(default="check", init=False)
 
 
+@dataclass(frozen=True)
+class Lines:
+    """A long extract, a line of text each: what would be an endless table."""
+
+    id: str
+    title: str
+    said: str
+    """What stands on a line, in order."""
+    lines: tuple[str, ...]
+    entries: tuple[int, ...]
+    """Where all of them were read."""
+    left_out: int = 0
+    kind: str = field(default="lines", init=False)
+
+
 _ENTRIES: Final = 8
 """Percent of a table's width for the references to entries."""
 _ONE_LINE: Final = frozenset({"number", "verdict", "short"})
@@ -139,7 +155,7 @@ _MOST_TIGHT: Final = 58.0
 """Percent of the width that columns of numbers and verdicts may take together."""
 
 
-Block = Facts | Table | Note | CheckCard | Picture
+Block = Facts | Table | Note | CheckCard | Lines | Picture
 
 
 @dataclass(frozen=True)
@@ -183,6 +199,8 @@ class View:
     entries: tuple[Row, ...]
     """The annex: one row an entry, those cited and those they refer to."""
     digests: tuple[Row, ...]
+    extracts: tuple[Lines, ...]
+    """The end of the annex: what is too long for a table."""
     sources: tuple[Entry, ...] = field(repr=False)
     """The entries of the annex themselves: what the evidence carries."""
     evidence_sha256: str
@@ -219,6 +237,9 @@ def _block_facts(block: Block) -> Iterator[tuple[str, Fact]]:
             pairs = zip(block.columns[1:], row.cells[1:], strict=True)
             text = "; ".join(f"{column}: {cell}" for column, cell in pairs if cell)
             yield f"{block.id}.{position}", Fact(row.cells[0], text, row.entries[0] if row.entries else None)
+    elif isinstance(block, Lines):
+        for position, line in enumerate(block.lines, 1):
+            yield f"{block.id}.{position}", Fact("Line", line, block.entries[0] if block.entries else None)
     elif isinstance(block, Note):
         yield "note", Fact("Note", block.text, block.entries[0] if block.entries else None)
 
@@ -232,8 +253,6 @@ def cited(view_sections: tuple[Section, ...]) -> set[int]:
                 found |= {fact.entry for fact in block.facts if fact.entry is not None}
             elif isinstance(block, Table):
                 found |= {seq for row in block.rows for seq in row.entries}
-            elif isinstance(block, Note):
-                found |= set(block.entries)
             else:
                 found |= set(block.entries)
     return found

@@ -123,6 +123,7 @@ def build(
         sections=parts,
         entries=tuple(_entry_row(entry) for entry in sources),
         digests=tuple(_digest_rows(sources)),
+        extracts=tested.extracts(story),
         sources=tuple(sources),
         evidence_sha256="",
         vkey=scope.vkey,
@@ -135,6 +136,7 @@ def evidence(view: View) -> bytes:
     """The machine-readable evidence: canonical JSON of what the report says and of the entries it says it from."""
     facts = [(f"s0.summary.{index}", fact) for index, fact in enumerate(view.summary, 1)]
     facts += [pair for section in view.sections for pair in facts_of(section)]
+    facts += facts_of(Section(0, "annex", "Annex", view.extracts))
     model = {"name": _nfc(view.name), "version": _nfc(view.version), "digest": view.digest}
     return encode(
         {
