@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tallystick.canonical import Value
+from tallystick.people import rules
 from tallystick.report import words
 from tallystick.report.figures import Figures, of_checks
 
@@ -32,6 +33,7 @@ __all__ = [
     "own_part",
     "strip",
     "thresholds",
+    "worst_first",
 ]
 
 WIDTH: Final = 680
@@ -41,6 +43,7 @@ _AXIS: Final = 330
 _ROW: Final = 44
 _MOST_ROWS: Final = 16
 _MOST_BARS: Final = 24
+_MOST_MARKS: Final = 340
 _BAR: Final = 21
 _BARS_LEFT: Final = 236
 _BARS: Final = 370
@@ -241,8 +244,8 @@ def _marks(fail: Limit | None, warn: Limit | None, place: _Place) -> tuple[tuple
 
 def _ends(marks: Sequence[tuple[float, str, str]], low: float, high: float) -> tuple[str, str]:
     spans = [(at - _BEFORE[anchor], at + _AFTER[anchor]) for at, _, anchor in marks]
-    left = any(start < _LABEL + 26 for start, _ in spans)
-    right = any(end > _LABEL + _AXIS - 26 for _, end in spans)
+    left = any(start < _LABEL + 40 for start, _ in spans)
+    right = any(end > _LABEL + _AXIS - 40 for _, end in spans)
     return "" if left else words.ticked(low), "" if right else words.ticked(high)
 
 
@@ -302,17 +305,20 @@ def groups(
     if not known:
         return None
     top = max(max(item.rates[rate].value, *(item.rates[rate].interval or (0.0, 0.0))) for item in known)
-    highest, lowest = known[0].rates[rate].value, known[-1].rates[rate].value
+    compared = [item for item in known if item.judged] or known
+    highest, lowest = compared[0].rates[rate].value, compared[-1].rates[rate].value
     scale = _BARS / (top * 1.04) if top > 0 else 0.0
     ordered = [*known, *(item for item in figures if rate not in item.rates)][:_MOST_BARS]
-    bars = tuple(_bar(item, rate, 26 + index * _BAR, scale, lowest) for index, item in enumerate(ordered))
+    guided = at is not None or (share and highest > 0)
+    above = 26 if guided else 4
+    bars = tuple(_bar(item, rate, above + index * _BAR, scale, lowest) for index, item in enumerate(ordered))
     told = "; ".join(f"{bar.label} {bar.value} (n = {bar.n})" for bar in bars)
     name = words.shortened(rate.replace("_", " "), 40)
     description = f"{name.capitalize()} by group, highest first: {told}."
     guides = _guides(highest, scale, policy) if share and highest > 0 else ()
     if at is not None and 0 < at.at <= top:
         guides = (*guides, (round(_BARS_LEFT + at.at * scale, 1), f"policy: fails {at.text}", "policy", "end"))
-    return Groups(f"{name.capitalize()}: {title}", description, 34 + len(bars) * _BAR, bars, guides, (entry,))
+    return Groups(f"{name.capitalize()}: {title}", description, above + 8 + len(bars) * _BAR, bars, guides, (entry,))
 
 
 def _bar(item: Figures, rate: str, y: int, scale: float, lowest: float) -> Bar:
@@ -324,8 +330,8 @@ def _bar(item: Figures, rate: str, y: int, scale: float, lowest: float) -> Bar:
         n=item.n,
         width=round(max(found.value, 0.0) * scale, 1) if found else 0.0,
         whisker=(round(_BARS_LEFT + ends[0] * scale, 1), round(_BARS_LEFT + ends[1] * scale, 1)) if ends else None,
-        value=words.number(found.value) if found else "not evaluable",
-        lowest=found is not None and found.value == lowest,
+        value=words.number(found.value) if found else words.shortened(item.instead, 16),
+        lowest=found is not None and item.judged and found.value == lowest,
     )
 
 
@@ -357,19 +363,27 @@ class Strip:
 
 
 def strip(title: str, checks: Sequence[Mapping[str, Value]], entry: int) -> Strip:
-    """A mark for each check: in two labelled columns up to twelve, a dense strip beyond."""
+    """A mark for each check: in two labelled columns up to twelve, a dense strip beyond; of very many the worst."""
     labelled = len(checks) <= 12
     cells = []
-    for index, check in enumerate(checks[:400]):
+    shown = checks if len(checks) <= _MOST_MARKS else sorted(checks, key=worst_first)[:_MOST_MARKS]
+    for index, check in enumerate(shown):
         x, y = (index % 2 * 340, index // 2 * 20) if labelled else (index % 34 * 20, index // 34 * 20)
         label = words.shortened(str(check.get("id")), 52) if labelled else ""
         cells.append((x, y, words.shortened(str(check.get("verdict")), 16), label))
-    verdicts = [cell[2] for cell in cells]
+    verdicts = [words.shortened(str(check.get("verdict")), 16) for check in checks]
     told = ", ".join(f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts))
     height = (cells[-1][1] if cells else 0) + 22
-    return Strip(
-        f"Checks: {title}", f"Results of {words.plural(len(checks), 'check')}: {told}.", height, tuple(cells), (entry,)
-    )
+    more = f" The worst {len(cells)} are drawn." if len(checks) > len(cells) else ""
+    heading = f"Checks: {title}{f', the worst {len(cells)} of {words.count(len(checks))}' if more else ''}"
+    description = f"Results of {words.plural(len(checks), 'check')}: {told}.{more}"
+    return Strip(heading, description, height, tuple(cells), (entry,))
+
+
+def worst_first(check: Mapping[str, Value]) -> int:
+    """To sort checks by: those that are worst come first, those alike keep their order."""
+    verdict = str(check.get("verdict"))
+    return -(rules.SEVERITY.index(verdict) if verdict in rules.SEVERITY else len(rules.SEVERITY))
 
 
 # --------------------------------------------------------------------------- lineage
@@ -456,4 +470,3 @@ def _arrow(start: Box, end: Box) -> tuple[str, tuple[int, int, str]]:
         return path, (x2, y2, "right")
     x1, x2 = start.x + 59, end.x + 59
     return f"M{x1} {start.y + 46}V{end.y - 15}H{x2}V{end.y - 4}", (x2, end.y, "down")
-

@@ -189,7 +189,7 @@ def deployment(story: Story) -> Section:
     deployed: Block = Note("Deployment: not recorded. Nobody has reported these model bytes from production.", "open")
     if rows:
         deployed = table("deployments", "Deployment", columns, ("text", "text", "text", "number"), rows)
-    return section(12, *_tenures(story), deployed, _watch(story))
+    return section(12, *_tenures(story), *_stages(story), deployed, _watch(story))
 
 
 def _tenures(story: Story) -> list[Block]:
@@ -201,6 +201,27 @@ def _tenures(story: Story) -> list[Block]:
         for t in story.tenures
     ]
     return [table("tenures", "Promotions", ("Stage", "From", "Until"), ("text",) * 3, rows)] if rows else []
+
+
+def _stages(story: Story) -> list[Block]:
+    """Which versions of the model were in those stages, newest first; nothing where there was only one tenure."""
+    every = story.stage_history
+    rows = [
+        Row(
+            (
+                title(t.promotion, "stage"),
+                f"version {words.said(t.model.body.get('version'))}",
+                words.day(t.since),
+                words.day(t.until) if t.until else "in force",
+            ),
+            (t.promotion.seq,),
+        )
+        for t in reversed(every)
+    ]
+    columns = ("Stage", "Version", "From", "Until")
+    heading = "Who was in the stage, and when"
+    told = len(rows) > 1 or (rows and not story.tenures)
+    return [table("stages", heading, columns, ("text",) * 4, rows)] if told else []
 
 
 def _watch(story: Story) -> Facts:

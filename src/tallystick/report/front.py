@@ -132,7 +132,7 @@ def _fairness_in_short(story: Story) -> Fact:
     ]
     if not found:
         return Fact("Fairness", "no bias check is recorded", missing=True)
-    found.sort(key=lambda pair: -severity(str(pair[0].get("verdict"))))
+    found.sort(key=lambda pair: charts.worst_first(pair[0]))
     told = [_bias_in_short(check) for check, _ in found[:4]]
     more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
     entry = found[0][1]

@@ -75,7 +75,7 @@ def _family(check: Found, found: Found) -> str:
 
 
 def _p_value(_check: Found, found: Found) -> str:
-    return f"p = {_number(found, 'p_value')}, that some pair lies so far beyond the limit by chance"
+    return f"p = {_number(found, 'p_value')}: how often chance alone puts some pair so far beyond the limit"
 
 
 def _claims(_check: Found, found: Found) -> str:
@@ -117,7 +117,8 @@ def _only_right(_check: Found, found: Found) -> str:
 
 
 def _mcnemar(_check: Found, found: Found) -> str:
-    return f"exact p = {_number(found, 'mcnemar_exact_p')} that the two are right equally often; it does not decide"
+    p = _number(found, "mcnemar_exact_p")
+    return f"exact p = {p}: how often two models that are right equally often differ so much; it does not decide"
 
 
 def _both_values(_check: Found, found: Found) -> str:
@@ -262,6 +263,6 @@ def _impact_ratio(line: Found) -> figures.Figures:
         values=(_group(line.get("category")),),
         n=words.said(n) if n is not None else "withheld",
         rates={"impact_ratio": figures.Rate(ratio, None)} if ratio is not None else {},
-        left_out="excluded" if line.get("excluded") is True else "",
+        left_out="",
+        instead="excluded" if line.get("excluded") is True else "withheld",
     )
-

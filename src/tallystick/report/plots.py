@@ -75,7 +75,7 @@ def reliability(title: str, bins: Sequence[Figures], entry: int) -> Reliability 
         x = round(left + side * min(max(said, 0.0), 1.0), 1)
         dots.append(Dot(x, up(seen.value), ends, round(_ROWS_HIGH * n / most, 1), label))
     told = "; ".join(
-        f"mean score {words.number(item.rates['mean_score'].value)}, observed {item.rates['observed_share']}, n = {item.n}"
+        f"{item.name}: mean score {item.rates['mean_score']}, observed {item.rates['observed_share']}, n = {item.n}"
         for item in known
     )
     withheld = len(bins) - len(known)
@@ -154,19 +154,23 @@ def shift(title: str, bands: Bands, *, verdict: str, said: str, entry: int) -> S
             x=round(_LEFT + position * step, 2),
             before=0.0 if hidden else round(_HIGH * before / top, 1),
             after=0.0 if hidden else round(_HIGH * after / top, 1),
-            label=words.shortened(name, int(step / 4.6)) if labelled or position in (0, len(shares) - 1) else "",
+            label=_label(name, step if labelled else 160) if labelled or position in (0, len(shares) - 1) else "",
             shares=("", "") if hidden or not labelled else (_percent(before), _percent(after)),
             few=hidden,
         )
         for position, (name, (before, after), hidden) in enumerate(zip(bands.names, shares, few, strict=True))
     )
     told = "; ".join(
-        f"{words.shortened(name, 40)} {f'few rows' if hidden else f'{_percent(before)} then, {_percent(after)} now'}"
+        f"{words.shortened(name, 40)} {'few rows' if hidden else f'{_percent(before)} then, {_percent(after)} now'}"
         for name, (before, after), hidden in zip(bands.names[:24], shares, few, strict=False)
     )
     more = f"; and {len(shares) - 24} more bands" if len(shares) > 24 else ""
     description = f"Share of rows by band, in the baseline and in the data: {told}{more}. {said}."
     return Shift(f"Drift: {title}", description, verdict, said, pairs, round(min(step * 0.36, 44), 2), (entry,))
+
+
+def _label(name: str, room: float) -> str:
+    return words.shortened(name, max(int(room / 4.6), 2))
 
 
 def _percent(share: float) -> str:
@@ -177,7 +181,7 @@ def _percent(share: float) -> str:
 def bands_of(evidence: Value, check: Mapping[str, Value]) -> Bands | None:
     """The two histograms behind a drift check, from the count tables that were recorded with its evaluation.
 
-    A column may have been counted along several axes. The one that gives the recorded value again is the one that
+    A column may have been counted along several axes. The finest that gives the recorded value again is the one that
     was judged; where none does, there is no picture.
     """
     from tallystick.policy.evidence import BASELINE, DATA
@@ -187,7 +191,7 @@ def bands_of(evidence: Value, check: Mapping[str, Value]) -> Bands | None:
     if value is None:
         return None
     sides = [_tables(evidence, source, column) for source in (DATA, BASELINE)]
-    for axis, before in sides[1].items():
+    for axis, before in sorted(sides[1].items(), key=lambda pair: -len(pair[1])):
         if axis in sides[0]:
             bands = _bands(axis, sides[0][axis], before)
             if abs(_measure(method, bands) - value) <= 1e-9 * max(1.0, abs(value)):
@@ -229,8 +233,8 @@ def _named(axis: _Axis, mark: str | int | None) -> str:
     if not isinstance(mark, int):
         return words.shortened(mark, 40)
     if mark == 0:
-        return f"< {edges[0]:g}"
-    return f"≥ {edges[-1]:g}" if mark == len(edges) else f"{edges[mark - 1]:g} to {edges[mark]:g}"
+        return f"< {edges[0]:.3g}"
+    return f"≥ {edges[-1]:.3g}" if mark == len(edges) else f"{edges[mark - 1]:.3g} to {edges[mark]:.3g}"
 
 
 def _measure(method: str, bands: Bands) -> float:

@@ -12,7 +12,6 @@ from tallystick.canonical import Value
 from tallystick.records import Entry
 from tallystick.report import charts, figures, measured, plots, words
 from tallystick.report.facts import Block, CheckCard, Fact, Facts, Lines, Note, Row, Section, Table
-from tallystick.report.front import severity
 from tallystick.report.saying import (
     MOST_ROWS,
     fact,
@@ -36,6 +35,8 @@ _MOST_SHIFTS: Final = 6
 """Drift checks of one evaluation that are drawn, worst first."""
 _MOST_RATES: Final = 3
 """Rates of one set of groups that are drawn."""
+_LINE: Final = 132
+"""Characters that a line of an extract has room for."""
 _MOST_LINES: Final = 20_000
 """Check results of one evaluation that are printed; all of them stand in the evidence."""
 _WANTS_A_LOOK: Final = frozenset({"fail", "error", "inconclusive", "not_evaluable", "warn", "waived"})
@@ -70,29 +71,31 @@ def _one_evaluation(story: Story, ground: Ground) -> list[Block]:
 def _carded(checks: Sequence[Mapping[str, Value]]) -> list[Mapping[str, Value]]:
     """The checks that want a look, worst first; those of bias gates have theirs in section 7."""
     wanting = [check for check in checks if str(check.get("verdict")) in _WANTS_A_LOOK and check.get("type") != "bias"]
-    return sorted(wanting, key=_severity)[:_MOST_CARDS]
-
-
-def _severity(check: Mapping[str, Value]) -> int:
-    return -severity(str(check.get("verdict")))
+    return sorted(wanting, key=charts.worst_first)[:_MOST_CARDS]
 
 
 def _results(checks: Sequence[Mapping[str, Value]], carded: set[int], evaluation: Entry) -> list[Block]:
-    """The table of results; of very many the worst, and a word on where the others are."""
+    """The table of results; of very many those that did not pass, and a word on where the others are."""
     columns = ("Check", "Verdict", "Value", "Limits", "n", "Interval", "Replay")
     styles = ("code", "verdict", "number", "text", "number", "short", "short")
     many = len(checks) > MOST_ROWS
-    shown = sorted(checks, key=_severity)[:MOST_ROWS] if many else checks
+    shown = sorted(_not_passed(checks), key=charts.worst_first) if many else checks
     rows = [
         _check_row(check, evaluation, with_figures=id(check) not in carded and check.get("type") != "bias")
-        for check in shown
+        for check in shown[:MOST_ROWS]
     ]
-    heading = f"Check results: the first {len(rows)} of {words.count(len(checks))}, worst first"
-    found = table(f"checks-{evaluation.seq}", heading if many else "Check results", columns, styles, rows)
     if not many:
-        return [found]
-    text = f"All {words.count(len(checks))} check results are listed in the annex, one a line."
-    return [found, Note(text, "quiet", (evaluation.seq,))]
+        return [table(f"checks-{evaluation.seq}", "Check results", columns, styles, rows)]
+    blocks: list[Block] = []
+    if rows:
+        heading = "Check results that did not pass, worst first"
+        blocks.append(table(f"checks-{evaluation.seq}", heading, columns, styles, rows))
+    text = f"{words.count(len(shown))} of {words.count(len(checks))} checks did not pass. All are listed in the annex."
+    return [*blocks, Note(text, "quiet", (evaluation.seq,))]
+
+
+def _not_passed(checks: Sequence[Mapping[str, Value]]) -> list[Mapping[str, Value]]:
+    return [check for check in checks if check.get("verdict") not in ("pass", "not_applicable")]
 
 
 def extracts(story: Story) -> tuple[Lines, ...]:
@@ -117,7 +120,7 @@ def _check_line(check: Mapping[str, Value]) -> str:
         f"n = {words.said(check.get('n'))}",
         _interval(check) if _method_of(check) else "",
     )
-    return "  ".join(part for part in parts if part)
+    return words.shortened(" · ".join(part for part in parts if part), _LINE)
 
 
 def _policy(story: Story, policy: Entry | None) -> Facts:
@@ -246,7 +249,7 @@ def _compares(check: Mapping[str, Value]) -> bool:
 
 def _shifts(story: Story, checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> list[Block]:
     """The histograms behind the worst drift checks."""
-    drifted = sorted((check for check in checks if check.get("type") == "drift"), key=_severity)
+    drifted = sorted((check for check in checks if check.get("type") == "drift"), key=charts.worst_first)
     if not drifted:
         return []
     evidence = story.book.field(evaluation, "counts")
@@ -254,13 +257,17 @@ def _shifts(story: Story, checks: Sequence[Mapping[str, Value]], evaluation: Ent
     for check in drifted[:_MOST_SHIFTS]:
         bands = plots.bands_of(evidence, check)
         if bands is not None:
-            told = f"{charts.own_part(str(check.get('id')), str(check.get('gate')))} {value_of(check)}; {_limits(check)}"
+            told = (
+                f"{charts.own_part(str(check.get('id')), str(check.get('gate')))} {value_of(check)}; {_limits(check)}"
+            )
             name, verdict = words.shortened(str(check.get("id")), 80), words.shortened(str(check.get("verdict")), 16)
             text = words.shortened(told, 90)
             blocks.append(plots.shift(name, bands, verdict=verdict, said=text, entry=evaluation.seq))
     if len(drifted) > len(blocks):
-        text = f"Histograms of {len(drifted) - len(blocks)} drift checks are not drawn."
-        blocks.append(Note(text, "quiet", (evaluation.seq,)))
+        rest = words.plural(len(drifted) - len(blocks), "drift check")
+        why = "its counts are not at hand" if len(drifted) <= _MOST_SHIFTS else "they are many"
+        verb = "is" if len(drifted) - len(blocks) == 1 else "are"
+        blocks.append(Note(f"Histograms of {rest} {verb} not drawn: {why}.", "quiet", (evaluation.seq,)))
     return blocks
 
 
@@ -340,10 +347,12 @@ def _bias_gate(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Ent
         blocks.append(drawn)
     for columns, members in figures.of_checks(checks)[:_MOST_GATES]:
         blocks += _groups(f"{gate}, by {columns}", members, _ratio_limit(checks), evaluation)
-    for check in sorted(checks, key=_severity)[:_MOST_CARDS]:
+    for check in sorted(checks, key=charts.worst_first)[:_MOST_CARDS]:
         blocks += [_card(check, evaluation), *_law(check, evaluation)]
     if len(checks) > _MOST_CARDS:
-        blocks.append(Note(f"{len(checks) - _MOST_CARDS} more checks of {gate} stand in the table of section 6.", "quiet"))
+        blocks.append(
+            Note(f"{len(checks) - _MOST_CARDS} more checks of {gate} stand in the table of section 6.", "quiet")
+        )
     return blocks
 
 
@@ -414,24 +423,33 @@ def champion(story: Story) -> Section:
         return section(8, note, *_compared(story), *_metrics(story))
     old = story.evaluated(champion.body.get("digest"))
     theirs = {str(c.get("id")): c for c in (story.checks(old[-1]) or ())} if old else {}
-    rows = []
-    for ground in story.grounds:
-        for check in story.checks(ground.evaluation) or ():
-            other = theirs.get(str(check.get("id")))
-            told = (
-                f"{value_of(other)} ({words.shortened(str(other.get('verdict')), 16)})" if other else words.NOT_RECORDED
-            )
-            mine = f"{value_of(check)} ({words.shortened(str(check.get('verdict')), 16)})"
-            rows.append(
-                Row(
-                    (words.shortened(str(check.get("id")), 80), told, mine),
-                    (old[-1].seq, ground.evaluation.seq) if old else (ground.evaluation.seq,),
-                )
-            )
+    mine = [(check, ground) for ground in story.grounds for check in story.checks(ground.evaluation) or ()]
+    rows = [
+        Row(
+            (
+                words.shortened(str(check.get("id")), 80),
+                _with_verdict(theirs[str(check.get("id"))]),
+                _with_verdict(check),
+            ),
+            (old[-1].seq, ground.evaluation.seq),
+        )
+        for check, ground in mine
+        if str(check.get("id")) in theirs
+    ]
     heading = f"Champion: version {words.said(champion.body.get('version'))}"
     columns = ("Check", "Champion", "This version")
-    side = table("champion", heading, columns, ("code", "number", "number"), rows)
-    return section(8, *_compared(story), side, *_metrics(story))
+    side: list[Block] = [table("champion", heading, columns, ("code", "number", "number"), rows)] if rows else []
+    if not old:
+        side.append(Note(f"{heading}. Its evaluation is not recorded.", "open", (champion.seq,)))
+    elif len(rows) < len(mine):
+        rest = words.plural(len(mine) - len(rows), "check")
+        text = f"{heading}. Its last evaluation has no result of {rest} of this version."
+        side.append(Note(text, "quiet", (old[-1].seq,)))
+    return section(8, *_compared(story), *side, *_metrics(story))
+
+
+def _with_verdict(check: Mapping[str, Value]) -> str:
+    return f"{value_of(check)} ({words.shortened(str(check.get('verdict')), 16)})"
 
 
 def _compared(story: Story) -> list[Block]:
