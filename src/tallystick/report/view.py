@@ -112,7 +112,7 @@ def build(
         name=name,
         version=version,
         digest=words.visible(str(model.body.get("digest"))),
-        usecase=words.shortened(str(story.usecase.body.get("name")), 120) if story.usecase else "",
+        usecase=words.shortened(str(story.usecase.body.get("name")), 90) if story.usecase else "",
         ledger=scope.origin,
         size=scope.size,
         root=scope.root,
