@@ -1,5 +1,6 @@
 """The PDF for those who do not see it, or look at it with other programs: structure, fonts, pages that are filled."""
 
+import functools
 import os
 import re
 import shutil
@@ -15,10 +16,16 @@ import pytest
 from tallystick.report import render
 
 NAMES = ["refused", "hostile", "bare", "measured"]
+WALKED = ["refused", "bare"]
 
 
+@functools.cache
 def elements(data):
     """The structure tree, in reading order: each element once."""
+    return list(walk(data))
+
+
+def walk(data):
     from pyhanko.pdf_utils.reader import PdfFileReader
 
     waiting = [PdfFileReader(BytesIO(data)).root["/StructTreeRoot"]]
@@ -32,7 +39,7 @@ def elements(data):
         waiting += reversed(kids if isinstance(kids, list) else [kids])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WALKED)
 def test_headings_come_in_order_without_a_step_left_out(drawn_once, name):
     levels = [int(node["/S"][2:]) for node in elements(drawn_once(name)[1]) if re.fullmatch(r"/H\d", node["/S"])]
     assert levels[0] == 1
@@ -45,17 +52,23 @@ def test_headings_come_in_order_without_a_step_left_out(drawn_once, name):
 def test_every_figure_has_a_text_and_a_caption(drawn_once, name):
     found, data = drawn_once(name)
     pictures = [b for s in found.sections for b in s.blocks if hasattr(b, "description")]
+    figures = [part for part in re.findall(rb"<<[^<>]*(?:<<[^<>]*>>[^<>]*)*>>", data) if b"/S /Figure" in part]
+    assert len(figures) == len(pictures)
+    assert all(b"/Alt " in figure for figure in figures)
+    assert data.count(b"/S /Caption") == len(pictures)
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_the_text_of_a_figure_is_its_title_and_what_it_shows(drawn_once, name):
+    found, data = drawn_once(name)
+    pictures = [b for s in found.sections for b in s.blocks if hasattr(b, "description")]
     told = [node["/Alt"] for node in elements(data) if node["/S"] == "/Figure"]
-    assert len(told) == len(pictures)
-    for text, picture in zip(told, pictures, strict=True):
-        assert text.startswith(picture.title[:20])
-        assert len(text) > 40
-    assert sum(node["/S"] == "/Caption" for node in elements(data)) == len(pictures)
+    assert told == [f"{picture.title}. {picture.description}" for picture in pictures]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WALKED)
 def test_every_cell_of_a_table_names_its_headers(drawn_once, name):
-    tree = list(elements(drawn_once(name)[1]))
+    tree = elements(drawn_once(name)[1])
     headers = {str(node["/ID"]) for node in tree if node["/S"] == "/TH"}
     named = [
         header for node in tree if node["/S"] == "/TD" for part in parts(node) for header in part.get("/Headers", [])
