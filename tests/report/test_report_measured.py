@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tallystick.errors import NotFound
 from tallystick.report import charts, figures, measured, plots, render, view
 from tallystick.report.facts import CheckCard, Lines, Table
 
@@ -288,6 +289,22 @@ def test_who_was_in_the_stage_when_is_printed_newest_first(sample):
 def test_a_candidate_sees_who_holds_the_stage(sample):
     (found,) = (b for b in blocks(sample("measured"), "table") if b.id == "stages")
     assert [row.cells[:2] for row in found.rows] == [("production", "version 2")]
+
+
+def test_a_ledger_without_models_says_so(story):
+    shelf = story.Shelf()
+    story.start(shelf)
+    with pytest.raises(NotFound, match="this ledger has none yet"):
+        shelf.book().model("income-screening")
+
+
+def test_pictures_of_every_kind_say_in_words_what_they_show(sample):
+    pictures = re.findall(r"<svg.*?</svg>", render.html(sample("measured")), re.S)
+    assert len(pictures) == 21
+    for picture in pictures:
+        assert re.search(r"<title>[^<]{40,}</title>\s*<desc>[^<]{20,}</desc>", picture)
+        assert "None" not in picture
+        assert not re.search(r'"-?(nan|inf)', picture)
 
 
 def test_cards_of_the_worst_checks_come_first(sample):
