@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import random
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -229,7 +232,11 @@ def policy(shelf: Shelf, plan: list[str] | None = None, version: str = "1.2.0", 
         "stage": "production",
         "plan": plan or PLAN,
     }
-    return shelf.add("policy", body | more, actor=OFFICER, attachments=(attach("policy.json", document),))
+    attachments = (attach("policy.json", document),)
+    if len(body["plan"]) > 200:
+        attachments += (attach("plan.json", body["plan"]),)
+        body["plan"] = {"attachment": "plan.json"}
+    return shelf.add("policy", body | more, actor=OFFICER, attachments=attachments)
 
 
 def groups(women: float, men: float) -> list[dict[str, Any]]:
@@ -341,16 +348,22 @@ def checks_of(*, fair: bool) -> list[dict[str, Any]]:
 
 
 def evaluation(
-    shelf: Shelf, refs: Mapping[str, Any], checks: list[dict[str, Any]], verdict: str, *, attempt: int = 1, **more: Any
+    shelf: Shelf,
+    refs: Mapping[str, Any],
+    checks: list[dict[str, Any]],
+    verdict: str,
+    *,
+    attempt: int = 1,
+    counts: Any = None,
+    **more: Any,
 ) -> Any:
-    counts = attach("counts.json", {"cells": [[1, 2, 3]]})
     body = {
         "model": refs["model"],
         "model_digest": refs["digest"],
         "usecase": refs["usecase"],
         "policy": refs["policy"],
         "policy_digest": refs["policy_digest"],
-        "plan": {"ids": [item["id"] for item in checks], "sha256": sha("plan")},
+        "plan": {"ids": [item["id"] for item in checks[:200]], "sha256": sha("plan")},
         "data": [
             {
                 "dataset": refs["test"],
@@ -367,7 +380,7 @@ def evaluation(
         "engine": "duckdb",
         "seed": "9f3c21d07b64aa10",
     }
-    attachments: tuple[Attachment, ...] = (counts,)
+    attachments: tuple[Attachment, ...] = (attach("counts.json", counts or {"cells": [[1, 2, 3]]}),)
     if len(encode(checks)) > 12_000:
         body["checks"] = {"attachment": "checks.json"}
         attachments += (attach("checks.json", checks),)
@@ -693,6 +706,139 @@ def bare() -> tuple[Book, Entry]:
     return book, book.model("bought-in")
 
 
+GATES = """\
+apiVersion: tallystick/v1
+kind: Policy
+metadata: {id: income/measured, version: 1.0.0, owner: model-risk}
+applies_to: {stage: production}
+inputs: {columns: {y_true: y_true, y_pred: y_pred, score: score, favourable: 1}}
+gates:
+  - id: quality
+    type: benchmark
+    metrics:
+      - name: accuracy
+        fail_if: "< 0.60"
+        versus: {baseline: "@champion", max_drop: 0.02, by: [sex], max_group_drop: 0.05}
+      - {name: roc_auc, fail_if: "< 0.60", versus: {baseline: "@champion", max_drop: 0.02}}
+      - {name: expected_calibration_error, fail_if: "> 0.20"}
+      - {name: maximum_calibration_error, warn_if: "> 0.02"}
+      - {name: calibration_in_the_large, fail_if: "> 0.10"}
+      - {name: calibration_slope_deviation, fail_if: "> 0.90"}
+      - {recorded: latency_ms_p95, unit: ms, fail_if: "> 50", because: A clerk waits for the answer.}
+    churn: {baseline: "@champion", warn_if: "> 0.02"}
+  - id: fair
+    type: bias
+    sensitive: [sex, [sex, race]]
+    decision: confident
+    interval: {method: simultaneous}
+    family: {correction: holm, scope: gate}
+    min_group: {n: 20}
+    metrics:
+      - {name: equalized_odds_difference, fail_if: "> 0.10"}
+      - {name: demographic_parity_ratio, fail_if: "< 0.80"}
+  - id: law
+    type: bias
+    sensitive: [sex, race]
+    metrics:
+      - {name: four_fifths, fail_if: "< 0.80", decide_by: all_readings}
+      - {name: ll144, exclude: {below: 0.02, justification: Too few applicants to compare.}}
+  - id: drift
+    type: drift
+    metrics:
+      - {column: score, method: psi, edges: quantiles, warn_if: ">= 0.01", fail_if: ">= 0.25"}
+      - {column: score, method: ks, edges: quantiles, fail_if: "> 0.02"}
+      - {column: region, method: chi_squared, fail_if: "> 0.2"}
+"""
+
+
+@functools.cache
+def judged_for_real() -> tuple[Any, Any]:
+    """Policy and outcome of real gates of every kind that states figures, over 4,000 made-up people."""
+    from tallystick.policy import judge
+    from tallystick.policy.document import parse
+    from tallystick.policy.engines.histograms import of_file
+
+    chosen = random.Random(7)
+    champion, challenger, before = [], [], []
+    for _ in range(4000):
+        sex, race = (
+            chosen.choice("FMM"),
+            chosen.choices(["White", "Black", "Asian", "Other", ""], [60, 25, 12, 1, 2])[0],
+        )
+        score = min(max(chosen.gauss(0.5 if sex == "M" else 0.42, 0.2), 0.001), 0.999)
+        true = int(chosen.random() < score**1.2)
+        region = chosen.choices(["north", "south", "east", "isle"], [50, 30, 19, 0.2])[0]
+        said = (int(score > 0.5), int(min(score + chosen.gauss(0.02, 0.05), 1) > 0.5))
+        for rows, one in ((challenger, said[0]), (champion, said[1])):
+            rows.append((true, one, f"{score:.4f}", sex, race, region))
+        before.append((true, said[1], f"{min(score * 1.06, 0.999):.4f}", sex, race, chosen.choice(["north", "south"])))
+    policy = parse(GATES.encode(), name="policy.yaml")
+    facts = {
+        "champion": {"name": "income-screening", "version": 1, "entry": 17, "evaluation": 20},
+        "recorded": {"latency_ms_p95": {"value": 31.5, "unit": "ms", "n": 1000, "entry": 19}},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for name, rows in (("new", challenger), ("champion", champion), ("base", before)):
+            paths.append(Path(folder) / f"{name}.csv")
+            lines = ["y_true,y_pred,score,sex,race,region", *(",".join(map(str, row)) for row in rows)]
+            paths[-1].write_text("\n".join(lines) + "\n", encoding="utf-8")
+        baseline = of_file(paths[2], name="applications@2025", sha256=sha("base"))
+        digest = sha("tree adult-test")
+        return policy, judge.evaluate(
+            policy, paths[0], data_digest=digest, facts=facts, champion=paths[1], baseline=baseline
+        )
+
+
+def measured() -> tuple[Book, Entry]:
+    """A second version, judged by real gates of every kind that states figures beside its value."""
+    _, outcome = judged_for_real()
+    shelf = Shelf()
+    refs, _ = promoted_story(shelf)
+    shelf.day = 9
+    refs = candidate(shelf, refs, 3, C=0.25)
+    refs["policy"] = policy(shelf, list(outcome.plan), id="income/measured")
+    checks = [check.as_json() for check in outcome.checks]
+    found = evaluation(shelf, refs, checks, outcome.verdict, attempt=3, counts=outcome.evidence)
+    decision(shelf, refs, found, outcome.verdict, {outcome.verdict: 1})
+    book = shelf.book()
+    return book, book.model("income-screening", 3)
+
+
+def crowded(results: int = 10_000) -> tuple[Book, Entry]:
+    """Sixty versions of one model, some of them promoted in their turn; the last with very many check results."""
+    bad = results * 9 // 10
+    shelf = Shelf()
+    refs, before = promoted_story(shelf)
+    shelf.day = 9
+    for version in range(3, 61):
+        refs = candidate(shelf, refs, version, C=version / 100)
+        checks = checks_of(fair=version % 8 != 0)
+        found = evaluation(shelf, refs, checks, "warn" if version % 8 else "fail", attempt=version)
+        verdict = decision(shelf, refs, found, "warn" if version % 8 else "fail", {"warn": 1, "pass": 4})
+        if version % 5 == 0 and version % 8:
+            approved = approval(shelf, refs, verdict, "approved", conditions=[])
+            at = f"2026-11-{10 + version // 6}T00:00:00.000000Z"
+            before = promotion(shelf, refs, verdict, [approved], replaces=before, effective_from=at)
+    checks = [
+        check(
+            f"schema.core/column_{i:05d}.range",
+            "schema.core",
+            "schema",
+            "fail" if i == bad else "pass",
+            3 if i == bad else 0,
+            threshold={"fail_if": "> 0", "warn_if": None},
+            reason=f"column_{i:05d} is at least 0 and at most 99, in {'not quite all' if i == bad else 'all'} rows",
+        )
+        for i in range(results)
+    ]
+    refs["policy"], refs["policy_digest"] = policy(shelf, [item["id"] for item in checks], "2.0.0"), sha("policy2.0.0")
+    found = evaluation(shelf, refs, checks, "fail", attempt=61)
+    decision(shelf, refs, found, "fail", {"pass": results - 1, "fail": 1})
+    book = shelf.book()
+    return book, book.model("income-screening", 60)
+
+
 BOOKS: Mapping[str, Callable[[], tuple[Book, Entry]]] = {
     "promoted": promoted,
     "succeeded": succeeded,
@@ -700,6 +846,8 @@ BOOKS: Mapping[str, Callable[[], tuple[Book, Entry]]] = {
     "large": large,
     "hostile": hostile,
     "bare": bare,
+    "measured": measured,
+    "crowded": crowded,
 }
 
 

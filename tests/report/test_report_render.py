@@ -20,7 +20,7 @@ from tallystick.errors import InvalidInput, MissingProgram
 from tallystick.report import render, view
 from tallystick.resources import shipped
 
-NAMES = ["promoted", "succeeded", "refused", "large", "hostile", "bare"]
+NAMES = ["promoted", "succeeded", "refused", "large", "hostile", "bare", "measured"]
 MOMENT = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 VOID = {"meta", "col", "br", "circle", "rect", "path"}
 

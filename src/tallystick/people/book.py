@@ -274,7 +274,9 @@ class Book:
         versions = self.models(name)
         if not versions:
             names = sorted({str(entry.body.get("name")) for entry in self.of_kind("model")})
-            raise NotFound("no such model", got=name, expected="one of " + ", ".join(names[:8]) if names else None)
+            if not names:
+                raise NotFound("no such model: this ledger has none yet", got=name)
+            raise NotFound("no such model", got=name, expected="one of " + ", ".join(names[:8]))
         if version is None:
             return versions[-1]
         for entry in versions:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tallystick.canonical import Value
+from tallystick.people import rules
 from tallystick.report import words
-from tallystick.report.figures import Figures
+from tallystick.report.figures import Figures, of_checks
 
 __all__ = [
     "WIDTH",
@@ -23,15 +24,16 @@ __all__ = [
     "Limit",
     "Lineage",
     "Node",
-    "Picture",
     "Strip",
     "Thresholds",
+    "gains",
     "groups",
     "limit",
     "lineage",
     "own_part",
     "strip",
     "thresholds",
+    "worst_first",
 ]
 
 WIDTH: Final = 680
@@ -41,6 +43,7 @@ _AXIS: Final = 330
 _ROW: Final = 44
 _MOST_ROWS: Final = 16
 _MOST_BARS: Final = 24
+_MOST_MARKS: Final = 340
 _BAR: Final = 21
 _BARS_LEFT: Final = 236
 _BARS: Final = 370
@@ -69,6 +72,8 @@ def limit(text: Value) -> Limit | None:
     at = float(match[2]) / (100 if match[3] else 1)
     return Limit(match[1] in ("<", "<="), at, f"{match[1]} {match[2]}{match[3]}")
 
+
+_THRESHOLDS: Final = ("fail_if", "warn_if")
 
 _Place = Callable[[float], float]
 """From a number to its position on an axis."""
@@ -120,20 +125,70 @@ def _limits(check: Mapping[str, Value]) -> list[Limit]:
     threshold = check.get("threshold")
     if not isinstance(threshold, Mapping):
         return []
-    found = [limit(threshold.get(name)) for name in ("fail_if", "warn_if")]
+    found = [limit(threshold.get(name)) for name in _THRESHOLDS]
     return [item for item in found if item is not None]
 
 
-def _line(check: Mapping[str, Value], y: int, gate: str) -> Line:
+def gains(title: str, checks: Sequence[Mapping[str, Value]], entry: int) -> Thresholds | None:
+    """Champion against challenger: gains with interval and margin, all on one axis that shows where the two are equal.
+
+    Args:
+        checks: of one metric: over everyone, then by groups. Each group of a check is a line of its own, without a
+            verdict, because none was recorded for it alone.
+    """
+    given = [one for check in checks for one in (check, *_within(check))]
+    drawable = [check for check in given if words.numeric(check.get("value")) is not None][:_MOST_ROWS]
+    if not drawable:
+        return None
+    domain = _domain([0.0, *(number for check in drawable for number in _numbers(check))])
+    lines = tuple(_line(check, index * _ROW, title, domain, equal=True) for index, check in enumerate(drawable))
+    told = "; ".join(f"{line.label} {line.value}{f' ({line.verdict})' if line.verdict else ''}" for line in lines)
+    more = f" {len(given) - len(lines)} more are not drawn." if len(given) > len(lines) else ""
+    description = f"The challenger's gain over the champion, with its interval against the margin: {told}.{more}"
+    return Thresholds(f"Champion against challenger: {title}", description, len(lines) * _ROW + 2, lines, (entry,))
+
+
+def _within(check: Mapping[str, Value]) -> list[Mapping[str, Value]]:
+    """The groups of a comparison as lines of a chart."""
+    found = [figure for _, members in of_checks([check]) for figure in members]
+    return [
+        {
+            "id": figure.name,
+            "value": figure.rates["gain"].value,
+            "interval": dict(zip(("low", "high"), figure.rates["gain"].interval or (), strict=False)),
+            "threshold": check.get("threshold"),
+            "verdict": "",
+        }
+        for figure in found
+        if "gain" in figure.rates
+    ]
+
+
+def _numbers(check: Mapping[str, Value]) -> list[float]:
+    """All that an axis has to hold for a check."""
+    return [words.numeric(check.get("value")) or 0.0, *(_bounds(check) or ()), *(item.at for item in _limits(check))]
+
+
+def _line(
+    check: Mapping[str, Value],
+    y: int,
+    gate: str,
+    domain: tuple[float, float] | None = None,
+    *,
+    equal: bool = False,
+) -> Line:
     value = words.numeric(check.get("value")) or 0.0
     bounds = _bounds(check)
-    fail, warn = (limit(check["threshold"].get(name)) for name in ("fail_if", "warn_if"))
-    low, high = _domain([value, *(bounds or ()), *(item.at for item in (fail, warn) if item)])
+    threshold = check.get("threshold")
+    fail, warn = (limit(threshold.get(name)) if isinstance(threshold, Mapping) else None for name in _THRESHOLDS)
+    low, high = domain or _domain(_numbers(check))
 
     def place(number: float) -> float:
         return round(_LABEL + _AXIS * (min(max(number, low), high) - low) / (high - low), 1)
 
     marks = _marks(fail, warn, place)
+    if equal:
+        marks = (*((at, text, "end") for at, text, _ in marks), (place(0.0), "equal", "start"))
     return Line(
         y=y,
         label=words.shortened(own_part(str(check.get("id")), gate), 32),
@@ -189,8 +244,8 @@ def _marks(fail: Limit | None, warn: Limit | None, place: _Place) -> tuple[tuple
 
 def _ends(marks: Sequence[tuple[float, str, str]], low: float, high: float) -> tuple[str, str]:
     spans = [(at - _BEFORE[anchor], at + _AFTER[anchor]) for at, _, anchor in marks]
-    left = any(start < _LABEL + 26 for start, _ in spans)
-    right = any(end > _LABEL + _AXIS - 26 for _, end in spans)
+    left = any(start < _LABEL + 40 for start, _ in spans)
+    right = any(end > _LABEL + _AXIS - 40 for _, end in spans)
     return "" if left else words.ticked(low), "" if right else words.ticked(high)
 
 
@@ -229,28 +284,41 @@ class Groups:
 
 
 def groups(
-    title: str, figures: Sequence[Figures], *, rate: str, policy: float | None, share: bool, entry: int
+    title: str,
+    figures: Sequence[Figures],
+    *,
+    rate: str,
+    policy: float | None = None,
+    share: bool = False,
+    at: Limit | None = None,
+    entry: int,
 ) -> Groups | None:
     """Bars of one rate, highest first, with n and, for selection rates, the line at a share of the highest.
 
     Args:
         rate: name of the rate; None comes back where no group has it.
         policy: the smallest ratio to the highest rate that the policy allows, if it sets one.
-        share: whether to draw the line.
+        share: whether to draw that line.
+        at: a limit on the rate itself.
     """
     known = sorted((item for item in figures if rate in item.rates), key=lambda item: -item.rates[rate].value)
     if not known:
         return None
     top = max(max(item.rates[rate].value, *(item.rates[rate].interval or (0.0, 0.0))) for item in known)
-    highest, lowest = known[0].rates[rate].value, known[-1].rates[rate].value
+    compared = [item for item in known if item.judged] or known
+    highest, lowest = compared[0].rates[rate].value, compared[-1].rates[rate].value
     scale = _BARS / (top * 1.04) if top > 0 else 0.0
     ordered = [*known, *(item for item in figures if rate not in item.rates)][:_MOST_BARS]
-    bars = tuple(_bar(item, rate, 26 + index * _BAR, scale, lowest) for index, item in enumerate(ordered))
+    guided = at is not None or (share and highest > 0)
+    above = 26 if guided else 4
+    bars = tuple(_bar(item, rate, above + index * _BAR, scale, lowest) for index, item in enumerate(ordered))
     told = "; ".join(f"{bar.label} {bar.value} (n = {bar.n})" for bar in bars)
     name = words.shortened(rate.replace("_", " "), 40)
     description = f"{name.capitalize()} by group, highest first: {told}."
     guides = _guides(highest, scale, policy) if share and highest > 0 else ()
-    return Groups(f"{name.capitalize()}: {title}", description, 34 + len(bars) * _BAR, bars, guides, (entry,))
+    if at is not None and 0 < at.at <= top:
+        guides = (*guides, (round(_BARS_LEFT + at.at * scale, 1), f"policy: fails {at.text}", "policy", "end"))
+    return Groups(f"{name.capitalize()}: {title}", description, above + 8 + len(bars) * _BAR, bars, guides, (entry,))
 
 
 def _bar(item: Figures, rate: str, y: int, scale: float, lowest: float) -> Bar:
@@ -262,8 +330,8 @@ def _bar(item: Figures, rate: str, y: int, scale: float, lowest: float) -> Bar:
         n=item.n,
         width=round(max(found.value, 0.0) * scale, 1) if found else 0.0,
         whisker=(round(_BARS_LEFT + ends[0] * scale, 1), round(_BARS_LEFT + ends[1] * scale, 1)) if ends else None,
-        value=words.number(found.value) if found else "not evaluable",
-        lowest=found is not None and found.value == lowest,
+        value=words.number(found.value) if found else words.shortened(item.instead, 16),
+        lowest=found is not None and item.judged and found.value == lowest,
     )
 
 
@@ -295,19 +363,27 @@ class Strip:
 
 
 def strip(title: str, checks: Sequence[Mapping[str, Value]], entry: int) -> Strip:
-    """A mark for each check: in two labelled columns up to twelve, a dense strip beyond."""
+    """A mark for each check: in two labelled columns up to twelve, a dense strip beyond; of very many the worst."""
     labelled = len(checks) <= 12
     cells = []
-    for index, check in enumerate(checks[:400]):
+    shown = checks if len(checks) <= _MOST_MARKS else sorted(checks, key=worst_first)[:_MOST_MARKS]
+    for index, check in enumerate(shown):
         x, y = (index % 2 * 340, index // 2 * 20) if labelled else (index % 34 * 20, index // 34 * 20)
         label = words.shortened(str(check.get("id")), 52) if labelled else ""
         cells.append((x, y, words.shortened(str(check.get("verdict")), 16), label))
-    verdicts = [cell[2] for cell in cells]
+    verdicts = [words.shortened(str(check.get("verdict")), 16) for check in checks]
     told = ", ".join(f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts))
     height = (cells[-1][1] if cells else 0) + 22
-    return Strip(
-        f"Checks: {title}", f"Results of {words.plural(len(checks), 'check')}: {told}.", height, tuple(cells), (entry,)
-    )
+    more = f" The worst {len(cells)} are drawn." if len(checks) > len(cells) else ""
+    heading = f"Checks: {title}{f', the worst {len(cells)} of {words.count(len(checks))}' if more else ''}"
+    description = f"Results of {words.plural(len(checks), 'check')}: {told}.{more}"
+    return Strip(heading, description, height, tuple(cells), (entry,))
+
+
+def worst_first(check: Mapping[str, Value]) -> int:
+    """To sort checks by: those that are worst come first, those alike keep their order."""
+    verdict = str(check.get("verdict"))
+    return -(rules.SEVERITY.index(verdict) if verdict in rules.SEVERITY else len(rules.SEVERITY))
 
 
 # --------------------------------------------------------------------------- lineage
@@ -394,6 +470,3 @@ def _arrow(start: Box, end: Box) -> tuple[str, tuple[int, int, str]]:
         return path, (x2, y2, "right")
     x1, x2 = start.x + 59, end.x + 59
     return f"M{x1} {start.y + 46}V{end.y - 15}H{x2}V{end.y - 4}", (x2, end.y, "down")
-
-
-Picture = Thresholds | Groups | Strip | Lineage

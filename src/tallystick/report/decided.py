@@ -212,7 +212,7 @@ def deployment(story: Story) -> Section:
     deployed: Block = Note("Deployment: not recorded. Nobody has reported these model bytes from production.", "open")
     if rows:
         deployed = table("deployments", "Deployment", columns, ("text", "text", "text", "number"), rows)
-    return section(12, *tenures(story), deployed, watch(story))
+    return section(12, *tenures(story), *_stages(story), deployed, watch(story))
 
 
 def tenures(story: Story) -> list[Block]:
@@ -224,6 +224,27 @@ def tenures(story: Story) -> list[Block]:
         for t in story.tenures
     ]
     return [table("tenures", "Promotions", ("Stage", "From", "Until"), ("text",) * 3, rows)] if rows else []
+
+
+def _stages(story: Story) -> list[Block]:
+    """Which versions of the model were in those stages, newest first; nothing where there was only one tenure."""
+    every = story.stage_history
+    rows = [
+        Row(
+            (
+                title(t.promotion, "stage"),
+                f"version {words.said(t.model.body.get('version'))}",
+                words.day(t.since),
+                words.day(t.until) if t.until else "in force",
+            ),
+            (t.promotion.seq,),
+        )
+        for t in reversed(every)
+    ]
+    columns = ("Stage", "Version", "From", "Until")
+    heading = "Who was in the stage, and when"
+    told = len(rows) > 1 or (rows and not story.tenures)
+    return [table("stages", heading, columns, ("text",) * 4, rows)] if told else []
 
 
 def watch(story: Story) -> Facts:

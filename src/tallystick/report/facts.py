@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Final
 
 from tallystick.records import Entry
-from tallystick.report.charts import Picture
 from tallystick.report.evidence import Carried, Given
+from tallystick.report.plots import Picture
 
 __all__ = [
     "MOST_REFERENCES",
@@ -22,6 +22,7 @@ __all__ = [
     "Fact",
     "Facts",
     "Headline",
+    "Lines",
     "Note",
     "Row",
     "Section",
@@ -152,6 +153,21 @@ class CheckCard:
     kind: str = field(default="check", init=False)
 
 
+@dataclass(frozen=True)
+class Lines:
+    """A long extract, a line of text each: what would be an endless table."""
+
+    id: str
+    title: str
+    said: str
+    """What stands on a line, in order."""
+    lines: tuple[str, ...]
+    entries: tuple[int, ...]
+    """Where all of them were read."""
+    left_out: int = 0
+    kind: str = field(default="lines", init=False)
+
+
 _ENTRIES: Final = 8
 """Percent of a table's width for the references to entries."""
 _ONE_LINE: Final = frozenset({"number", "verdict", "short"})
@@ -160,7 +176,7 @@ _MOST_TIGHT: Final = 58.0
 """Percent of the width that columns of numbers and verdicts may take together."""
 
 
-Block = Facts | Table | Note | CheckCard | Picture
+Block = Facts | Table | Note | CheckCard | Lines | Picture
 
 
 @dataclass(frozen=True)
@@ -205,6 +221,8 @@ class View:
     entries: tuple[Row, ...]
     """The annex: one row an entry, those cited and those they refer to."""
     digests: tuple[Row, ...]
+    extracts: tuple[Lines, ...]
+    """The end of the annex: what is too long for a table."""
     evidence_sha256: str
     vkey: str
     key_fingerprint: str
@@ -234,6 +252,7 @@ def all_facts(view: View) -> Iterator[tuple[str, Fact]]:
         yield f"s0.attention.{index}", _several("Note", note.text, note.entries)
     for section in view.sections:
         yield from facts_of(section)
+    yield from facts_of(Section(0, "annex", "Annex", view.extracts))
 
 
 def facts_of(section: Section) -> Iterator[tuple[str, Fact]]:
@@ -262,6 +281,9 @@ def _block_facts(block: Block) -> Iterator[tuple[str, Fact]]:
             pairs = zip(block.columns[1:], row.cells[1:], strict=True)
             told = [*(f"{column}: {cell}" for column, cell in pairs if cell), *([row.note] if row.note else ())]
             yield f"{block.id}.{position}", _several(row.cells[0], "; ".join(told), row.entries)
+    elif isinstance(block, Lines):
+        for position, line in enumerate(block.lines, 1):
+            yield f"{block.id}.{position}", _several("Line", line, block.entries)
     elif isinstance(block, Note):
         yield "note", _several("Note", block.text, block.entries)
     else:

@@ -40,7 +40,12 @@ class Figures:
     """The number of its members in words; ``withheld`` where it was left out for being small."""
     rates: Mapping[str, Rate]
     left_out: str
-    """Why the gate did not judge it; empty if it did."""
+    """Why a check of the gate did not judge it; empty if all did."""
+    judged: bool = True
+    """Whether any check of the gate did."""
+
+    instead: str = "not evaluable"
+    """What is said where a rate is missing."""
 
     @property
     def name(self) -> str:
@@ -66,10 +71,11 @@ def _figures(line: Mapping[str, Value]) -> Figures:
     n = line.get("n")
     return Figures(
         columns=tuple(words.shortened(str(column), 40) for column, _ in pairs),
-        values=tuple(words.shortened(words.said(value), 40) for _, value in pairs),
+        values=tuple("missing" if value is None else words.shortened(words.said(value), 40) for _, value in pairs),
         n=words.shortened(words.said(n), 20) if n is not None else "withheld",
         rates=_rates(line),
         left_out=words.shortened(str(line.get("left_out") or line.get("note") or ""), 200),
+        judged=not line.get("left_out"),
     )
 
 
@@ -96,4 +102,5 @@ def _rate(figures: Value) -> Rate | None:
 def _together(one: Figures | None, other: Figures) -> Figures:
     if one is None:
         return other
-    return replace(one, rates={**one.rates, **other.rates}, left_out=one.left_out or other.left_out)
+    told, judged = one.left_out or other.left_out, one.judged or other.judged
+    return replace(one, rates={**one.rates, **other.rates}, left_out=told, judged=judged)

@@ -73,9 +73,9 @@ def summary(story: Story) -> tuple[Fact, ...]:
     """What a board member wants to know, on one page."""
     usecase, deployed = story.usecase, story.deployments[-1] if story.deployments else None
     return (
-        _brief(field(usecase, "Purpose", "intended_use"), 260),
-        _brief(field(usecase, "Prohibited", "prohibited_use"), 200),
-        _brief(_owner(usecase), 120),
+        _brief(field(usecase, "Purpose", "intended_use"), 220),
+        _brief(field(usecase, "Prohibited", "prohibited_use"), 180),
+        _brief(_owner(usecase), 100),
         _trained_on(story),
         *(_gates_in_short(story, ground) for ground in story.grounds[-2:]),
         _fairness_in_short(story),
@@ -104,7 +104,7 @@ def _trained_on(story: Story) -> Fact:
         return Fact("Trained on", words.NOT_RECORDED, missing=True)
     told = [f"{title(e, 'name', 'version')}, {words.said(e.body.get('rows'))} rows" for e in found[:3]]
     more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
-    text, seqs = words.shortened("; ".join(told) + more, 200), tuple(entry.seq for entry in found)
+    text, seqs = words.shortened("; ".join(told) + more, 160), tuple(entry.seq for entry in found)
     return Fact("Trained on", text, seqs[0], found[0].basis, also=seqs[1:])
 
 
@@ -135,7 +135,7 @@ def _fairness_in_short(story: Story) -> Fact:
     ]
     if not found:
         return Fact("Fairness", "no bias check is recorded", missing=True)
-    found.sort(key=lambda pair: -severity(str(pair[0].get("verdict"))))
+    found.sort(key=lambda pair: charts.worst_first(pair[0]))
     told = [_bias_in_short(check) for check, _ in found[:4]]
     more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
     entry = found[0][1]
@@ -236,7 +236,7 @@ def _failing(story: Story, ground: Ground) -> Iterator[Note]:
     bad = [c for c in story.checks(ground.evaluation) or () if c.get("verdict") in ("fail", "error", "inconclusive")]
     for check in bad[:3]:
         verdict = words.shortened(str(check.get("verdict")), 16)
-        reason = words.shortened(str(check.get("reason") or f"value {value_of(check)}"), 200)
+        reason = words.shortened(str(check.get("reason") or f"value {value_of(check)}"), 140)
         text = f"{words.shortened(str(check.get('id')), 60)} ({verdict}): {reason}."
         tone = "open" if verdict == "inconclusive" else "bad"
         yield Note(text.replace("..", "."), tone, (ground.evaluation.seq,))

@@ -34,7 +34,8 @@ __all__ = ["EVIDENCE_NAME", "PDF_VARIANT", "drawing", "html", "pdf", "printed", 
 PDF_VARIANT: Final = "pdf/a-3a"
 EVIDENCE_NAME: Final = "evidence.json"
 _FOLDER: Final = "report"
-_PANGO: Final = "libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
+_FONTS: Final = "fonts-dejavu-core"
+_PANGO: Final = f"libpangoft2-1.0-0 libharfbuzz-subset0 {_FONTS}"
 _EPOCH: Final = "SOURCE_DATE_EPOCH"
 _ONE_AT_A_TIME = threading.Lock()
 """WeasyPrint's subsetter reads the environment, and its warnings come by one logger."""
@@ -64,7 +65,7 @@ def pdf(view: View, attached: bytes, *, identifier: bytes, moment: datetime, tem
 
     Raises:
         InvalidInput: the evidence is not that of the view, or the time has no zone.
-        MissingProgram: Pango is not installed.
+        MissingProgram: Pango is not installed, or no font is.
     """
     if digest(attached) != view.evidence_sha256:
         raise InvalidInput("evidence is not that of the view", expected=view.evidence_sha256, got=digest(attached))
@@ -172,9 +173,31 @@ def _weasyprint() -> Any:
     return weasyprint
 
 
+def _need_a_font() -> None:
+    """Pango ends the process where there is no font at all, so that is asked beforehand.
+
+    Raises:
+        MissingProgram: there is none.
+    """
+    from weasyprint.text.ffi import ffi, fontconfig
+
+    config = fontconfig.FcInitLoadConfigAndFonts()
+    fonts = fontconfig.FcConfigGetFonts(config, fontconfig.FcSetSystem)
+    number = 0 if fonts == ffi.NULL else fonts.nfont
+    fontconfig.FcConfigDestroy(config)
+    if not number:
+        raise MissingProgram(
+            "PDF cannot be written: no font is installed",
+            got="none known to Fontconfig",
+            expected=_FONTS,
+            remedy=f"apt-get install {_FONTS}",
+        )
+
+
 def _written(page: str, attached: bytes | None, identifier: bytes, moment: datetime) -> tuple[bytes, frozenset[str]]:
     """The PDF, and the characters that no font at hand can show."""
     weasyprint = _weasyprint()
+    _need_a_font()
     attachments = [] if attached is None else [_attachment(weasyprint, attached, moment)]
     with _unknown_characters() as unknown, _nothing_fetched(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "unclosed file .*sRGB2014", ResourceWarning)  # left open by WeasyPrint

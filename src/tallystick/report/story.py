@@ -145,13 +145,13 @@ class Story:
     @cached_property
     def tenures(self) -> list[rules.Tenure]:
         """When this version was in a stage; stages in order of their first promotion."""
-        stages = dict.fromkeys(str(entry.body.get("stage")) for entry in self.promotions)
-        return [
-            tenure
-            for stage in stages
-            for tenure in rules.history(self.book, self.name, stage=stage)
-            if tenure.model.ref == self.model.ref
-        ]
+        return [tenure for tenure in self.stage_history if tenure.model.ref == self.model.ref]
+
+    @cached_property
+    def stage_history(self) -> list[rules.Tenure]:
+        """Every version of the model in the stages that this one was promoted to or decided about."""
+        stages = dict.fromkeys(str(entry.body.get("stage")) for entry in [*self.promotions, *self.decisions])
+        return [tenure for stage in stages for tenure in rules.history(self.book, self.name, stage=stage)]
 
     def scored_before(self, ground: Ground) -> Entry | None:
         """The evaluation in which the ground's data were first scored, if the policy came after it.

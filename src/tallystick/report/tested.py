@@ -5,14 +5,26 @@ Values, limits, intervals and reasons are those that the gates recorded; charts 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 
 from tallystick.canonical import Value
 from tallystick.records import Entry
-from tallystick.report import charts, figures, words
-from tallystick.report.facts import Block, CheckCard, Fact, Facts, Note, Row, Section, Table
-from tallystick.report.saying import fact, field, inside, items, section, table, title, value_of, who, within
+from tallystick.report import charts, figures, measured, plots, words
+from tallystick.report.facts import Block, CheckCard, Fact, Facts, Lines, Note, Row, Section, Table
+from tallystick.report.saying import (
+    MOST_ROWS,
+    fact,
+    field,
+    inside,
+    items,
+    section,
+    table,
+    title,
+    value_of,
+    who,
+    within,
+)
 from tallystick.report.story import Ground, Story
 
 __all__ = [
@@ -21,6 +33,7 @@ __all__ = [
     "champion",
     "check_table",
     "evaluation_facts",
+    "extracts",
     "fairness",
     "metrics",
     "policy_facts",
@@ -29,11 +42,15 @@ __all__ = [
 ]
 
 _MOST_CARDS: Final = 12
-
-
 _MOST_GATES: Final = 10
-
-
+_MOST_SHIFTS: Final = 6
+"""Drift checks of one evaluation that are drawn, worst first."""
+_MOST_RATES: Final = 3
+"""Rates of one set of groups that are drawn."""
+_LINE: Final = 132
+"""Characters that a line of an extract has room for."""
+_MOST_LINES: Final = 20_000
+"""Check results of one evaluation that are printed; all of them stand in the evidence."""
 _WANTS_A_LOOK: Final = frozenset({"fail", "error", "inconclusive", "not_evaluable", "warn", "waived"})
 
 
@@ -54,13 +71,61 @@ def _one_evaluation(story: Story, ground: Ground) -> list[Block]:
             *blocks,
             Note("The check results stand in an attachment that is not at hand.", "bad", (evaluation.seq,)),
         ]
-    blocks.append(check_table(checks, evaluation))
+    carded = _carded(checks)
+    blocks += _results(checks, {id(check) for check in carded}, evaluation)
     for gate, members in by_gate(checks)[:_MOST_GATES]:
         if members[0].get("type") != "bias":
             blocks += _gate_pictures(gate, members, evaluation)
+    blocks += _shifts(story, checks, evaluation)
+    return blocks + [card(check, evaluation) for check in carded]
+
+
+def _carded(checks: Sequence[Mapping[str, Value]]) -> list[Mapping[str, Value]]:
+    """The checks that want a look, worst first; those of bias gates have theirs in section 7."""
     wanting = [check for check in checks if str(check.get("verdict")) in _WANTS_A_LOOK and check.get("type") != "bias"]
-    blocks += [card(check, evaluation) for check in wanting[:_MOST_CARDS]]
-    return blocks
+    return sorted(wanting, key=charts.worst_first)[:_MOST_CARDS]
+
+
+def _results(checks: Sequence[Mapping[str, Value]], carded: set[int], evaluation: Entry) -> list[Block]:
+    """The table of results; of very many those that did not pass, and a word on where the others are."""
+    if len(checks) <= MOST_ROWS:
+        return [check_table(checks, evaluation, without_figures=carded)]
+    shown = sorted(_not_passed(checks), key=charts.worst_first)
+    blocks: list[Block] = []
+    if shown:
+        heading = "Check results that did not pass, worst first"
+        blocks.append(check_table(shown[:MOST_ROWS], evaluation, without_figures=carded, heading=heading))
+    text = f"{words.count(len(shown))} of {words.count(len(checks))} checks did not pass. All are listed in the annex."
+    return [*blocks, Note(text, "quiet", (evaluation.seq,))]
+
+
+def _not_passed(checks: Sequence[Mapping[str, Value]]) -> list[Mapping[str, Value]]:
+    return [check for check in checks if check.get("verdict") not in ("pass", "not_applicable")]
+
+
+def extracts(story: Story) -> tuple[Lines, ...]:
+    """For the annex: every check result of an evaluation that has more than a table should hold."""
+    found = []
+    for ground in story.grounds:
+        checks, seq = story.checks(ground.evaluation) or [], ground.evaluation.seq
+        if len(checks) > MOST_ROWS:
+            lines = tuple(_check_line(check) for check in checks[:_MOST_LINES])
+            heading = f"All check results of the evaluation under {title(ground.policy, 'id', 'version')}"
+            said = "Verdict, check, value, limits, n, interval; in the order of the policy."
+            found.append(Lines(f"extract-{seq}", heading, said, lines, (seq,), len(checks) - len(lines)))
+    return tuple(found)
+
+
+def _check_line(check: Mapping[str, Value]) -> str:
+    parts = (
+        words.shortened(str(check.get("verdict")), 16).replace("_", " "),
+        words.shortened(str(check.get("id")), 80),
+        value_of(check),
+        _limits(check),
+        f"n = {words.said(check.get('n'))}",
+        _interval(check) if _method_of(check) else "",
+    )
+    return words.shortened(" · ".join(part for part in parts if part), _LINE)
 
 
 def policy_facts(story: Story, policy: Entry | None) -> Facts:
@@ -144,15 +209,28 @@ def _method_of(check: Mapping[str, Value]) -> str:
     )
 
 
-def check_table(checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> Table:
-    """Every check of an evaluation: verdict, value, limits, number of people, interval."""
-    rows = [_check_row(check, evaluation) for check in checks]
+def check_table(
+    checks: Sequence[Mapping[str, Value]],
+    evaluation: Entry,
+    *,
+    without_figures: Container[int] = (),
+    heading: str = "Check results",
+) -> Table:
+    """Checks of an evaluation: verdict, value, limits, number of people, interval.
+
+    Args:
+        without_figures: the ``id()`` of those whose figures stand in a card of their own.
+    """
+    rows = [
+        _check_row(check, evaluation, with_figures=id(check) not in without_figures and check.get("type") != "bias")
+        for check in checks
+    ]
     columns = ("Check", "Verdict", "Value", "Limits", "n", "Interval", "Replay")
     styles = ("code", "verdict", "number", "text", "number", "short", "short")
-    return table(f"checks-{evaluation.seq}", "Check results", columns, styles, rows)
+    return table(f"checks-{evaluation.seq}", heading, columns, styles, rows)
 
 
-def _check_row(check: Mapping[str, Value], evaluation: Entry) -> Row:
+def _check_row(check: Mapping[str, Value], evaluation: Entry, *, with_figures: bool) -> Row:
     verdict, method = words.shortened(str(check.get("verdict")), 16), _method_of(check)
     cells = (
         words.shortened(str(check.get("id")), 80),
@@ -164,6 +242,9 @@ def _check_row(check: Mapping[str, Value], evaluation: Entry) -> Row:
         words.shortened(str(check.get("replay")), 24),
     )
     told = [words.shortened(str(check.get("reason") or ""), 300), method]
+    if with_figures:
+        told += [f"{label}: {text}" for label, text in measured.beside(check)]
+        told.append(f"asked for because: {words.shortened(str(check['because']), 300)}" if check.get("because") else "")
     return Row(cells, (evaluation.seq,), " · ".join(part for part in told if part))
 
 
@@ -177,8 +258,43 @@ def by_gate(checks: Sequence[Mapping[str, Value]]) -> list[tuple[str, list[Mappi
 def _gate_pictures(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> list[Block]:
     if checks[0].get("type") == "schema":
         return [charts.strip(gate, checks, evaluation.seq)]
-    drawn = charts.thresholds(gate, checks, evaluation.seq)
-    return [drawn] if drawn is not None else []
+    drawn = charts.thresholds(gate, [check for check in checks if not _compares(check)], evaluation.seq)
+    blocks: list[Block] = [drawn] if drawn is not None else []
+    bins = [found for columns, found in figures.of_checks(checks) if columns == "score"]
+    for members in bins[:1]:
+        diagram = plots.reliability(gate, members, evaluation.seq)
+        blocks += [diagram] if diagram is not None else []
+        blocks.append(_groups_table(f"{gate}, by score", members, ["mean_score", "observed_share"], evaluation))
+    return blocks
+
+
+def _compares(check: Mapping[str, Value]) -> bool:
+    """Whether a check holds the model against the champion: section 8 draws those."""
+    return "champion" in (check.get("figures") or {}) and ".versus" in str(check.get("id"))
+
+
+def _shifts(story: Story, checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> list[Block]:
+    """The histograms behind the worst drift checks."""
+    drifted = sorted((check for check in checks if check.get("type") == "drift"), key=charts.worst_first)
+    if not drifted:
+        return []
+    evidence = story.book.field(evaluation, "counts")
+    blocks: list[Block] = []
+    for check in drifted[:_MOST_SHIFTS]:
+        bands = plots.bands_of(evidence, check)
+        if bands is not None:
+            told = (
+                f"{charts.own_part(str(check.get('id')), str(check.get('gate')))} {value_of(check)}; {_limits(check)}"
+            )
+            name, verdict = words.shortened(str(check.get("id")), 80), words.shortened(str(check.get("verdict")), 16)
+            text = words.shortened(told, 90)
+            blocks.append(plots.shift(name, bands, verdict=verdict, said=text, entry=evaluation.seq))
+    if len(drifted) > len(blocks):
+        rest = words.plural(len(drifted) - len(blocks), "drift check")
+        why = "its counts are not at hand" if len(drifted) <= _MOST_SHIFTS else "they are many"
+        verb = "is" if len(drifted) - len(blocks) == 1 else "are"
+        blocks.append(Note(f"Histograms of {rest} {verb} not drawn: {why}.", "quiet", (evaluation.seq,)))
+    return blocks
 
 
 def card(check: Mapping[str, Value], evaluation: Entry) -> CheckCard:
@@ -188,6 +304,8 @@ def card(check: Mapping[str, Value], evaluation: Entry) -> CheckCard:
         ("Interval", ", ".join(part for part in (_interval(check), _method_of(check)) if part), "number"),
         ("n", words.said(check.get("n")), "number"),
         *((label, words.visible(str(check[name])), "text") for label, name in _WORDS if check.get(name)),
+        *((label, text, "text") for label, text in [("It asks that", measured.asks_for(check))] if text),
+        *((label, text, "text") for label, text in measured.beside(check)),
     ]
     facts = tuple(Fact(label, text, evaluation.seq, evaluation.basis, style=style) for label, text, style in told)
     id, verdict = words.shortened(str(check.get("id")), 80), words.shortened(str(check.get("verdict")), 16)
@@ -255,18 +373,33 @@ def bias_gate(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Entr
         blocks.append(drawn)
     for columns, members in figures.of_checks(checks)[:_MOST_GATES]:
         blocks += _groups(f"{gate}, by {columns}", members, _ratio_limit(checks), evaluation)
-    return blocks + [card(check, evaluation) for check in checks[:_MOST_CARDS]]
+    for check in sorted(checks, key=charts.worst_first)[:_MOST_CARDS]:
+        blocks += [card(check, evaluation), *_law(check, evaluation)]
+    if len(checks) > _MOST_CARDS:
+        text = f"{len(checks) - _MOST_CARDS} more checks of {gate} stand in the table of section 6."
+        blocks.append(Note(text, "quiet", (evaluation.seq,)))
+    return blocks
+
+
+def _law(check: Mapping[str, Value], evaluation: Entry) -> list[Block]:
+    """What a rule of law wants to see beside the value."""
+    blocks: list[Block] = []
+    ratios = measured.impact_ratios(check)
+    if ratios:
+        at = charts.limit(within(check.get("threshold"), "fail_if"))
+        name = words.shortened(str(check.get("id")), 60)
+        drawn = charts.groups(name, ratios, rate="impact_ratio", at=at, entry=evaluation.seq)
+        blocks += [drawn] if drawn is not None else []
+    return [*blocks, *measured.tables(check, evaluation)]
 
 
 def _groups(heading: str, members: list[figures.Figures], limit: float | None, evaluation: Entry) -> list[Block]:
-    """Bars of the selection rates (of the first rate where there are none), and a table of all rates."""
+    """Bars of the first few rates, the selection rates before all, and a table of all rates."""
     names = list(dict.fromkeys(name for item in members for name in item.rates))
     names.sort(key=lambda name: name != _SELECTION)
     blocks: list[Block] = []
-    if names:
-        bars = charts.groups(
-            heading, members, rate=names[0], policy=limit, share=names[0] == _SELECTION, entry=evaluation.seq
-        )
+    for name in names[:_MOST_RATES]:
+        bars = charts.groups(heading, members, rate=name, policy=limit, share=name == _SELECTION, entry=evaluation.seq)
         blocks += [bars] if bars is not None else []
     blocks.append(_groups_table(heading, members, names[:5], evaluation))
     return blocks
@@ -311,26 +444,52 @@ def champion(story: Story) -> Section:
         text = (
             f"Champion: {reason}." if reason else "Champion: none. No version of this model was in production before."
         )
-        return section(8, Note(text, "quiet", (first.seq,) if first is not None else ()), *metrics(story))
+        note = Note(text, "quiet", (first.seq,) if first is not None else ())
+        return section(8, note, *_compared(story), *metrics(story))
     old = story.evaluated(champion.body.get("digest"))
     theirs = {str(c.get("id")): c for c in (story.checks(old[-1]) or ())} if old else {}
-    rows = []
-    for ground in story.grounds:
-        for check in story.checks(ground.evaluation) or ():
-            other = theirs.get(str(check.get("id")))
-            told = (
-                f"{value_of(other)} ({words.shortened(str(other.get('verdict')), 16)})" if other else words.NOT_RECORDED
-            )
-            mine = f"{value_of(check)} ({words.shortened(str(check.get('verdict')), 16)})"
-            rows.append(
-                Row(
-                    (words.shortened(str(check.get("id")), 80), told, mine),
-                    (old[-1].seq, ground.evaluation.seq) if old else (ground.evaluation.seq,),
-                )
-            )
+    mine = [(check, ground) for ground in story.grounds for check in story.checks(ground.evaluation) or ()]
+    rows = [
+        Row(
+            (
+                words.shortened(str(check.get("id")), 80),
+                _with_verdict(theirs[str(check.get("id"))]),
+                _with_verdict(check),
+            ),
+            (old[-1].seq, ground.evaluation.seq),
+        )
+        for check, ground in mine
+        if str(check.get("id")) in theirs
+    ]
     heading = f"Champion: version {words.said(champion.body.get('version'))}"
     columns = ("Check", "Champion", "This version")
-    return section(8, table("champion", heading, columns, ("code", "number", "number"), rows), *metrics(story))
+    side: list[Block] = [table("champion", heading, columns, ("code", "number", "number"), rows)] if rows else []
+    if not old:
+        side.append(Note(f"{heading}. Its evaluation is not recorded.", "open", (champion.seq,)))
+    elif len(rows) < len(mine):
+        rest = words.plural(len(mine) - len(rows), "check")
+        text = f"{heading}. Its last evaluation has no result of {rest} of this version."
+        side.append(Note(text, "quiet", (old[-1].seq,)))
+    return section(8, *_compared(story), *side, *metrics(story))
+
+
+def _with_verdict(check: Mapping[str, Value]) -> str:
+    return f"{value_of(check)} ({words.shortened(str(check.get('verdict')), 16)})"
+
+
+def _compared(story: Story) -> list[Block]:
+    """The comparisons that gates made on the same rows, a picture for each metric."""
+    blocks: list[Block] = []
+    for ground in story.grounds:
+        found: dict[str, list[Mapping[str, Value]]] = {}
+        for check in story.checks(ground.evaluation) or ():
+            if _compares(check):
+                found.setdefault(str(check.get("id")).partition(".versus")[0], []).append(check)
+        for metric, checks in list(found.items())[:_MOST_GATES]:
+            drawn = charts.gains(words.shortened(metric, 60), checks, ground.evaluation.seq)
+            blocks += [drawn] if drawn is not None else []
+            blocks += [card(check, ground.evaluation) for check in checks[:_MOST_CARDS]]
+    return blocks
 
 
 def metrics(story: Story) -> list[Block]:
