@@ -138,46 +138,10 @@ def test_bins_of_too_few_rows_are_counted_and_not_drawn():
 # --------------------------------------------------------------------------- drift
 
 
-def test_drift_is_drawn_as_two_histograms_that_give_the_recorded_value(sample, results):
-    found = {block.title: block for block in blocks(sample("measured"), "shift")}
-    assert set(found) == {"Drift: drift/score/psi", "Drift: drift/score/ks", "Drift: drift/region/chi_squared"}
-    psi = found["Drift: drift/score/psi"]
-    assert len(psi.pairs) == 10
-    assert psi.verdict == results["drift/score/psi"]["verdict"]
-    assert psi.said == "score/psi 0.02648; fails >= 0.25; warns >= 0.01"
-    assert len(found["Drift: drift/score/ks"].pairs) > 90
-    assert psi.pairs[0].before / psi.pairs[0].after == pytest.approx(
-        float(psi.pairs[0].shares[0][:-1]) / float(psi.pairs[0].shares[1][:-1]), rel=0.02
-    )
-
-
-def test_a_category_of_few_rows_is_named_and_its_share_is_not(sample):
-    region = next(b for b in blocks(sample("measured"), "shift") if "region" in b.title)
-    isle = next(pair for pair in region.pairs if pair.label == "isle")
-    assert isle.few
-    assert isle.shares == ("", "")
-    assert isle.after == isle.before == 0
-    assert "isle few rows" in region.description
-
-
-def test_counts_that_do_not_give_the_recorded_value_draw_nothing(story, results):
-    evidence = story.judged_for_real()[1].evidence
-    check = results["drift/score/psi"]
-    assert plots.bands_of(evidence, check) is not None
-    assert plots.bands_of(evidence, check | {"value": check["value"] + 0.01}) is None
-    assert plots.bands_of(evidence, check | {"id": "drift/other/psi"}) is None
-    assert plots.bands_of({"cells": [[1, 2, 3]]}, check) is None
-    assert plots.bands_of({"absent": "erased"}, check) is None
-
-
-def test_drift_without_its_counts_is_said_to_be_not_drawn(story):
-    shelf = story.Shelf()
-    refs, _ = story.refused_story(shelf)
-    moved = story.check("d/x/psi", "d", "drift", "fail", 0.4, threshold={"fail_if": "> 0.25"})
-    story.evaluation(shelf, refs, [moved], "fail", attempt=2)
-    book = shelf.book()
-    found = view.build(book, book.model("income-screening", 1), **story.anchor_facts(book))
-    assert "Histograms of 1 drift check is not drawn: its counts are not at hand." in render.html(found)
+def test_count_tables_stay_out_of_a_report_which_cannot_be_erased(sample):
+    beside = [line.side for line in sample("measured").carried if line.side is not None]
+    assert not any(b"counts.json" in side for side in beside)
+    assert blocks(sample("measured"), "thresholds")
 
 
 # --------------------------------------------------------------------------- champion
@@ -273,7 +237,7 @@ def test_every_line_of_an_extract_is_a_fact_of_the_evidence(sample):
     found = sample("crowded")
     text = view.evidence(found).decode()
     assert text.count('"id":"annex.extract-') == 10_000
-    assert found.extracts[0].entries[0] in {entry.seq for entry in found.sources}
+    assert found.extracts[0].entries[0] in {line.entry.seq for line in found.carried}
 
 
 def test_who_was_in_the_stage_when_is_printed_newest_first(sample):
@@ -316,8 +280,8 @@ def test_cards_of_the_worst_checks_come_first(sample):
 @pytest.mark.parametrize("name", ["measured", "crowded"])
 def test_every_number_of_a_picture_has_its_entry(sample, name):
     found = sample(name)
-    kinds = ("thresholds", "groups", "strip", "reliability", "shift")
+    kinds = ("thresholds", "groups", "strip", "reliability")
     pictures = [block for kind in kinds for block in blocks(found, kind)]
     assert pictures
-    printed = {entry.seq for entry in found.sources}
+    printed = {line.entry.seq for line in found.carried}
     assert all(block.entries and set(block.entries) <= printed for block in pictures)

@@ -1,11 +1,11 @@
-"""Pictures on two axes: whether a score says what it means, and how far data have moved from their baseline.
+"""A picture on two axes: whether a score says what it means.
 
 Geometry only, as in `charts`; ``templates/report/plots.html.j2`` draws it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +14,7 @@ from tallystick.report import words
 from tallystick.report.charts import Groups, Lineage, Strip, Thresholds
 from tallystick.report.figures import Figures
 
-__all__ = ["Bands", "Dot", "Pair", "Picture", "Reliability", "Shift", "bands_of", "reliability", "shift"]
+__all__ = ["Dot", "Picture", "Reliability", "reliability"]
 
 # --------------------------------------------------------------------------- calibration
 
@@ -89,160 +89,4 @@ def _count(text: str) -> Value:
     return int(digits) if digits.isdecimal() else None
 
 
-# --------------------------------------------------------------------------- drift
-
-
-@dataclass(frozen=True)
-class Bands:
-    """Rows of each band or category, of the data and of their baseline."""
-
-    names: tuple[str, ...]
-    data: tuple[int, ...]
-    baseline: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two columns side by side: the baseline's and the data's."""
-
-    x: float
-    before: float
-    after: float
-    """Heights."""
-    label: str
-    shares: tuple[str, str]
-    """In words; empty where columns are too narrow for them."""
-    few: bool
-    """So few rows on one side that its columns are not drawn."""
-
-
-@dataclass(frozen=True)
-class Shift:
-    title: str
-    description: str
-    verdict: str
-    said: str
-    """The measure with its limits."""
-    pairs: tuple[Pair, ...]
-    column: float
-    """Width of one column."""
-    entries: tuple[int, ...]
-    floor: int = 138
-    height: int = 172
-    kind: str = field(default="shift", init=False)
-
-
-_FEW: Final = 10
-"""Rows that a report, which cannot be erased, may tell of."""
-_HIGH: Final = 88
-_MOST_PAIRS: Final = 14
-"""With labels and shares of their own."""
-_LEFT: Final = 4
-_WIDE: Final = 672
-
-
-def shift(title: str, bands: Bands, *, verdict: str, said: str, entry: int) -> Shift:
-    """Two histograms, as shares of their own rows, band by band."""
-    n, m = sum(bands.data) or 1, sum(bands.baseline) or 1
-    shares = [(b / m, a / n) for a, b in zip(bands.data, bands.baseline, strict=True)]
-    few = [0 < a < _FEW or 0 < b < _FEW for a, b in zip(bands.data, bands.baseline, strict=True)]
-    top = max((max(pair) for pair in shares), default=0.0) or 1.0
-    step = _WIDE / max(len(shares), 1)
-    labelled = len(shares) <= _MOST_PAIRS
-    pairs = tuple(
-        Pair(
-            x=round(_LEFT + position * step, 2),
-            before=0.0 if hidden else round(_HIGH * before / top, 1),
-            after=0.0 if hidden else round(_HIGH * after / top, 1),
-            label=_label(name, step if labelled else 160) if labelled or position in (0, len(shares) - 1) else "",
-            shares=("", "") if hidden or not labelled else (_percent(before), _percent(after)),
-            few=hidden,
-        )
-        for position, (name, (before, after), hidden) in enumerate(zip(bands.names, shares, few, strict=True))
-    )
-    told = "; ".join(
-        f"{words.shortened(name, 40)} {'few rows' if hidden else f'{_percent(before)} then, {_percent(after)} now'}"
-        for name, (before, after), hidden in zip(bands.names[:24], shares, few, strict=False)
-    )
-    more = f"; and {len(shares) - 24} more bands" if len(shares) > 24 else ""
-    description = f"Share of rows by band, in the baseline and in the data: {told}{more}. {said}."
-    return Shift(f"Drift: {title}", description, verdict, said, pairs, round(min(step * 0.36, 44), 2), (entry,))
-
-
-def _label(name: str, room: float) -> str:
-    return words.shortened(name, max(int(room / 4.6), 2))
-
-
-def _percent(share: float) -> str:
-    """In tenths of a percent, so that no small count can be worked out."""
-    return f"{share:.1%}"
-
-
-def bands_of(evidence: Value, check: Mapping[str, Value]) -> Bands | None:
-    """The two histograms behind a drift check, from the count tables that were recorded with its evaluation.
-
-    A column may have been counted along several axes. The finest that gives the recorded value again is the one that
-    was judged; where none does, there is no picture.
-    """
-    from tallystick.policy.evidence import BASELINE, DATA
-
-    column, _, method = str(check.get("id")).removeprefix(f"{check.get('gate')}/").rpartition("/")
-    value = words.numeric(check.get("value"))
-    if value is None:
-        return None
-    sides = [_tables(evidence, source, column) for source in (DATA, BASELINE)]
-    for axis, before in sorted(sides[1].items(), key=lambda pair: -len(pair[1])):
-        if axis in sides[0]:
-            bands = _bands(axis, sides[0][axis], before)
-            if abs(_measure(method, bands) - value) <= 1e-9 * max(1.0, abs(value)):
-                return bands
-    return None
-
-
-_Axis = tuple[str, tuple[float, ...]]
-_Marks = dict[str | int | None, int]
-
-
-def _tables(evidence: Value, source: str, column: str) -> dict[_Axis, _Marks]:
-    """The tables of one column by their axis: rows by mark."""
-    from tallystick.errors import InvalidData
-    from tallystick.policy.evidence import Evidence
-
-    try:
-        counts = Evidence.from_json(evidence).counts.get(source)
-    except InvalidData:
-        return {}
-    tables = [table for table in (counts.tables if counts else ()) if len(table.axes) == 1]
-    return {
-        (table.axes[0].form, table.axes[0].edges): {marks[0]: n for marks, n in table.cells}
-        for table in tables
-        if table.axes[0].column == column
-    }
-
-
-def _bands(axis: _Axis, data: _Marks, baseline: _Marks) -> Bands:
-    marks = sorted({*data, *baseline}, key=lambda mark: (mark is None, mark if isinstance(mark, int) else 0, str(mark)))
-    names = tuple(_named(axis, mark) for mark in marks)
-    return Bands(names, tuple(data.get(mark, 0) for mark in marks), tuple(baseline.get(mark, 0) for mark in marks))
-
-
-def _named(axis: _Axis, mark: str | int | None) -> str:
-    edges = axis[1]
-    if mark is None:
-        return "missing"
-    if not isinstance(mark, int):
-        return words.shortened(mark, 40)
-    if mark == 0:
-        return f"< {edges[0]:.3g}"
-    return f"≥ {edges[-1]:.3g}" if mark == len(edges) else f"{edges[mark - 1]:.3g} to {edges[mark]:.3g}"
-
-
-def _measure(method: str, bands: Bands) -> float:
-    from tallystick.policy.gates import drift
-
-    measures = {"psi": drift.psi, "ks": drift.ks, "chi_squared": drift.cramers_v}
-    found = measures.get(method)
-    return found(bands.data, bands.baseline) if found and sum(bands.data) and sum(bands.baseline) else float("inf")
-
-
-Picture = Thresholds | Groups | Strip | Lineage | Reliability | Shift
+Picture = Thresholds | Groups | Strip | Lineage | Reliability

@@ -26,7 +26,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 __all__ = ["FILTERS", "TESTS", "filled", "markdown"]
 
 FILTERS: Final = (
-    *("default", "first", "float", "int", "join", "last", "length", "list"),
+    *("batch", "default", "first", "float", "int", "join", "last", "length", "list"),
     *("lower", "replace", "round", "sort", "trim", "upper"),
 )
 TESTS: Final = (

@@ -43,8 +43,6 @@ __all__ = [
 
 _MOST_CARDS: Final = 12
 _MOST_GATES: Final = 10
-_MOST_SHIFTS: Final = 6
-"""Drift checks of one evaluation that are drawn, worst first."""
 _MOST_RATES: Final = 3
 """Rates of one set of groups that are drawn."""
 _LINE: Final = 132
@@ -76,7 +74,6 @@ def _one_evaluation(story: Story, ground: Ground) -> list[Block]:
     for gate, members in by_gate(checks)[:_MOST_GATES]:
         if members[0].get("type") != "bias":
             blocks += _gate_pictures(gate, members, evaluation)
-    blocks += _shifts(story, checks, evaluation)
     return blocks + [card(check, evaluation) for check in carded]
 
 
@@ -271,30 +268,6 @@ def _gate_pictures(gate: str, checks: Sequence[Mapping[str, Value]], evaluation:
 def _compares(check: Mapping[str, Value]) -> bool:
     """Whether a check holds the model against the champion: section 8 draws those."""
     return "champion" in (check.get("figures") or {}) and ".versus" in str(check.get("id"))
-
-
-def _shifts(story: Story, checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> list[Block]:
-    """The histograms behind the worst drift checks."""
-    drifted = sorted((check for check in checks if check.get("type") == "drift"), key=charts.worst_first)
-    if not drifted:
-        return []
-    evidence = story.book.field(evaluation, "counts")
-    blocks: list[Block] = []
-    for check in drifted[:_MOST_SHIFTS]:
-        bands = plots.bands_of(evidence, check)
-        if bands is not None:
-            told = (
-                f"{charts.own_part(str(check.get('id')), str(check.get('gate')))} {value_of(check)}; {_limits(check)}"
-            )
-            name, verdict = words.shortened(str(check.get("id")), 80), words.shortened(str(check.get("verdict")), 16)
-            text = words.shortened(told, 90)
-            blocks.append(plots.shift(name, bands, verdict=verdict, said=text, entry=evaluation.seq))
-    if len(drifted) > len(blocks):
-        rest = words.plural(len(drifted) - len(blocks), "drift check")
-        why = "its counts are not at hand" if len(drifted) <= _MOST_SHIFTS else "they are many"
-        verb = "is" if len(drifted) - len(blocks) == 1 else "are"
-        blocks.append(Note(f"Histograms of {rest} {verb} not drawn: {why}.", "quiet", (evaluation.seq,)))
-    return blocks
 
 
 def card(check: Mapping[str, Value], evaluation: Entry) -> CheckCard:
