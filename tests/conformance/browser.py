@@ -1,15 +1,16 @@
 """Asks verify.html, in Chromium, what the command line of the conformance suite asks.
 
-    python tests/conformance/browser.py FILE --key KEY [--anchor FILE]... [--consistency FILE]... [--receipt FILE]
+    python tests/conformance/browser.py FILE [--key KEY] [--anchor FILE]... [--consistency FILE]... [--receipt FILE]
         [--require-anchor] [--format json]
 
-One browser can answer many questions: `open_page()` opens it, and `ask()` asks.
+One page can answer many questions: `open_page()` opens it, `ask()` asks, and `answered()` asks as on a command line.
 Needs Playwright and a Chromium on the PATH; no browser is downloaded.
 """
 
 import argparse
 import base64
 import contextlib
+import importlib.util
 import json
 import shutil
 import sys
@@ -43,6 +44,13 @@ ASK = """async (question) => {
 def browser_path() -> str | None:
     """Where Chromium is on this machine, if it is there."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def missing() -> str | None:
+    """What is not installed of what it takes, if anything."""
+    if importlib.util.find_spec("playwright") is None:
+        return "not installed: playwright"
+    return None if browser_path() else "not installed: chromium"
 
 
 @contextlib.contextmanager
@@ -96,37 +104,53 @@ def ask(
     return answer
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit code; the answer goes to stdout."""
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The command line of the conformance suite."""
     parser = argparse.ArgumentParser(prog="browser.py", description="Ask verify.html in Chromium.")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--key", required=True)
+    parser.add_argument("--key", default="")
     parser.add_argument("--anchor", type=Path, action="append", default=[])
     parser.add_argument("--consistency", type=Path, action="append", default=[])
     parser.add_argument("--receipt", type=Path)
     parser.add_argument("--require-anchor", action="store_true")
     parser.add_argument("--format", choices=["json"], default="json")
-    asked = parser.parse_args(arguments)
-    beside = asked.file.with_name(f"{asked.file.name}.tlog-proof")
-    receipt = asked.receipt or (beside if beside.exists() else None)
+    return parser.parse_args(words)
+
+
+def answered(page: Any, words: Sequence[str], folder: Path) -> tuple[int, str]:
+    """Exit code and JSON of a command line; names of files in it are those of the folder.
+
+    Raises OSError for a file that cannot be read.
+    """
+    asked = parsed(words)
+    file = folder / asked.file
+    beside = file.with_name(f"{file.name}.tlog-proof")
+    receipt = folder / asked.receipt if asked.receipt else (beside if beside.exists() else None)
+    key = folder / asked.key
+    answer = ask(
+        page,
+        file.read_bytes(),
+        key.read_text(encoding="utf-8") if key.is_file() else asked.key,
+        name=file.name,
+        anchors=[(folder / path).read_bytes() for path in asked.anchor],
+        consistency=[(folder / path).read_bytes() for path in asked.consistency],
+        receipt=None if receipt is None else receipt.read_bytes(),
+        require_anchor=asked.require_anchor,
+    )
+    code: int = answer.pop("exit")
+    return code, json.dumps(answer, indent=2, ensure_ascii=False)
+
+
+def main(words: Sequence[str]) -> int:
+    """The exit code; the answer goes to stdout."""
+    parsed(words)  # before a browser is opened for what cannot be asked
     try:
-        key = Path(asked.key).read_text(encoding="utf-8") if Path(asked.key).is_file() else asked.key
         with open_page() as page:
-            answer = ask(
-                page,
-                asked.file.read_bytes(),
-                key,
-                name=asked.file.name,
-                anchors=[path.read_bytes() for path in asked.anchor],
-                consistency=[path.read_bytes() for path in asked.consistency],
-                receipt=None if receipt is None else receipt.read_bytes(),
-                require_anchor=asked.require_anchor,
-            )
+            code, printed = answered(page, words, Path())
     except OSError as error:
         print(f"browser.py: {error.filename}: {error.strerror}", file=sys.stderr)
         return 3
-    code: int = answer.pop("exit")
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    print(printed)
     return code
 
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE))
 import make  # noqa: E402
 import run as runner  # noqa: E402
 
+import browser  # noqa: E402
 from tallystick.cli.main import run  # noqa: E402
 
 ALL = dict(runner.chosen(["pdf", "people", "time"]))
@@ -61,6 +62,14 @@ def test_the_suite_is_large_and_most_of_it_must_fail():
 @pytest.mark.parametrize("number", range(PARTS))
 def test_tallystick_answers_every_case(number):
     assert problems(tallystick, part(number, ["pdf", "people"])) == {}
+
+
+@pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing()))
+def test_the_page_answers_every_case_that_needs_no_more_than_core():
+    """One page for all, closed with the test: beside Playwright's event loop nothing else can run one."""
+    with browser.open_page() as page:
+        wrong = problems(lambda words, folder: browser.answered(page, words, folder), runner.chosen([]))
+    assert wrong == {}
 
 
 def test_the_runner_finds_a_verifier_that_says_yes_to_everything():
