@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "trials")]
 
+import _verifiers as verifiers  # noqa: E402
 import make  # noqa: E402
 import run as runner  # noqa: E402
 
@@ -31,6 +32,13 @@ def tallystick(words, folder):
     finally:
         os.chdir(before)
     return code, out.getvalue() or err.getvalue()
+
+
+def alone(words, folder):
+    """``verify.py`` in this process."""
+    with verifiers.inside(folder):
+        answer = verifiers.alone(*words)
+    return answer.exit, answer.text
 
 
 def problems(ask, cases):
@@ -61,6 +69,11 @@ def test_the_suite_is_large_and_most_of_it_must_fail():
 @pytest.mark.parametrize("number", range(PARTS))
 def test_tallystick_answers_every_case(number):
     assert problems(tallystick, part(number, ["pdf", "people"])) == {}
+
+
+@pytest.mark.parametrize("number", range(PARTS))
+def test_the_verifier_that_stands_alone_answers_every_case(number):
+    assert problems(alone, part(number, [])) == {}
 
 
 def test_the_runner_finds_a_verifier_that_says_yes_to_everything():
