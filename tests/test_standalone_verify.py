@@ -486,6 +486,35 @@ def test_a_second_genesis_is_refused(tmp_path):
     assert alone(tmp_path / "pack.zip", "--key", forger.vkey)[0] == 1
 
 
+def test_an_entry_that_does_not_hold_outweighs_one_of_a_newer_version(tmp_path):
+    forger = Forger()
+    (tmp_path / "pack.zip").write_bytes(forger.pack(forger.history([{**ENTRY, "v": 2}, {**ENTRY, "seq": 9}])))
+    assert alone(tmp_path / "pack.zip", "--key", forger.vkey)[0] == 1
+
+
+def test_anchors_are_compared_though_another_cannot_be_read(home):
+    words = paths(home, "all.zip --anchor not-there --anchor fork.checkpoint")
+    assert alone(*words, "--key", home / "ledger.vkey")[0] == 1
+
+
+def test_an_attachment_is_not_taken_for_the_key_of_the_same_name(tmp_path):
+    """Both are named by a digest, and each has to have it."""
+    forger, der = Forger(), bytes.fromhex("302a300506032b6570032100") + bytes(32)
+    name = sha256(der).hex()
+    line = {"name": "a", "mediaType": "text/plain", "size": 5, "sha256": name}
+    members = unzipped(forger.pack(forger.history([{**ENTRY, "attachments": [line]}])))
+    manifest, pem = manifest_of(members), base64.b64encode(der).decode()
+    order = [*members.items()]
+    at = next(at for at, (name, _) in enumerate(order) if name.startswith("keys/"))
+    order[at:at] = [(f"attachments/{name}", b"other")]
+    order.insert(
+        at + 2, (f"keys/{name}.pem", f"-----BEGIN PUBLIC KEY-----\n{pem}\n-----END PUBLIC KEY-----\n".encode())
+    )
+    (tmp_path / "pack.zip").write_bytes(forger.seal(dict(order), manifest, lambda m: m.update(withheld=[])))
+    code, said = alone(tmp_path / "pack.zip", "--key", forger.vkey)
+    assert (code, said["checks"][-1]["detail"]) == (1, "an attachment has another digest")
+
+
 def test_a_part_of_a_story_is_partial(tmp_path):
     forger = Forger()
     entries = forger.history([ENTRY, ENTRY])
