@@ -426,6 +426,7 @@ ENTRY = {"kind": "document", "body": {"title": "x"}}
         pytest.param({**ENTRY, "body": {"x": 2**53}}, 1, id="integer out of range"),
         pytest.param({**ENTRY, "body": {"x": "e\u0301"}}, 1, id="not in normal form C"),
         pytest.param({**ENTRY, "attachments": [{"name": "a", "sha256": "0" * 64}]}, 1, id="attachment without size"),
+        pytest.param({**ENTRY, "attachments": ""}, 1, id="attachments that are no list"),
         pytest.param({**ENTRY, "body": {"x": {"seq": 0, "leaf": "0" * 64}}}, 3, id="names an entry that is nowhere"),
     ],
 )

@@ -185,6 +185,7 @@ def roots(old: int, size: int, path: list[bytes], start: bytes | None, *, leaf: 
 # Checkpoints, receipts and consistency proofs (formats, under these names)
 def open_checkpoint(data: bytes, key: Key) -> Head:
     """The head of a checkpoint that the key signed (C2SP signed-note and tlog-checkpoint)."""
+    need(len(data) <= SMALL_LIMIT, "a checkpoint is larger than 1 MiB")
     form = rf"(({NAME})\n{NUMBER}\n{HASH}\n)\n((?:\u2014 {NAME} \S+\n){{1,100}})"
     said, origin, size, root, lines = match(form, data.decode(), "not a checkpoint of three lines and 100 signatures")
     signatures = [(line.split(" ")[1], unbase64(line.split(" ")[2])) for line in lines.split("\n")[:-1]]
@@ -230,7 +231,9 @@ def open_entry(raw: bytes, seq: int, path: list[bytes], head: Head) -> Entry:
     if fields["v"] > 1:
         raise Unknown(f"{what} has format version {fields['v']}, which this verifier does not know")
     shaped(fields, what, kind=str, seq=int, prev=str, recorded_at=str, claimed_at=str, actor=str, basis=str)
-    shaped(fields, what, subject=list, body=dict)
+    shaped(
+        {"attachments": [], "personal": [], **fields}, what, attachments=list, personal=list, subject=list, body=dict
+    )
     need((fields["v"], fields["seq"]) == (1, seq), f"{what} has another seq or version")
     for name, form in (("prev", DIGEST if seq else "0{64}"), ("recorded_at", TIME), ("claimed_at", TIME)):
         match(form, fields[name], f"{what} has a malformed {name}")
@@ -250,10 +253,9 @@ def disclosed(data: bytes, entry: Entry, what: str) -> list[tuple[str, str]]:
             shaped(item, what, only=True, **{"name": str, "salt": str, field: str})
             name, salt = item["name"], unbase64(item["salt"])
             known = unbase64(item["data"]) if field == "data" else canonical(item["text"]).encode()
-            told = part, name, hmac.new(salt, name.encode() + b"\x00" + known, "sha256").hexdigest(), len(known)
-            lines = [
-                (of, line["name"], line.get("hmac_sha256"), line.get("size", len(known))) for of, line in entry.parts
-            ]
+            size = len(known)
+            told = part, name, hmac.new(salt, name.encode() + b"\x00" + known, "sha256").hexdigest(), size
+            lines = [(of, line["name"], line.get("hmac_sha256"), line.get("size", size)) for of, line in entry.parts]
             need(len(salt) == 32 and told in lines, f"{what}: {name} is not what the entry committed to")
             found.append((part, name))
     need(found and len(found) == len(set(found)), f"{what} are none, or one stands there twice")
@@ -605,6 +607,7 @@ def judge(options: argparse.Namespace, verdict: Verdict) -> None:
     with verdict.step("file"):
         data = read(options.file, FILE_LIMIT)
         verdict.kind = next((kind for start, kind in KINDS.items() if data.startswith(start)), "checkpoint")
+        need(verdict.kind in ("pack", "report") or len(data) <= SMALL_LIMIT, "the file is larger than 1 MiB")
         members = open_container(data) if verdict.kind == "pack" else {}
         verdict.key = given_key(options.key, members)
         if members:
