@@ -525,6 +525,18 @@ def test_a_part_of_a_story_is_partial(tmp_path):
     assert (code, said["integrity"], said["completeness"]) == (3, "ok", "partial")
 
 
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [([1, 2, 3], 0), ([2, 1], 0), ([3], 3), ([1, 3], 3), ([1, 1], 3), ([0], 3), (["1"], 3), ([True], 3), ([2**50], 3)],
+)
+def test_a_gap_in_the_numbers_of_evaluations_leaves_the_answer_open(tmp_path, numbers, code):
+    forger = Forger()
+    usecase = {"seq": 0, "leaf": leaf(forger.history([])[0]).hex()}
+    entries = [{"kind": "evaluation", "body": {"usecase": usecase, "attempt": {"usecase": at}}} for at in numbers]
+    got, said = outcome(forger.pack(forger.history(entries)), tmp_path, forger.vkey)
+    assert (got, said["integrity"], said["completeness"]) == (code, "ok", "proven")
+
+
 # Samples
 
 
@@ -545,6 +557,16 @@ def test_a_sample_of_a_whole_population_holds(tmp_path):
     for choice in ({}, {"drawn": 1}, {"drawn": 0}, {"first": 1, "last": 2}, {"first": 5, "last": 8}, {"told": [3, 4]}):
         code, said = outcome(sample(forger, **choice), tmp_path, forger.vkey)
         assert (code, said["integrity"], said["completeness"]) == (0, "ok", "stated"), (choice, said["checks"])
+
+
+def test_an_entry_of_another_time_within_the_range_is_not_of_the_population(tmp_path):
+    forger, early = Forger(), "2026-01-02T00:00:00.000000Z"
+    entries = forger.history([ENTRY | ({"recorded_at": early} if at == 4 else {}) for at in range(1, 8)])
+    said = {"name": "sample", "kind": "document", "first": 3, "last": 5, "seed": "x", "drawn": [], "told": []}
+    said |= {"from": "2026-01-04T00:00:00.000000Z", "until": "2026-01-07T00:00:00.000000Z"}
+    for population, code in ((2, 0), (3, 1)):
+        pack = forger.pack(entries, [0, 2, 3, 4, 5, 6], filter={**said, "population": population})
+        assert outcome(pack, tmp_path, forger.vkey)[0] == code
 
 
 @pytest.mark.parametrize(
@@ -702,7 +724,7 @@ def test_it_is_one_file_for_python_3_9_that_imports_no_code_of_ours():
 
 
 def test_it_stays_short_enough_to_be_read():
-    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 660
+    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 670
 
 
 def isolated(folder, *words, path=None):

@@ -410,7 +410,11 @@ def open_questions(start: Iterable[int], entries: dict[int, Entry]) -> tuple[lis
     index = {entry.leaf.hex(): seq for seq, entry in entries.items()}
     todo, missing = list(start), []
     story: set[int] = set()
-    numbers: dict[str, dict[int, str]] = {}
+    numbers: dict[
+        str, list[str]
+    ] = {}  # of the evaluations of a use case; only those of the story need one of their own
+    taken: set[tuple[str, str]] = set()
+    told: set[str] = set()
     while todo:
         seq = todo.pop()
         named = [*references([entries[seq].fields["body"], entries[seq].fields.get("supersedes")])]
@@ -420,10 +424,13 @@ def open_questions(start: Iterable[int], entries: dict[int, Entry]) -> tuple[lis
     for seq, entry in entries.items():
         for usecase in references(entry.fields["body"].get("usecase")) if entry.fields["kind"] == "evaluation" else ():
             attempt = entry.fields["body"].get("attempt")
-            number = attempt.get("usecase") if isinstance(attempt, dict) else None
-            numbers.setdefault(usecase, {})[seq] = canonical(number)
-    told = {usecase: sorted(found.values()) for usecase, found in numbers.items() if story & found.keys()}
-    return missing, [usecase for usecase, said in told.items() if said != sorted(str(n + 1) for n in range(len(said)))]
+            number = canonical(attempt.get("usecase") if isinstance(attempt, dict) else None)
+            told |= {usecase} if seq in story else set()
+            if seq in story or (number.isdigit() and (usecase, number) not in taken):
+                numbers.setdefault(usecase, []).append(number)
+            taken.add((usecase, number))
+    gaps = [of for of in told if sorted(numbers[of]) != sorted(str(n + 1) for n in range(len(numbers[of])))]
+    return missing, gaps
 
 
 def sample_start(said: dict[str, Any], entries: dict[int, Entry], size: int) -> set[int]:
