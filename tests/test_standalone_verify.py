@@ -82,7 +82,7 @@ def home(tmp_path_factory):
 def make_bad_ones(home):
     forger = Forger.of(home)
     data = (home / "grown.proof").read_bytes()
-    (home / "flipped.proof").write_bytes(data[:9] + bytes([data[9] ^ 1]) + data[10:])
+    (home / "flipped.proof").write_bytes(data[:9] + (b"A" if data[9:10] != b"A" else b"B") + data[10:])
     (home / "other-size.proof").write_bytes(data.replace(b"old 5\n", b"old 4\n"))
     (home / "fork.checkpoint").write_bytes(forger.note(5, sha256(b"another tree")))
     (home / "fork6.checkpoint").write_bytes(forger.note(6, sha256(b"another tree")))
@@ -230,9 +230,8 @@ def test_the_key_of_a_pack_is_taken_only_by_its_fingerprint(home):
     code, said = alone(home / "all.zip", "--key", forger.fingerprint)
     assert code == 0
     assert said["key"] == {"name": forger.name, "fingerprint": forger.fingerprint}
-    assert "taken from the pack" in said["key_source"]
     code, said = alone(home / "all.zip", "--key", "0" * 64)
-    assert (code, said["key"], said["unanchored"]) == (1, None, None)
+    assert (code, said["key"], said["unanchored"]) == (3, None, None)
     assert alone(home / "kept.checkpoint", "--key", forger.fingerprint)[0] == 3
 
 
@@ -242,28 +241,25 @@ def test_who_forges_a_pack_whole_is_found_by_the_key(home):
     pack = home / "forged.zip"
     pack.write_bytes(forger.pack(forger.history([{"kind": "document"}])))
     assert agree(pack, "--key", home / "ledger.vkey")[0] == 1
-    assert alone(pack, "--key", Forger.of(home).fingerprint)[0] == 1
+    assert alone(pack, "--key", Forger.of(home).fingerprint)[0] == 3
     assert alone(pack, "--key", forger.vkey)[0] == 0
 
 
-def test_people_read_the_key_first_and_then_what_is_not_proven(home, capsys):
+def test_the_key_is_told_first_and_last_what_is_not_proven(home, capsys):
     assert verify.main([str(home / "all.zip"), "--key", str(home / "ledger.vkey")]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"key           {Forger.of(home).name}"
-    assert lines[1] == f"fingerprint   {Forger.of(home).fingerprint}"
-    assert lines[2].startswith("key from      given by you")
-    for start in ("integrity     ok", "completeness  proven", "anchor        none", "un-anchored   6 of 6"):
-        assert any(line.startswith(start) for line in lines), start
-    said = "\n".join(lines)
-    assert "Whether what was recorded is true is not shown" in said
-    assert "Entries 0 to 5 rest on the ledger's key alone" in said
+    said = json.loads(capsys.readouterr().out)
+    assert (next(iter(said)), list(said)[-1]) == ("key", "not_proven")
+    assert said["key"] == {"name": Forger.of(home).name, "fingerprint": Forger.of(home).fingerprint}
+    assert "Whether what was recorded is true is not shown" in said["not_proven"][0]
+    assert "rest on its key alone" in said["not_proven"][-1]
 
 
 @needs_report
 def test_it_says_that_it_did_not_look_into_the_pdf(home):
     for name in ("audit.pdf", "report.zip"):
         _, said = alone(home / name, "--key", home / "ledger.vkey")
-        assert verify.PDF in said["not_proven"]
+        assert "Not judged:" in said["not_proven"][1]
+        assert "what is inside a PDF" in said["not_proven"][1]
 
 
 # Bits and bytes
@@ -411,7 +407,8 @@ def test_a_member_that_stands_twice_is_refused(home, tmp_path):
     with zipfile.ZipFile(out, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr(info, b"another")
     code, said = outcome(out.getvalue(), tmp_path, home / "ledger.vkey")
-    assert (code, said["checks"][-1]["name"]) == (1, "container")
+    assert code == 1
+    assert "container" in said["checks"][-1]["detail"]
 
 
 ENTRY = {"kind": "document", "body": {"title": "x"}}
@@ -429,6 +426,7 @@ ENTRY = {"kind": "document", "body": {"title": "x"}}
         pytest.param({**ENTRY, "body": {"x": 2**53}}, 1, id="integer out of range"),
         pytest.param({**ENTRY, "body": {"x": "e\u0301"}}, 1, id="not in normal form C"),
         pytest.param({**ENTRY, "attachments": [{"name": "a", "sha256": "0" * 64}]}, 1, id="attachment without size"),
+        pytest.param({**ENTRY, "attachments": ""}, 1, id="attachments that are no list"),
         pytest.param({**ENTRY, "body": {"x": {"seq": 0, "leaf": "0" * 64}}}, 3, id="names an entry that is nowhere"),
     ],
 )
@@ -489,6 +487,35 @@ def test_a_second_genesis_is_refused(tmp_path):
     assert alone(tmp_path / "pack.zip", "--key", forger.vkey)[0] == 1
 
 
+def test_an_entry_that_does_not_hold_outweighs_one_of_a_newer_version(tmp_path):
+    forger = Forger()
+    (tmp_path / "pack.zip").write_bytes(forger.pack(forger.history([{**ENTRY, "v": 2}, {**ENTRY, "seq": 9}])))
+    assert alone(tmp_path / "pack.zip", "--key", forger.vkey)[0] == 1
+
+
+def test_anchors_are_compared_though_another_cannot_be_read(home):
+    words = paths(home, "all.zip --anchor not-there --anchor fork.checkpoint")
+    assert alone(*words, "--key", home / "ledger.vkey")[0] == 1
+
+
+def test_an_attachment_is_not_taken_for_the_key_of_the_same_name(tmp_path):
+    """Both are named by a digest, and each has to have it."""
+    forger, der = Forger(), bytes.fromhex("302a300506032b6570032100") + bytes(32)
+    name = sha256(der).hex()
+    line = {"name": "a", "mediaType": "text/plain", "size": 5, "sha256": name}
+    members = unzipped(forger.pack(forger.history([{**ENTRY, "attachments": [line]}])))
+    manifest, pem = manifest_of(members), base64.b64encode(der).decode()
+    order = [*members.items()]
+    at = next(at for at, (name, _) in enumerate(order) if name.startswith("keys/"))
+    order[at:at] = [(f"attachments/{name}", b"other")]
+    order.insert(
+        at + 2, (f"keys/{name}.pem", f"-----BEGIN PUBLIC KEY-----\n{pem}\n-----END PUBLIC KEY-----\n".encode())
+    )
+    (tmp_path / "pack.zip").write_bytes(forger.seal(dict(order), manifest, lambda m: m.update(withheld=[])))
+    code, said = alone(tmp_path / "pack.zip", "--key", forger.vkey)
+    assert (code, said["checks"][-1]["detail"]) == (1, "an attachment has another digest")
+
+
 def test_a_part_of_a_story_is_partial(tmp_path):
     forger = Forger()
     entries = forger.history([ENTRY, ENTRY])
@@ -496,6 +523,18 @@ def test_a_part_of_a_story_is_partial(tmp_path):
     (tmp_path / "pack.zip").write_bytes(forger.pack(entries, [0, 2], filter={"name": "model"}))
     code, said = agree(tmp_path / "pack.zip", "--key", forger.vkey)
     assert (code, said["integrity"], said["completeness"]) == (3, "ok", "partial")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [([1, 2, 3], 0), ([2, 1], 0), ([3], 3), ([1, 3], 3), ([1, 1], 3), ([0], 3), (["1"], 3), ([True], 3), ([2**50], 3)],
+)
+def test_a_gap_in_the_numbers_of_evaluations_leaves_the_answer_open(tmp_path, numbers, code):
+    forger = Forger()
+    usecase = {"seq": 0, "leaf": leaf(forger.history([])[0]).hex()}
+    entries = [{"kind": "evaluation", "body": {"usecase": usecase, "attempt": {"usecase": at}}} for at in numbers]
+    got, said = outcome(forger.pack(forger.history(entries)), tmp_path, forger.vkey)
+    assert (got, said["integrity"], said["completeness"]) == (code, "ok", "proven")
 
 
 # Samples
@@ -506,7 +545,8 @@ def sample(forger, count=9, first=3, last=6, drawn=2, seed="words of the auditor
     entries = forger.history([{"kind": "document" if at % 2 == 0 else "model"} for at in range(1, count)])
     kind = [at for at in range(first, last + 1) if at % 2 == 0]
     ranked = sorted(kind, key=lambda at: sha256(seed.encode(), b"\x00", leaf(entries[at])))
-    said = {"name": "sample", "kind": "document", "first": first, "last": last, "population": len(kind), "seed": seed}
+    said = {"name": "sample", "kind": "document", "first": first, "last": last, "population": len(kind)}
+    said |= {"seed": seed, "told": []}
     said |= {"from": f"2026-01-{first + 1:02d}T00:00:00.000000Z", "until": f"2026-01-{last + 2:02d}T00:00:00.000000Z"}
     keep = other.pop("keep", None) or sorted({0, *range(max(first - 1, 0), min(last + 2, count))})
     return forger.pack(entries, keep, filter={**said, "drawn": sorted(ranked[:drawn]), **other})
@@ -514,9 +554,19 @@ def sample(forger, count=9, first=3, last=6, drawn=2, seed="words of the auditor
 
 def test_a_sample_of_a_whole_population_holds(tmp_path):
     forger = Forger()
-    for choice in ({}, {"drawn": 1}, {"drawn": 0}, {"first": 1, "last": 2}, {"first": 5, "last": 8}, {"last": 2}):
+    for choice in ({}, {"drawn": 1}, {"drawn": 0}, {"first": 1, "last": 2}, {"first": 5, "last": 8}, {"told": [3, 4]}):
         code, said = outcome(sample(forger, **choice), tmp_path, forger.vkey)
         assert (code, said["integrity"], said["completeness"]) == (0, "ok", "stated"), (choice, said["checks"])
+
+
+def test_an_entry_of_another_time_within_the_range_is_not_of_the_population(tmp_path):
+    forger, early = Forger(), "2026-01-02T00:00:00.000000Z"
+    entries = forger.history([ENTRY | ({"recorded_at": early} if at == 4 else {}) for at in range(1, 8)])
+    said = {"name": "sample", "kind": "document", "first": 3, "last": 5, "seed": "x", "drawn": [], "told": []}
+    said |= {"from": "2026-01-04T00:00:00.000000Z", "until": "2026-01-07T00:00:00.000000Z"}
+    for population, code in ((2, 0), (3, 1)):
+        pack = forger.pack(entries, [0, 2, 3, 4, 5, 6], filter={**said, "population": population})
+        assert outcome(pack, tmp_path, forger.vkey)[0] == code
 
 
 @pytest.mark.parametrize(
@@ -534,6 +584,13 @@ def test_a_sample_of_a_whole_population_holds(tmp_path):
         pytest.param({"population": True}, id="a flag for a number"),
         pytest.param({"first": 7, "last": 6, "from": "2026-03-01T00:00:00.000000Z", "population": 0}, id="elsewhere"),
         pytest.param({"last": 10**15}, id="a range beyond the tree"),
+        pytest.param({"told": [4, 3]}, id="told out of order"),
+        pytest.param({"told": [4, 4]}, id="told twice"),
+        pytest.param({"told": [1]}, id="told and not in the pack"),
+        pytest.param({"told": [True]}, id="a flag among what is told"),
+        pytest.param({"told": None}, id="nothing said of what is told"),
+        pytest.param({"more": 1}, id="a field too many"),
+        pytest.param({"seed": ""}, id="no seed"),
     ],
 )
 def test_a_sample_that_is_not_what_it_says_is_refused(tmp_path, choice):
@@ -564,16 +621,23 @@ def test_a_sample_that_the_seed_does_not_draw_is_refused(tmp_path, drawn):
 # Keys and vectors that others published
 
 
+def vkey_of(raw):
+    """The line of a verifier key."""
+    name, blob = "example.org/x", b"\x01" + raw
+    return f"{name}+{sha256(name.encode(), bytes([10]), blob)[:4].hex()}+{base64.b64encode(blob).decode()}"
+
+
+@needs_openssl
 def test_weak_keys_of_the_published_edge_cases_are_refused():
     cases = json.loads((Path(__file__).parent / "vectors/C2SP_CCTV/ed25519vectors.json").read_text())
-    for case in cases:
-        key = verify.Key("example.org/x", bytes.fromhex(case["key"]))
+    for at, case in enumerate(cases):
+        line = vkey_of(bytes.fromhex(case["key"]))
         if {"low_order_A", "non_canonical_A"} & set(case["flags"] or []):
             with pytest.raises(verify.Refused):
-                verify.parse_key(str(key))
-        else:
+                verify.parse_key(line)
+        elif at % 7 == 0:  # each takes a process
             good = not {"low_order_residue", "non_canonical_R"} & set(case["flags"] or [])
-            assert verify.signed(verify.parse_key(str(key)), case["msg"].encode(), bytes.fromhex(case["sig"])) == good
+            assert verify.signed(verify.parse_key(line), case["msg"].encode(), bytes.fromhex(case["sig"])) == good
 
 
 def published_signatures():
@@ -582,19 +646,14 @@ def published_signatures():
 
 
 def right(raw, test):
-    key = verify.Key("example.org/x", raw)
-    return verify.signed(key, bytes.fromhex(test["msg"]), bytes.fromhex(test["sig"])) == (test["result"] == "valid")
-
-
-def test_published_signatures_are_judged_right():
-    wrong = [test["tcId"] for raw, test in published_signatures() if not right(raw, test)]
-    assert wrong == []
+    return verify.signed(verify.parse_key(vkey_of(raw)), bytes.fromhex(test["msg"]), bytes.fromhex(test["sig"])) == (
+        test["result"] == "valid"
+    )
 
 
 @needs_openssl
-def test_published_signatures_are_judged_right_by_openssl(monkeypatch):
-    monkeypatch.setattr(verify, "Ed25519PublicKey", None)
-    wrong = [test["tcId"] for raw, test in published_signatures()[::6] if test["msg"] and not right(raw, test)]
+def test_published_signatures_are_judged_right():
+    wrong = [test["tcId"] for raw, test in published_signatures() if test["msg"] and not right(raw, test)]
     assert wrong == []
 
 
@@ -615,18 +674,22 @@ def unpack(values):
     return [base64.b64decode(value) for value in values or []]
 
 
+def inclusion(leaf, at, size, path):
+    return verify.roots(at + 1, size, path, leaf, leaf=True)[1]
+
+
 def test_published_inclusion_proofs_are_judged_right():
     for case in proofs("inclusion"):
         leaf, root = unpack([case["leafHash"], case["root"]])
         if len(root) == 32:  # another is refused where a checkpoint is read
-            got = leads(verify.root_of_path, leaf, case["leafIdx"], case["treeSize"], unpack(case["proof"]))
+            got = leads(inclusion, leaf, case["leafIdx"], case["treeSize"], unpack(case["proof"]))
             assert (got != root) == case["wantErr"], case["desc"]
 
 
 def test_published_consistency_proofs_are_judged_right():
     for case in proofs("consistency"):
         old, new = unpack([case["root1"], case["root2"]])
-        got = leads(verify.roots_of_growth, case["size1"], old, case["size2"], unpack(case["proof"]))
+        got = leads(verify.roots, case["size1"], case["size2"], unpack(case["proof"]), old)
         assert (got != (old, new)) == case["wantErr"], case["desc"]
 
 
@@ -657,11 +720,11 @@ def test_it_is_one_file_for_python_3_9_that_imports_no_code_of_ours():
         name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
     }
     imported |= {(node.module or ".").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported - sys.stdlib_module_names == {"cryptography"}
+    assert imported <= sys.stdlib_module_names
 
 
 def test_it_stays_short_enough_to_be_read():
-    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 900
+    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 670
 
 
 def isolated(folder, *words, path=None):
@@ -678,7 +741,7 @@ def isolated(folder, *words, path=None):
 @pytest.mark.parametrize(
     "words", ["all.zip --anchor kept.checkpoint", "cut.zip", "entry-4.tlog-proof", "stranger.checkpoint"]
 )
-def test_copied_elsewhere_it_says_the_same_with_openssl_alone(home, tmp_path, words):
+def test_copied_elsewhere_it_says_the_same(home, tmp_path, words):
     words = [*paths(home, words), "--key", home / "ledger.vkey"]
     assert isolated(tmp_path, *words) == alone(*words)
     assert [path.name for path in tmp_path.iterdir()] == ["verify.py"]  # nothing is written
@@ -687,16 +750,7 @@ def test_copied_elsewhere_it_says_the_same_with_openssl_alone(home, tmp_path, wo
 def test_without_any_means_to_check_a_signature_it_says_so(home, tmp_path):
     code, said = isolated(tmp_path, home / "all.zip", "--key", home / "ledger.vkey", path=str(tmp_path))
     assert (code, said["integrity"]) == (3, "unknown")
-    assert "neither is here" in said["checks"][-1]["detail"]
-
-
-@needs_openssl
-def test_openssl_refuses_what_cryptography_refuses(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(verify, "Ed25519PublicKey", None)
-    data = (home / "kept.checkpoint").read_bytes()
-    assert outcome(data, tmp_path, home / "ledger.vkey")[0] == 0
-    for swapped in (data.replace(b"\n5\n", b"\n6\n"), (home / "stranger.checkpoint").read_bytes()):
-        assert outcome(swapped, tmp_path, home / "ledger.vkey")[0] == 1
+    assert "openssl" in said["checks"][-1]["detail"]
 
 
 def test_the_json_of_its_verdict_is_what_the_conformance_suite_asks_for(home):

@@ -59,9 +59,9 @@ GENESIS: Final = "ledger"
 """The kind of entry 0, and of no other."""
 BASES: Final = frozenset({"observed", "declared", "imported"})
 
-_HEX64 = re.compile(r"[0-9a-f]{64}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
 """Of a part, and an idempotency key: indexed, in any database."""
 _ACTOR = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

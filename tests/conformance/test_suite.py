@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "trials")]
 
+import _verifiers as verifiers  # noqa: E402
 import make  # noqa: E402
 import run as runner  # noqa: E402
 
@@ -32,6 +33,13 @@ def tallystick(words, folder):
     finally:
         os.chdir(before)
     return code, out.getvalue() or err.getvalue()
+
+
+def alone(words, folder):
+    """``verify.py`` in this process."""
+    with verifiers.inside(folder):
+        answer = verifiers.alone(*words)
+    return answer.exit, answer.text
 
 
 def problems(ask, cases):
@@ -70,6 +78,11 @@ def test_the_page_answers_every_case_that_needs_no_more_than_core():
     with browser.open_page() as page:
         wrong = problems(lambda words, folder: browser.answered(page, words, folder), runner.chosen([]))
     assert wrong == {}
+
+
+@pytest.mark.parametrize("number", range(PARTS))
+def test_the_verifier_that_stands_alone_answers_every_case(number):
+    assert problems(alone, part(number, [])) == {}
 
 
 def test_the_runner_finds_a_verifier_that_says_yes_to_everything():

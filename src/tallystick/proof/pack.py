@@ -368,14 +368,16 @@ def _check_manifest(manifest: Value) -> None:
         raise Malformed("manifest has no format")
     if manifest["format"] != FORMAT:
         _refuse_format(manifest["format"])
-    types: Mapping[str, type] = {"filter": dict, "members": list, "withheld": list, "made_at": str}
-    bad = [name for name, kind in types.items() if not isinstance(manifest.get(name), kind)]
+    types: Mapping[str, type] = {
+        "filter": dict, "members": list, "withheld": list, "made_at": str, "entries": int, "size": int,
+    }  # fmt: skip
+    bad = [name for name, kind in types.items() if type(manifest.get(name)) is not kind]
     if set(manifest) != _MANIFEST or bad or not isinstance(manifest["filter"].get("name"), str):
         raise Malformed("manifest lacks or misspells a field", got=", ".join(bad) or None)
 
 
 def _refuse_format(found: str) -> None:
-    match = re.fullmatch(r"tallystick-pack/v([1-9][0-9]{0,3})", found, re.ASCII)
+    match = re.fullmatch(r"tallystick-pack/v([1-9][0-9]{0,40})", found, re.ASCII)
     if match is None or int(match[1]) < 2:
         raise Malformed("not a manifest of a pack", expected=FORMAT, got=found[:40])
     raise NewerFormat("pack is of a newer format", expected=FORMAT, got=found, remedy="Use a newer tallystick.")
@@ -422,12 +424,14 @@ def _entries(members: Mapping[str, bytes], checkpoint: Checkpoint) -> Iterator[E
     if entries.keys() != proofs.keys():
         odd = min(entries.keys() ^ proofs.keys())
         raise Malformed("entry without proof, or proof without entry", where=f"entry {int(odd)}")
-    for number, (name, raw) in entries.items():
+    for number, (name, raw) in entries.items():  # first all proofs: what is not the ledger's is of no format at all
         proof_name, proof = proofs[number]
         with _at(proof_name):
             found = _proof_of(proof, int(number), members["checkpoint"])
-        with _at(name):  # the proof first: bytes that are not the ledger's are of no format at all
+        with _at(name):
             verify_inclusion(found.index, checkpoint.size, leaf_hash(raw), found.hashes, checkpoint.root)
+    for number, (name, raw) in entries.items():
+        with _at(name):
             entry = Entry.parse(raw)
             if entry.seq != int(number):
                 raise Tampered("entry has another seq than its name", expected=number, got=str(entry.seq))

@@ -125,6 +125,15 @@ class Receipt:
         entry = Entry.parse(self.entry)
         if entry.seq != self.index:
             raise Tampered("entry stands at another place", expected=f"entry {entry.seq}", got=f"index {self.index}")
-        if entry.seq and entry.kind == GENESIS:
-            raise Tampered("entry says that a ledger begins there", where=f"entry {entry.seq}", expected="entry 0")
+        _check_beginning(entry, key)
         return entry, checkpoint
+
+
+def _check_beginning(entry: Entry, key: VerifierKey) -> None:
+    """Entry 0, and no other, says which ledger this is and which key signs for it."""
+    if entry.seq and entry.kind == GENESIS:
+        raise Tampered("entry says that a ledger begins there", where=f"entry {entry.seq}", expected="entry 0")
+    if entry.seq == 0:
+        said = (entry.kind, entry.body.get("origin"), entry.body.get("checkpoint_key"))
+        if said != (GENESIS, key.name, str(key)):
+            raise Tampered("entry 0 is not the beginning of this key's ledger", expected=key.name, got=str(said)[:120])

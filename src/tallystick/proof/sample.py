@@ -82,6 +82,8 @@ class Sample:
         found: dict[str, Any] = dict(value)
         if not all(_TIME.fullmatch(found[name]) for name in ("from", "until")):
             raise Malformed("times of a sample are none", got=f"{found['from']}, {found['until']}"[:80])
+        if not _is_seed(found["seed"]):
+            raise Malformed("seed of a sample is none", expected=f"1 to {MAX_SEED} printable characters")
         return cls(
             found["kind"], found["from"], found["until"], found["first"], found["last"], found["population"],
             found["seed"], tuple(found["drawn"]), tuple(found["told"]),
@@ -117,6 +119,7 @@ class Sample:
         _refuse(draw(found, self.seed, len(self.drawn)) != self.drawn, "the seed draws another sample")
         here = {entry.seq for entry in entries}
         _refuse(not here.issuperset(self.told), "an entry that the sample tells of is missing")
+        _refuse(any(not before <= seq <= after for seq in self.told), "the sample tells of an entry outside its time")
 
     def _parted(self, entry: Entry) -> bool:
         """Whether an entry stands on the side of the time that its own time says; others need only not be of it."""
@@ -157,7 +160,7 @@ def take(entries: Iterable[Entry], *, kind: str, since: str, until: str, count: 
         Tampered: the clock of the ledger stepped over the beginning or the end of the time, so that nobody could say
             which entries are of it.
     """
-    if not 0 < len(seed) <= MAX_SEED or not seed.isprintable():
+    if not _is_seed(seed):
         raise InvalidInput("seed of a sample is not usable", expected=f"1 to {MAX_SEED} printable characters")
     entries = list(entries)
     inside = [entry for entry in entries if since <= entry.recorded_at < until]
@@ -179,6 +182,10 @@ def draw(population: Iterable[Entry], seed: str, count: int) -> tuple[int, ...]:
     salt = seed.encode() + b"\x00"
     ranked = sorted(population, key=lambda entry: sha256(salt + entry.leaf).digest())
     return tuple(sorted(entry.seq for entry in ranked[:count]))
+
+
+def _is_seed(text: str) -> bool:
+    return 0 < len(text) <= MAX_SEED and text.isprintable()
 
 
 def _ascending(value: Value) -> bool:

@@ -21,6 +21,7 @@ from tallystick.proof import identity
 from tallystick.proof.anchors import NO_ANCHORS, Anchors, Outcome, compare, fork
 from tallystick.proof.certificates import NO_AUTHORITIES, Authorities
 from tallystick.proof.consistency import Consistency, Link
+from tallystick.proof.merkle import root
 from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
 from tallystick.proof.pack import Pack, open_pack
 from tallystick.proof.receipt import Proof, Receipt
@@ -174,10 +175,16 @@ def _compared(
         agreeing += [kept] if outcome == "ok" else []
     if anchors.required and not (anchors.kept or anchors.unopened):
         checks.append(Check("anchor", "unknown", "one is required, and none was given"))
-    size = fork([checkpoint, *anchors.kept, *(link.new for link in known)])
+    begun = [] if leaves is None else _begun(checkpoint, leaves, (link.new.size for link in known))
+    size = fork([checkpoint, *begun, *anchors.kept, *(link.new for link in known)])
     if size is not None:
         checks.append(Check("history", "failed", f"two different trees of {size} entries are signed with this key"))
     return _Compared(tuple(checks), max(agreeing, key=lambda kept: kept.size, default=None))
+
+
+def _begun(checkpoint: Checkpoint, leaves: Sequence[bytes], sizes: Iterable[int]) -> list[Checkpoint]:
+    """What the ledger in hand had for a tree at some sizes."""
+    return [Checkpoint(checkpoint.origin, size, root(leaves[:size])) for size in set(sizes) if size < len(leaves)]
 
 
 def _beyond(checkpoint: Checkpoint, anchor: Checkpoint | None) -> Iterator[str]:

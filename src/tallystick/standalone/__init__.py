@@ -1,6 +1,6 @@
 """Verifiers that stand alone: one file each, sharing no code with the rest, to be handed out with what they verify.
 
-``verify.py`` needs Python and either `cryptography` or the ``openssl`` command; ``verify.html`` needs a browser.
+``verify.py`` needs Python and the ``openssl`` command; ``verify.html`` needs a browser.
 They are written from the documented formats, so that a misreading of ours would show as a disagreement.
 """
 

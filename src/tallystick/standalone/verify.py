@@ -3,56 +3,49 @@
 
     python3 verify.py FILE --key KEY [--anchor FILE]... [--consistency FILE]... [--receipt FILE] [--require-anchor]
 
-One file to read from top to bottom and to copy anywhere: Python 3.9 or later, and for Ed25519 either Python's
-``cryptography`` or the program ``openssl`` (3.0 or later). It imports nothing of tallystick and was written from its
-documents: "formats" is docs/reference/formats.md, "records" docs/reference/records.md. It uses no network, unpacks
-nothing, and writes nothing but the temporary files that openssl reads.
+One file to read from top to bottom and to copy anywhere: it needs Python 3.9 and openssl 3.0, or later ones, shares no
+code with tallystick and was written from its documents: "formats" is docs/reference/formats.md, "records" is records.md
+beside it. It uses no network, unpacks nothing, and reads no JSON before a signature by the key covers it.
 
 Ends with 0: all that was asked holds; 1: something does not; 2: called wrongly; 3: something could not be found out.
-
-A hostile file costs memory of about twice its size and time in proportion to it: FILE has at most 1 GiB, others 1 MiB,
-a manifest 64 MiB, an entry 65,535 bytes, a proof 63 hashes, a note 100 signatures, JSON 32 levels; and but for the
-frames around it no JSON is read before a signature by the key covers it.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
-import hashlib
 import hmac
 import json
 import math
 import re
-import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-try:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-except ImportError:
-    Ed25519PublicKey = None  # type: ignore[assignment,misc]  # openssl takes its place
-
-FILE_LIMIT, MANIFEST_LIMIT, SMALL_LIMIT, ENTRY_LIMIT = 1 << 30, 1 << 26, 1 << 20, 65535
-HEX, TIME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{6}Z")
-PDF = "The PDF was not looked into: neither its own signature nor the evidence attached to it was judged."
+KINDS = {b"PK": "pack", b"%PDF-": "report", b"c2sp.org/tlog-proof@": "receipt", b"old ": "consistency"}
+FILE_LIMIT, MANIFEST_LIMIT, SMALL_LIMIT, ENTRY_LIMIT = 1 << 30, 1 << 26, 1 << 20, 65535  # bytes
+NAME, NUMBER, DIGEST = r"[^\s+\x00-\x1f]+", "(0|[1-9][0-9]{0,17})", "[0-9a-f]{64}"
+HASH, HASHES, NOTE = "([A-Za-z0-9+/]{43}=)", "((?:[A-Za-z0-9+/]{43}=\n){0,63})", "\n((?s:.+))"
+TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{6}Z"
+PAE = b"DSSEv1 %d %s %d %s"  # what a DSSE envelope signs: length and text of the type, length and bytes of the payload
 NOT_PROVEN = [
     "Whether what was recorded is true is not shown. What was never recorded is invisible.",
-    "Whether those who signed were entitled to, and whether the rules of promotion were kept, was not judged here.",
-    "Recorded times are the ledger's claim: no time stamp was judged here.",
+    "Not judged: who was entitled to sign, the rules of promotion, time stamps, and what is inside a PDF.",
+    "What is complete as stated is so by the ledger's word; entries that no checkpoint from elsewhere covers"
+    " (unanchored) rest on its key alone: whoever holds it could have made them anew, or show others to others.",
 ]
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """The answer is no."""
 
 
@@ -60,485 +53,323 @@ class Unknown(Exception):
     """It cannot be found out."""
 
 
-def need(condition: object, complaint: str) -> None:
-    """Refuse with the complaint unless the condition holds."""
+def need(condition: object, complaint: str) -> bool:
+    """True, or a refusal with the complaint."""
     if not condition:
         raise Refused(complaint)
+    return True
 
 
-# Bytes and JSON (formats, Canonical JSON)
-
-
-def sha256(*parts: bytes) -> bytes:
-    """SHA-256 over the parts one after the other."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.digest()
+def match(form: str, text: str, complaint: str) -> tuple[Any, ...]:
+    """The groups of a text that as a whole has this form."""
+    found = re.fullmatch(form, text)
+    need(found, complaint)
+    return found.groups() if found else ()
 
 
 def unbase64(text: str) -> bytes:
     """The bytes of standard base64 with padding, in its one spelling."""
-    try:
-        data = base64.b64decode(text.encode("ascii", "replace"))
-    except ValueError:
-        data = b""
+    data = base64.b64decode(text.encode())
     need(base64.b64encode(data).decode() == text, "base64 is not in its one spelling")
     return data
 
 
-def number(value: float) -> str:
-    """A double as ECMAScript prints it (RFC 8785, section 3.2.2.3): shortest digits, plain from 1e-6 to below 1e21."""
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    text, point = "".join(map(str, digits)), len(digits) + int(exponent)
-    if -6 < point <= 21:
-        text = "0" * (1 - point) + text + "0" * (point - len(text))
-        text = (text[: max(point, 1)] + "." + text[max(point, 1) :]).rstrip(".")
-    else:
-        text = (text[0] + "." + text[1:]).rstrip(".") + f"e{point - 1:+d}"
-    return "0" if value == 0 else "-" * sign + text
-
-
-def canonical(value: Any, depth: int = 0) -> str:
-    """The value in canonical JSON (RFC 8785); what may not stand there is refused."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, str):
-        need(unicodedata.is_normalized("NFC", value), "text is not in normal form C")
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int):
-        need(abs(value) < 2**53, "an integer is out of range")
-        return str(value)
-    if isinstance(value, float):
-        need(math.isfinite(value), "a number is not finite")
-        return number(value)
-    need(depth < 32, "JSON is nested more than 32 levels deep")
+# JSON
+def canonical(value: Any, depth: int = 1) -> str:
+    """The value in canonical JSON (RFC 8785; formats, Canonical JSON); what may not stand there is refused."""
+    need(depth <= 32 or not isinstance(value, (dict, list)), "JSON is nested more than 32 levels deep")
     if isinstance(value, list):
         return "[" + ",".join(canonical(item, depth + 1) for item in value) + "]"
-    pairs = sorted(value.items(), key=lambda pair: str(pair[0]).encode("utf-16-be"))
-    return "{" + ",".join(f"{canonical(name)}:{canonical(item, depth + 1)}" for name, item in pairs) + "}"
+    if isinstance(value, dict):
+        pairs = sorted(value.items(), key=lambda pair: str(pair[0]).encode("utf-16-be"))
+        return "{" + ",".join(f"{canonical(name)}:{canonical(item, depth + 1)}" for name, item in pairs) + "}"
+    if isinstance(value, float):  # the fewest digits that read as this double; plain from 1e-6 to below 1e21
+        need(math.isfinite(value), "a number is not finite")
+        plain = value == 0 or 1e-6 <= abs(value) < 1e21
+        return format(Decimal(repr(value or 0.0)).normalize(), "f" if plain else "e")
+    need(not isinstance(value, int) or abs(value) < 2**53, "an integer is out of range")
+    need(not isinstance(value, str) or unicodedata.is_normalized("NFC", value), "text is not in normal form C")
+    return json.dumps(value, ensure_ascii=False)
 
 
 def read_json(data: bytes, what: str, *, exact: bool = True) -> Any:
     """The value of strict JSON; with ``exact`` the bytes must be the canonical ones."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        need(len(dict(pairs)) == len(pairs), f"{what} has a key twice in an object")
-        return dict(pairs)
+        return dict(pairs) if need(len(dict(pairs)) == len(pairs), f"{what} has a key twice in an object") else {}
 
-    try:  # 18 digits are beyond the range already, and a longer integer costs time
-        value = json.loads(data.decode(), object_pairs_hook=unique, parse_int=lambda digits: int(digits[:18]))
-        again = canonical(value).encode()
-    except (ValueError, RecursionError) as fault:
-        raise Refused(f"{what} is not strict JSON: {fault}") from fault
-    need(again == data or not exact, f"{what} is not canonical JSON")
+    # 18 digits are beyond the range already, and a longer integer costs time
+    value = json.loads(data.decode(), object_pairs_hook=unique, parse_int=lambda digits: int(digits[:18]))
+    need(canonical(value).encode() == data or not exact, f"{what} is not canonical JSON")
     return value
 
 
-def shaped(value: Any, what: str, **types: Any) -> dict[str, Any]:
-    """The value, if it is an object that has these fields, of these types."""
+def shaped(value: Any, what: str, *, only: bool = False, **types: type) -> dict[str, Any]:
+    """The value, if it is an object with fields of these names and types, and with ``only`` no others."""
     need(isinstance(value, dict), f"{what} is no object")
-    bad = [name for name, kind in types.items() if type(value.get(name)) is not kind]
-    need(not bad, f"{what} lacks a field, or has it of another type: {', '.join(bad)}")
+    bad = [name for name in {**types, **(value if only else {})} if type(value.get(name)) is not types.get(name)]
+    need(not bad, f"{what} has a field missing, of another type or too many: {', '.join(bad)}")
     return dict(value)
 
 
-# Ed25519
-
-
+# Ed25519, under which checkpoints and manifests are signed (formats, Checkpoints)
 class Key(NamedTuple):
-    """A verifier key: name and 32 bytes (formats, Checkpoints)."""
+    """A verifier key; ``der`` is its SubjectPublicKeyInfo (RFC 8410, section 4)."""
 
+    line: str
     name: str
-    raw: bytes
-
-    def id(self) -> bytes:
-        """The key id of a signed note (C2SP signed-note)."""
-        return sha256(self.name.encode(), b"\n\x01", self.raw)[:4]
-
-    def der(self) -> bytes:
-        """The SubjectPublicKeyInfo (RFC 8410, section 4); its SHA-256 is the fingerprint."""
-        return bytes.fromhex("302a300506032b6570032100") + self.raw
-
-    def __str__(self) -> str:
-        return f"{self.name}+{self.id().hex()}+{base64.b64encode(bytes([1]) + self.raw).decode()}"
+    id: bytes
+    der: bytes
+    fingerprint: str
 
 
-def parse_key(text: str) -> Key:
-    """The key of a line; an encoding that is not canonical (RFC 8032, 5.1.3) and points of small order are refused.
-
-    These are the points with y = 0, 1 or -1 and the two y of order eight; under them almost any message verifies.
-    """
-    name, _, rest = text.partition("+")
-    blob = unbase64(rest[9:])
-    need(len(blob) == 33 and blob[0] == 1, "a verifier key is <name>+<key id>+<base64 of 1 and 32 bytes>")
-    key = Key(name, blob[1:])
-    need(name and not re.search(r"\s", name) and str(key) == text, "the verifier key has an id that is not its own")
-    y, p = int.from_bytes(key.raw, "little") & (2**255 - 1), 2**255 - 19
-    eighth = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+def parse_key(line: str) -> Key:
+    """The key of a line; no point of the curve, another encoding (RFC 8032, 5.1.3) and small order are refused."""
+    name, id, rest = match(rf"({NAME})\+([0-9a-f]{{8}})\+(\S+)", line, "a verifier key is <name>+<key id>+<base64>")
+    blob, p = unbase64(rest), 2**255 - 19
+    need(len(blob) == 33 and blob[0] == 1, "a verifier key holds 0x01 and 32 bytes")
+    need(sha256(f"{name}\n".encode() + blob).hexdigest()[:8] == id, "the verifier key has an id that is not its own")
+    y = int.from_bytes(blob[1:], "little") & (2**255 - 1)
     square = (y * y - 1) * pow(-121665 * pow(121666, -1, p) * y * y + 1, -1, p)  # of x, on -x^2 + y^2 = 1 + d x^2 y^2
     need(pow(square, (p - 1) // 2, p) in (0, 1), "the key is no point of the curve")
+    eighth = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
     need(y < p and y not in (0, 1, p - 1, eighth, p - eighth), "the key is not canonical, or of small order")
-    return key
+    der = bytes.fromhex("302a300506032b6570032100") + blob[1:]
+    return Key(line, name, bytes.fromhex(id), der, sha256(der).hexdigest())
 
 
 def signed(key: Key, message: bytes, signature: bytes) -> bool:
-    """Whether the signature over the message is the key's (RFC 8032, 5.1.7): by cryptography, else by openssl."""
-    if Ed25519PublicKey is not None:
-        try:
-            Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, message)
-        except InvalidSignature:
-            return False
-        return True
-    program = shutil.which("openssl")
-    if program is None:
-        raise Unknown("Ed25519 needs Python's cryptography or the program openssl (3.0 or later): neither is here")
-    words = [program, "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-rawin"]
+    """Whether the signature over the message is the key's (RFC 8032, 5.1.7)."""
+    words = "openssl pkeyutl -verify -pubin -keyform DER -rawin -inkey key -in message -sigfile signature"
     with tempfile.TemporaryDirectory() as folder:
-        for option, data in (("-inkey", key.der()), ("-in", message), ("-sigfile", signature)):
-            (Path(folder) / option).write_bytes(data)
-            words += [option, str(Path(folder) / option)]
-        done = subprocess.run(words, capture_output=True, check=False)
-    said = (done.stdout + done.stderr).decode(errors="replace")
-    if done.returncode and "Signature Verification Failure" not in said and len(signature) == 64:
-        raise Unknown(f"openssl could not verify an Ed25519 signature: {said.strip()[:200]}")
+        for name, data in (("key", key.der), ("message", message), ("signature", signature)):
+            Path(folder, name).write_bytes(data)
+        done = subprocess.run(words.split(), cwd=folder, capture_output=True, check=False)
+    if done.returncode and b"Signature Verification Failure" not in done.stdout + done.stderr and len(signature) == 64:
+        raise Unknown(f"openssl cannot verify an Ed25519 signature: {done.stderr[:200].decode(errors='replace')}")
     return done.returncode == 0
 
 
-# The tree (RFC 6962, section 2.1): a leaf is SHA-256 of 0x00 and the entry, a node of 0x01, left and right
-
+# The tree (RFC 6962, section 2.1)
 Head = tuple[int, bytes]  # what a signed checkpoint says: so many entries have this root
-
-
-def node(left: bytes, right: bytes) -> bytes:
-    """The hash of two subtrees."""
-    return sha256(b"\x01", left, right)
-
-
-def split(size: int) -> int:
-    """The largest power of two below the size, which is 2 or more: so many leaves are on the left."""
-    return 1 << (size - 1).bit_length() - 1
+Growth = tuple[int, list[bytes], Head]  # a proof from an old size to a head
 
 
 def root_hash(leaves: list[bytes]) -> bytes:
-    """MTH of RFC 6962, section 2.1."""
-    if len(leaves) < 2:
-        return leaves[0] if leaves else sha256()
-    left = split(len(leaves))
-    return node(root_hash(leaves[:left]), root_hash(leaves[left:]))
+    """The root of at least one leaf (MTH): on the left stands the largest power of two below their number."""
+    left = 1 << (len(leaves) - 1).bit_length() >> 1
+    if len(leaves) == 1:
+        return leaves[0]
+    return sha256(b"\x01" + root_hash(leaves[:left]) + root_hash(leaves[left:])).digest()
 
 
-def root_of_path(leaf: bytes, at: int, size: int, path: list[bytes]) -> bytes:
-    """The root to which PATH of RFC 6962, section 2.1.1, leads from the leaf at this index."""
-    need(0 <= at < size and (size > 1) == bool(path), "an inclusion proof has another length than its place asks for")
-    if size == 1:
-        return leaf
-    left = split(size)
-    if at < left:
-        return node(root_of_path(leaf, at, left, path[:-1]), path[-1])
-    return node(path[-1], root_of_path(leaf, at - left, size - left, path[:-1]))
+def roots(old: int, size: int, path: list[bytes], start: bytes | None, *, leaf: bool = False) -> tuple[bytes, bytes]:
+    """The roots of the first ``old`` and of all ``size`` leaves to which PATH, or else SUBPROOF, leads.
 
-
-def roots_of_growth(old: int, root: bytes | None, size: int, path: list[bytes]) -> tuple[bytes, bytes]:
-    """The roots of the first ``old`` and of all ``size`` leaves to which SUBPROOF of RFC 6962, section 2.1.2, leads.
-
-    ``root`` is that of the old tree, where it is known; in a subtree of which it is no part the path begins with it.
+    PATH starts from the last of the ``old`` leaves; SUBPROOF from the old root, or, where that is not known, with None.
     """
-    need(1 <= old <= size, f"no tree of {size} entries begins with one of {old}")
-    if old == size:
-        need(len(path) == (root is None), "a consistency proof has another length than its sizes ask for")
-        return (root, root) if root is not None else (path[0], path[0])
-    need(path, "a consistency proof has another length than its sizes ask for")
-    left = split(size)
+    need(1 <= old <= size, f"the place {old} is not in a tree of {size} entries")
+    end = size == 1 if leaf else old == size
+    need(len(path) == (start is None) if end else path, "a proof has another length than its place asks for")
+    if end:
+        root = path[0] if start is None else start
+        return root, root
+    left, last = 1 << (size - 1).bit_length() - 1, path[-1]
     if old <= left:
-        older, newer = roots_of_growth(old, root, left, path[:-1])
-        return older, node(newer, path[-1])
-    older, newer = roots_of_growth(old - left, None, size - left, path[:-1])
-    return node(path[-1], older), node(path[-1], newer)
+        older, newer = roots(old, left, path[:-1], start, leaf=leaf)
+        return older, sha256(b"\x01" + newer + last).digest()
+    older, newer = roots(old - left, size - left, path[:-1], start if leaf else None, leaf=leaf)
+    return sha256(b"\x01" + last + older).digest(), sha256(b"\x01" + last + newer).digest()
 
 
-# Notes, proofs and envelopes
-
-
-def decimal(text: str, what: str) -> int:
-    """A count in decimal, without leading zeros."""
-    need(re.fullmatch(r"0|[1-9][0-9]{0,17}", text), f"{what} is no number")
-    return int(text)
-
-
-def split_note(data: bytes, what: str, *, last: bool = False) -> tuple[list[str], str]:
-    """The lines before the first, or last, empty line of a text of at most 1 MiB, and what stands behind it."""
-    need(len(data) <= SMALL_LIMIT, f"{what} is larger than 1 MiB")
-    try:
-        text = data.decode()
-    except ValueError as fault:
-        raise Refused(f"{what} is not UTF-8") from fault
-    need(text.endswith("\n") and not re.search(r"[\x00-\x09\x0b-\x1f]", text), f"{what} is no text of whole lines")
-    front, gap, rest = text.rpartition("\n\n") if last else text.partition("\n\n")
-    need(gap and front, f"{what} has no empty line")
-    return front.split("\n"), rest
-
-
+# Checkpoints, receipts and consistency proofs (formats, under these names)
 def open_checkpoint(data: bytes, key: Key) -> Head:
-    """The head of a checkpoint that the key signed (C2SP signed-note and tlog-checkpoint; formats, Checkpoints)."""
-    said, signatures = split_note(data, "the checkpoint", last=True)
-    lines, good = signatures.split("\n")[:-1], False
-    need(len(lines) <= 100, "a checkpoint has more than 100 signatures")
-    for line in lines:
-        found = re.fullmatch(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+=*)", line)
-        name, blob = (found[1], unbase64(found[2])) if found else ("", b"")
-        need(len(blob) > 4, "a signature line is malformed")
-        if (name, blob[:4]) == (key.name, key.id()):  # others are passed over
-            good = signed(key, ("\n".join(said) + "\n").encode(), blob[4:])
-            need(good, "the signature of the checkpoint does not hold")
-    need(good, "the key that was given did not sign the checkpoint")
-    need(len(said) == 3 and said[0] == key.name, "a checkpoint has three lines, the first the name of the key")
-    head = decimal(said[1], "the size of the checkpoint"), unbase64(said[2])
-    need(len(head[1]) == 32 and (head[0] or head[1] == sha256()), "the root of the checkpoint is one that no tree has")
-    return head
-
-
-def open_hashes(lines: list[str]) -> list[bytes]:
-    """At most 63 hashes, base64, a line each."""
-    hashes = [unbase64(line) for line in lines[:64]]
-    need(len(hashes) <= 63 and all(len(item) == 32 for item in hashes), "a proof is more than 63 hashes of 32 bytes")
-    return hashes
+    """The head of a checkpoint that the key signed (C2SP signed-note and tlog-checkpoint)."""
+    need(len(data) <= SMALL_LIMIT, "a checkpoint is larger than 1 MiB")
+    form = rf"(({NAME})\n{NUMBER}\n{HASH}\n)\n((?:\u2014 {NAME} \S+\n){{1,100}})"
+    said, origin, size, root, lines = match(form, data.decode(), "not a checkpoint of three lines and 100 signatures")
+    signatures = [(line.split(" ")[1], unbase64(line.split(" ")[2])) for line in lines.split("\n")[:-1]]
+    need(all(len(blob) > 4 for _, blob in signatures), "a signature is too short")
+    ours = [blob[4:] for name, blob in signatures if (name, blob[:4]) == (key.name, key.id)]  # others are passed over
+    need(ours and origin == key.name, "the key that was given did not sign the checkpoint")
+    need(all(signed(key, said.encode(), blob) for blob in ours), "the signature of the checkpoint does not hold")
+    need(size != "0" or unbase64(root) == sha256().digest(), "the root is not that of the empty tree")
+    return int(size), unbase64(root)
 
 
 def open_receipt(data: bytes) -> tuple[bytes | None, int, list[bytes], bytes]:
-    """Entry if it is there, index, path and signed checkpoint of a C2SP tlog-proof (formats, Receipts)."""
-    lines, note = split_note(data, "the receipt")
-    need(lines.pop(0) == "c2sp.org/tlog-proof@v1", "not a tlog-proof")
-    entry = unbase64(lines.pop(0)[6:]) if lines and lines[0].startswith("extra ") else None
-    need(lines and lines[0].startswith("index "), "a tlog-proof has no index")
-    return entry, decimal(lines[0][6:], "the index"), open_hashes(lines[1:]), note.encode()
-
-
-Growth = tuple[int, list[bytes], Head]  # from an old size, known by its own checkpoint, to a head
+    """Entry if it is there, index, path and signed checkpoint of a C2SP tlog-proof."""
+    form = rf"c2sp\.org/tlog-proof@v1\n(?:extra (\S*)\n)?index {NUMBER}\n{HASHES}{NOTE}"
+    entry, index, path, note = match(form, data.decode(), "not a tlog-proof of an index and at most 63 hashes")
+    return None if entry is None else unbase64(entry), int(index), [*map(unbase64, path.split())], note.encode()
 
 
 def open_growth(data: bytes, key: Key) -> Growth:
-    """A consistency proof whose newer checkpoint holds (formats, Consistency proofs; C2SP tlog-witness)."""
-    lines, note = split_note(data, "the consistency proof")
-    need(lines[0].startswith("old "), "not a consistency proof")
-    old, path, new = decimal(lines[0][4:], "the old size"), open_hashes(lines[1:]), open_checkpoint(note.encode(), key)
-    roots_of_growth(old, bytes(32), new[0], path)  # how many hashes there must be depends on the sizes alone
-    return old, path, new
+    """A consistency proof whose newer checkpoint holds (C2SP tlog-witness)."""
+    form = rf"old {NUMBER}\n{HASHES}{NOTE}"
+    old, path, note = match(form, data.decode(), "not a consistency proof of a size and at most 63 hashes")
+    growth = int(old), [*map(unbase64, path.split())], open_checkpoint(note.encode(), key)
+    roots(growth[0], growth[2][0], growth[1], bytes(32))  # how many hashes there must be depends on the sizes alone
+    return growth
 
 
-def pre_authentication(kind: str, payload: bytes) -> bytes:
-    """What a DSSE envelope signs (DSSE v1, PAE)."""
-    return b"DSSEv1 %d %s %d %s" % (len(kind.encode()), kind.encode(), len(payload), payload)
-
-
-def open_manifest(data: bytes, key: Key) -> dict[str, Any]:
-    """The manifest, in an envelope in canonical JSON with one signature, by the key (formats, Evidence packs)."""
-    need(len(data) <= MANIFEST_LIMIT, f"the manifest is larger than {MANIFEST_LIMIT} bytes")
-    kind = "application/vnd.tallystick.manifest+json"
-    form = r'\{"payload":"([^"\\]*)","payloadType":"%s","signatures":\[\{"keyid":"%s","sig":"([^"\\]*)"\}\]\}'
-    found = re.fullmatch(form % (re.escape(kind), sha256(key.der()).hex()), data.decode("ascii", "replace"))
-    payload, signature = (unbase64(found[1]), unbase64(found[2])) if found else (b"", b"")
-    need(found, "the manifest is no envelope of its type with one signature by the key that was given")
-    need(signed(key, pre_authentication(kind, payload), signature), "the signature of the manifest does not hold")
-    manifest = shaped(read_json(payload, "the manifest"), "the manifest", format=str)
-    if re.fullmatch(r"tallystick-pack/v([2-9]|[1-9][0-9]+)", manifest["format"]):
-        raise Unknown(f"the pack has the format {manifest['format']}, and this verifier knows tallystick-pack/v1")
-    need(manifest.pop("format") == "tallystick-pack/v1", "the manifest is not that of a pack")
-    fields = {"ledger": str, "size": int, "root": str, "filter": dict, "range": dict, "entries": int, "members": list}
-    need(len(manifest) == len(fields) + 2, "the manifest has fields that it should not have")
-    shaped(manifest.get("filter"), "the filter", name=str)
-    return shaped(manifest, "the manifest", **fields, made_at=str, withheld=list)
-
-
-# Entries and what stands beside them
-
-
+# Entries (records, Every entry), and what stands beside them
 class Entry(NamedTuple):
-    """The leaf hash of an entry and its fields (records, Every entry)."""
+    """An entry's leaf hash, its fields, and a line for each personal value and attachment that it names."""
 
     leaf: bytes
     fields: dict[str, Any]
+    parts: list[tuple[str, dict[str, Any]]]
 
 
 def open_entry(raw: bytes, seq: int, path: list[bytes], head: Head) -> Entry:
     """The entry of these bytes, which stands at this index under the head."""
-    leaf, what = sha256(b"\x00", raw), f"entry {seq}"
-    need(root_of_path(leaf, seq, head[0], path) == head[1], f"{what} does not stand under the root of the checkpoint")
+    leaf, what = sha256(b"\x00" + raw).digest(), f"entry {seq}"
+    need(roots(seq + 1, head[0], path, leaf, leaf=True)[1] == head[1], f"{what} is not under the checkpoint's root")
     need(len(raw) <= ENTRY_LIMIT, f"{what} is larger than {ENTRY_LIMIT} bytes")
-    fields = shaped(read_json(raw, what), what, v=int, kind=str, seq=int, prev=str, recorded_at=str, claimed_at=str)
-    if fields["v"] != 1:
+    fields = shaped(read_json(raw, what), what, v=int)
+    if fields["v"] > 1:
         raise Unknown(f"{what} has format version {fields['v']}, which this verifier does not know")
-    shaped({"attachments": [], "personal": [], **fields}, what, actor=str, basis=str, subject=list, body=dict)
-    need(fields["seq"] == seq and HEX.fullmatch(fields["prev"]), f"{what} has another seq, or a malformed prev")
-    need(all(TIME.fullmatch(fields[name]) for name in ("recorded_at", "claimed_at")), f"{what} has a malformed time")
-    need(seq or fields["prev"] == "0" * 64, "entry 0 names an entry before it")
-    for _, name, line in parts(fields):
-        digest = line.get("sha256", line.get("hmac_sha256"))
-        need(isinstance(digest, str) and HEX.fullmatch(digest), f"{what} gives no digest of {name}")
-    return Entry(leaf, fields)
+    shaped(fields, what, kind=str, seq=int, prev=str, recorded_at=str, claimed_at=str, actor=str, basis=str)
+    shaped(
+        {"attachments": [], "personal": [], **fields}, what, attachments=list, personal=list, subject=list, body=dict
+    )
+    need((fields["v"], fields["seq"]) == (1, seq), f"{what} has another seq or version")
+    for name, form in (("prev", DIGEST if seq else "0{64}"), ("recorded_at", TIME), ("claimed_at", TIME)):
+        match(form, fields[name], f"{what} has a malformed {name}")
+    parts = [("personal", shaped(line, what, name=str, hmac_sha256=str)) for line in fields.get("personal", [])]
+    plain = [shaped(line, what, name=str, size=int, mediaType=str) for line in fields.get("attachments", [])]
+    parts += [("attachments", line) for line in plain]
+    for _, line in parts:
+        match(DIGEST, str(line.get("sha256", line.get("hmac_sha256"))), f"{what} gives no digest of {line['name']}")
+    return Entry(leaf, fields, parts)
 
 
-def parts(fields: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each personal value and attachment of an entry: which of both, its name and its line."""
-    for line in fields.get("personal", []):
-        yield "personal", shaped(line, "a personal line", name=str, hmac_sha256=str)["name"], line
-    for line in fields.get("attachments", []):
-        yield "attachments", shaped(line, "an attachment line", name=str, size=int, mediaType=str)["name"], line
+def disclosed(data: bytes, entry: Entry, what: str) -> list[tuple[str, str]]:
+    """The values in a member of ``side/``, each one that the entry committed to (formats, Side values)."""
+    value, found = shaped(read_json(data, what), what, only=True, attachments=list, personal=list), []
+    for part, field in (("attachments", "data"), ("personal", "text")):
+        for item in value[part]:
+            shaped(item, what, only=True, **{"name": str, "salt": str, field: str})
+            name, salt = item["name"], unbase64(item["salt"])
+            known = unbase64(item["data"]) if field == "data" else canonical(item["text"]).encode()
+            size = len(known)
+            told = part, name, hmac.new(salt, name.encode() + b"\x00" + known, "sha256").hexdigest(), size
+            lines = [(of, line["name"], line.get("hmac_sha256"), line.get("size", size)) for of, line in entry.parts]
+            need(len(salt) == 32 and told in lines, f"{what}: {name} is not what the entry committed to")
+            found.append((part, name))
+    need(found and len(found) == len(set(found)), f"{what} are none, or one stands there twice")
+    return found
 
 
 def check_statement(fields: dict[str, Any], key: Key) -> None:
     """Refuse unless the key signed a statement that binds the entry's content to this ledger (formats, Statements)."""
-    what, media = "the statement of the entry", "application/vnd.in-toto+json"
+    what, kind = "the statement of the entry", b"application/vnd.in-toto+json"
     envelope = shaped(fields.get("statement"), what, payload=str, payloadType=str, signatures=list)
     payload = unbase64(envelope["payload"])
     signatures = [unbase64(shaped(item, what, sig=str)["sig"]) for item in envelope["signatures"][:100]]
-    message = pre_authentication(media, payload)
-    need(any(signed(key, message, item) for item in signatures), f"the ledger's key did not sign {what}")
+    good = any(signed(key, PAE % (len(kind), kind, len(payload), payload), item) for item in signatures)
+    need(good and envelope["payloadType"] == kind.decode(), f"the ledger's key did not sign {what}")
     said = shaped(read_json(payload, what, exact=False), what, predicate=dict)
-    binding = shaped(said["predicate"].get("tallystick"), what, content=dict)
+    bound = shaped(said["predicate"].get("tallystick"), what, content=dict)
     outside = ("seq", "prev", "recorded_at", "claimed_at", "statement", "idempotency_key")
     content = canonical({name: value for name, value in fields.items() if name not in outside})
-    for name, got, wanted in (
-        ("type", (envelope["payloadType"], said.get("_type")), (media, "https://in-toto.io/Statement/v1")),
-        ("predicate type", said.get("predicateType"), f"urn:x-tallystick:{fields['kind']}:v1"),
-        ("subject", said.get("subject"), fields["subject"]),
-        ("ledger", binding.get("ledger"), key.name),
-        ("kind", binding.get("kind"), fields["kind"]),
-        ("signer", binding.get("signer"), fields["actor"]),
-        ("content", binding["content"].get("sha256"), sha256(content.encode()).hex()),
-    ):
-        need(got == wanted, f"{what} is not about this entry: it names another {name}")
+    got = [said.get("_type"), said.get("predicateType"), said.get("subject"), bound["content"].get("sha256")]
+    wanted = ["https://in-toto.io/Statement/v1", f"urn:x-tallystick:{fields['kind']}:v1", fields["subject"]]
+    got += [bound.get("ledger"), bound.get("kind"), bound.get("signer")]
+    wanted += [sha256(content.encode()).hexdigest(), key.name, fields["kind"], fields["actor"]]
+    need(got == wanted, f"{what} is about another entry")
 
 
-def check_side(data: bytes, fields: dict[str, Any], what: str) -> set[tuple[str, str]]:
-    """What a member of ``side/`` discloses, each value one that the entry committed to (formats, Side values)."""
-    value, found = read_json(data, what), set()
-    lines = {(part, name): line for part, name, line in parts(fields) if "hmac_sha256" in line}
-    need(set(shaped(value, what, attachments=list, personal=list)) == {"attachments", "personal"}, f"{what}: fields")
-    for part, field in (("attachments", "data"), ("personal", "text")):
-        for item in value[part]:
-            need(set(shaped(item, what, name=str, salt=str)) == {"name", "salt", field}, f"{what} has other fields")
-            name, salt, line = item["name"], unbase64(item["salt"]), lines.get((part, item["name"]), {})
-            known = unbase64(item[field]) if field == "data" else canonical(item[field]).encode()
-            digest = hmac.new(salt, name.encode() + b"\x00" + known, "sha256").hexdigest()
-            good = len(salt) == 32 and digest == line.get("hmac_sha256") and line.get("size", len(known)) == len(known)
-            need(good and (part, name) not in found, f"{what}: {name} is not what the entry committed to")
-            found.add((part, name))
-    need(found, f"{what} are empty")
-    return found
-
-
-# The verdict
-
-
-class Verdict:
-    """What was found out so far, check by check."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind, self.completeness, self.stage = kind, "not asked", "key"
-        self.key: Key | None = None
-        self.source = "nowhere"
-        self.head: Head | None = None
-        self.others: list[Head] = []  # heads that the key signed besides
-        self.growths: list[Growth] = []
-        self.whole: list[bytes] = []  # the leaves of the file's tree, if every one is there
-        self.anchor: Head | None = None
-        self.apart: int | None = None  # the size of the tree of a report's receipt whose entry is not in the pack
-        self.checks: list[dict[str, str]] = []
-        self.not_proven = list(NOT_PROVEN)
-
-    def add(self, outcome: str, detail: str) -> None:
-        """Note an outcome of the stage that is being judged."""
-        plain = "".join(char if char.isprintable() else "\ufffd" for char in detail)
-        self.checks.append({"name": self.stage, "outcome": outcome, "detail": plain})
-
-    def has(self, outcome: str) -> bool:
-        """Whether a check ended so."""
-        return any(check["outcome"] == outcome for check in self.checks)
-
-    def value(self) -> dict[str, Any]:
-        """The object that ``--format json`` prints."""
-        integrity = "failed" if self.has("failed") else "ok" if self.head else "unknown"
-        key = {"name": self.key.name, "fingerprint": sha256(self.key.der()).hex()} if self.key else None
-        covered = self.anchor[0] if self.anchor else 0
-        unanchored = max(self.head[0] - covered, 0) if self.head else None
-        found = {"kind": self.kind, "integrity": integrity, "completeness": self.completeness, "unanchored": unanchored}
-        return {**found, "checks": self.checks, "not_proven": self.not_proven, "key": key, "key_source": self.source}
-
-
-# Packs (formats, Evidence packs)
-
-SEQ, SHA, SIZE = "([0-9]{9})", "([0-9a-f]{64})", "([1-9][0-9]{0,17})"
-SECTIONS = {  # in the order of a pack; in parentheses what tells the members of a section apart
-    "manifest": r"manifest\.json()",
-    "checkpoint": "checkpoint()",
-    "entries": rf"entries/{SEQ}\.json",
-    "proofs": rf"proofs/{SEQ}\.tlog-proof",
-    "attachments": f"attachments/{SHA}",
-    "side": rf"side/{SEQ}\.json",
-    "consistency": f"consistency/{SIZE}",
-    "timestamps": rf"timestamps/{SIZE}\.tsr",
-    "vkey": r"keys/ledger\.vkey()",
-    "keys": rf"keys/{SHA}\.pem",
-    "report": r"report/(audit\.pdf|audit\.html|receipt\.tlog-proof)",
-    "readme": r"readme\.txt()",
-    "verifiers": r"verify\.(py|html)",
-}
+# Packs (formats, Evidence packs): in the order of a pack, each section and what tells its members apart
+SECTIONS = re.compile(
+    rf"(?P<manifest>manifest\.json)|(?P<checkpoint>checkpoint)|entries/(?P<entries>[0-9]{{9}})\.json"
+    rf"|proofs/(?P<proofs>[0-9]{{9}})\.tlog-proof|attachments/(?P<attachments>{DIGEST})|side/(?P<side>[0-9]{{9}})\.json"
+    rf"|consistency/(?P<consistency>[1-9][0-9]{{0,17}})|timestamps/(?P<timestamps>[1-9][0-9]{{0,17}})\.tsr"
+    rf"|(?P<vkey>keys/ledger\.vkey)|keys/(?P<keys>{DIGEST})\.pem"
+    r"|report/(?P<report>audit\.pdf|audit\.html|receipt\.tlog-proof)|(?P<readme>readme\.txt)|(?P<verifiers>verify\.py|verify\.html)"
+)
 Members = dict[str, dict[str, bytes]]  # by section, and by what tells them apart
 
 
 def open_container(data: bytes) -> dict[str, bytes]:
-    """The members of a ZIP in its canonical spelling: its frame is written again, and every byte of it compared."""
+    """The members of a ZIP in its one spelling: its frame is written again, and every byte of it compared."""
     members: dict[str, bytes] = {}
     at, lines = 0, []
-    while data[at : at + 4] == b"PK\x03\x04" and len(data) >= at + 30 and len(members) < 65535:
+    while data.startswith(b"PK\x03\x04", at) and len(data) >= at + 30 and len(members) < 65535:
         size, length = struct.unpack_from("<IH", data, at + 22)
         name, body = data[at + 30 : at + 30 + length], data[at + 30 + length : at + 30 + length + size]
         frame = struct.pack("<5H3I2H", 20, 0, 0, 0, 33, zlib.crc32(body), size, size, length, 0)  # 33 is 1980-01-01
-        header = b"PK\x03\x04" + frame + name
-        need(data[at : at + 30 + length] == header and len(body) == size, f"the member at byte {at} is not canonical")
-        need(re.fullmatch(rb"[a-z0-9._/-]+", name), f"the member at byte {at} has a name that no member may have")
+        good = data.startswith(b"PK\x03\x04" + frame + name, at) and len(body) == size
+        need(good and re.fullmatch(rb"[a-z0-9._/-]+", name), f"the member at byte {at} is not in its one spelling")
         members[name.decode()] = body
         lines.append(b"PK\x01\x02\x14\x03" + frame + struct.pack("<3H2I", 0, 0, 0, 0o100644 << 16, at) + name)
-        at += len(header) + size
+        at += 30 + length + size
     count, directory = len(members), b"".join(lines)  # a name that stands twice makes the count too small
     end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, len(directory), at, 0)
-    need(count and data[at:] == directory + end, "the container is not in its canonical spelling")
+    need(count and data[at:] == directory + end, "the container is not in its one spelling")
     return members
 
 
 def in_sections(members: dict[str, bytes]) -> Members:
-    """The members by section, if they are those that a pack has, in their order, and none lacks that all packs have."""
-    found: Members = {section: {} for section in SECTIONS}
+    """The members by section, if they are those that a pack has, in their order."""
+    pack: Members = {section: {} for section in SECTIONS.groupindex}
     places = []
     for name, body in members.items():
-        for place, section in enumerate(SECTIONS):
-            match = re.fullmatch(SECTIONS[section], name)
-            if match:
-                found[section][match[1]] = body
-                places.append((place, len(name), name))
-    need(len(places) == len(members), "the pack holds a member that packs do not have")
+        found = SECTIONS.fullmatch(name)
+        if found is None:
+            raise Refused(f"{name} is no member of a pack")
+        section = str(found.lastgroup)
+        pack[section][found[section]] = body
+        places.append((SECTIONS.groupindex[section], len(name), name))
     need(places == sorted(places), "the members are not in their order")
-    need(all(found[name] for name in ("checkpoint", "vkey")), "the pack lacks a member that every pack has")
-    return found
+    return pack
 
 
-def check_entries(pack: Members, head: Head, key: Key) -> dict[int, Entry]:
+def open_manifest(members: dict[str, bytes], key: Key) -> tuple[dict[str, Any], Members, Head]:
+    """The manifest, which the key signed and which covers all other members; these by section; and the head."""
+    data, kind = members.get("manifest.json", b""), b"application/vnd.tallystick.manifest+json"
+    need(len(data) <= MANIFEST_LIMIT, f"the manifest is larger than {MANIFEST_LIMIT} bytes")
+    form = r'\{"payload":"([^"\\]*)","payloadType":"%s","signatures":\[\{"keyid":"%s","sig":"([^"\\]*)"\}\]\}'
+    form %= re.escape(kind.decode()), key.fingerprint
+    found = match(form, data.decode("ascii", "replace"), "the manifest is no envelope with one signature, by the key")
+    payload, signature = map(unbase64, found)
+    need(signed(key, PAE % (len(kind), kind, len(payload), payload), signature), "the manifest's signature is wrong")
+    manifest = shaped(read_json(payload, "the manifest"), "the manifest", format=str)
+    if re.fullmatch(r"tallystick-pack/v([2-9]|[1-9][0-9]+)", manifest["format"]):
+        raise Unknown(f"the pack has the format {manifest['format']}, and this verifier knows tallystick-pack/v1")
+    pack = in_sections(members)
+    head = open_checkpoint(pack["checkpoint"].get("checkpoint", b""), key)
+    held = [{"name": name, "sha256": sha256(body).hexdigest(), "size": len(body)} for name, body in members.items()]
+    wanted = {"format": "tallystick-pack/v1", "ledger": key.name, "size": head[0], "root": head[1].hex()}
+    wanted |= {"range": {"first": 0, "last": head[0] - 1}, "entries": len(pack["entries"]), "members": held[1:]}
+    shaped(manifest, "the manifest", filter=dict, made_at=str, withheld=list)
+    wanted |= {name: manifest[name] for name in ("filter", "made_at", "withheld")}
+    need(canonical(manifest) == canonical(wanted), "the manifest speaks of another ledger, tree, range or members")
+    need(members.get("keys/ledger.vkey") == f"{key.line}\n".encode(), "keys/ledger.vkey is another key")
+    return manifest, pack, head
+
+
+def open_entries(pack: Members, head: Head, key: Key) -> dict[int, Entry]:
     """The entries by index: each under the checkpoint, neighbours linked, and entry 0 naming this ledger and key."""
-    raws, proofs = pack["entries"], pack["proofs"]
     entries: dict[int, Entry] = {}
-    need(raws.keys() == proofs.keys(), "entries and proofs of the pack are not of the same indices")
-    for name, raw in raws.items():
-        seq = int(name)
-        extra, index, path, note = open_receipt(proofs[name])
-        need((extra, index, note) == (None, seq, pack["checkpoint"][""]), f"the proof of entry {seq} is another's")
-        entry = entries[seq] = open_entry(raw, seq, path, head)
+    newer: list[Unknown] = []
+    need(pack["entries"].keys() == pack["proofs"].keys(), "entries and proofs of the pack are not of the same indices")
+    for name, raw in pack["entries"].items():
+        seq, (extra, index, path, note) = int(name), open_receipt(pack["proofs"][name])
+        need((extra, index, note) == (None, seq, pack["checkpoint"]["checkpoint"]), f"the proof of {seq} is another's")
+        try:
+            entry = entries[seq] = open_entry(raw, seq, path, head)
+        except Unknown as reason:  # what does not hold in others outweighs it
+            newer.append(reason)
+            continue
         before = entries.get(seq - 1)
         need(not before or entry.fields["prev"] == before.leaf.hex(), f"entry {seq} does not follow entry {seq - 1}")
-        need((entry.fields["kind"] == "ledger") == (seq == 0), "entry 0, and no other, is of kind ledger")
-    body = entries[0].fields["body"] if 0 in entries else {"origin": key.name, "checkpoint_key": str(key)}
-    said = (body.get("origin"), body.get("checkpoint_key"))
-    need(said == (key.name, str(key)), "entry 0 names another origin or another key")
+        body = entry.fields["body"] if seq == 0 else {"origin": key.name, "checkpoint_key": key.line}
+        said = entry.fields["kind"] == "ledger", body.get("origin"), body.get("checkpoint_key")
+        need(said == (seq == 0, key.name, key.line), "entry 0, and no other, is of kind ledger, with origin and key")
+    if newer:
+        raise newer[0]
     return entries
 
 
@@ -547,20 +378,21 @@ def check_parts(pack: Members, entries: dict[int, Entry], withheld: list[Any]) -
     attachments, sides, named, missing = pack["attachments"], dict(pack["side"]), set(), []
     for seq, entry in entries.items():
         side = sides.pop(f"{seq:09d}", None)
-        shown = set() if side is None else check_side(side, entry.fields, f"the values of entry {seq}")
-        for part, name, line in parts(entry.fields):
+        shown = [] if side is None else disclosed(side, entry, f"the values of entry {seq}")
+        for part, line in entry.parts:
             body = attachments.get(line.get("sha256", ""))
-            need(body is None or line["size"] == len(body), f"attachment {name} of entry {seq} has another size")
+            need(body is None or line["size"] == len(body), f"an attachment of entry {seq} has another size")
             named.add(line.get("sha256"))
-            if body is None and (part, name) not in shown:
-                missing.append({"name": name, "seq": seq})
+            if body is None and (part, line["name"]) not in shown:
+                missing.append({"name": line["name"], "seq": seq})
     need(not sides and named >= attachments.keys(), "a value or an attachment belongs to no entry of the pack")
-    need(all(sha256(body).hex() == name for name, body in attachments.items()), "an attachment has another digest")
+    need(
+        all(sha256(body).hexdigest() == name for name, body in attachments.items()), "an attachment has another digest"
+    )
     for name, body in pack["keys"].items():
-        pem = re.fullmatch(
-            "-----BEGIN PUBLIC KEY-----\n(.+)-----END PUBLIC KEY-----\n", body.decode("ascii", "replace"), re.S
-        )
-        need(pem and sha256(unbase64(pem[1].replace("\n", ""))).hex() == name, f"keys/{name}.pem is another key")
+        form = "-----BEGIN PUBLIC KEY-----\n((?:.+\n)+)-----END PUBLIC KEY-----\n"
+        (lines,) = match(form, body.decode("ascii", "replace"), f"keys/{name}.pem is no key")
+        need(sha256(unbase64(lines.replace("\n", ""))).hexdigest() == name, f"keys/{name}.pem is another key")
     need(sorted(map(canonical, withheld)) == sorted(map(canonical, missing)), "withheld is not what the pack lacks")
 
 
@@ -573,305 +405,259 @@ def references(value: Any) -> Iterator[str]:
             yield from references(item)
 
 
-def unheld(start: list[int], entries: dict[int, Entry]) -> list[str]:
-    """Leaf hashes that these entries name, or those which they name, and that the pack does not hold."""
+def open_questions(start: Iterable[int], entries: dict[int, Entry]) -> tuple[list[str], list[str]]:
+    """What the story of these entries lacks: entries that it names, and use cases whose evaluations have a gap."""
     index = {entry.leaf.hex(): seq for seq, entry in entries.items()}
-    todo, seen, missing = list(start), set(start), []
+    todo, missing = list(start), []
+    story: set[int] = set()
+    numbers: dict[
+        str, list[str]
+    ] = {}  # of the evaluations of a use case; only those of the story need one of their own
+    taken: set[tuple[str, str]] = set()
+    told: set[str] = set()
     while todo:
-        fields = entries[todo.pop()].fields
-        for leaf in references([fields["body"], fields.get("supersedes")]):
-            if leaf not in index:
-                missing.append(leaf)
-            elif index[leaf] not in seen:
-                seen.add(index[leaf])
-                todo.append(index[leaf])
-    return missing
+        seq = todo.pop()
+        named = [*references([entries[seq].fields["body"], entries[seq].fields.get("supersedes")])]
+        missing += [leaf for leaf in named if leaf not in index]
+        todo += {index[leaf] for leaf in named if leaf in index} - story
+        story.add(seq)
+    for seq, entry in entries.items():
+        for usecase in references(entry.fields["body"].get("usecase")) if entry.fields["kind"] == "evaluation" else ():
+            attempt = entry.fields["body"].get("attempt")
+            number = canonical(attempt.get("usecase") if isinstance(attempt, dict) else None)
+            told |= {usecase} if seq in story else set()
+            if seq in story or (number.isdigit() and (usecase, number) not in taken):
+                numbers.setdefault(usecase, []).append(number)
+            taken.add((usecase, number))
+    gaps = [of for of in told if sorted(numbers[of]) != sorted(str(n + 1) for n in range(len(numbers[of])))]
+    return missing, gaps
 
 
-def check_sample(said: dict[str, Any], entries: dict[int, Entry], size: int) -> list[int]:
-    """What was drawn, if the population is whole and the seed draws just that (formats, Samples)."""
-    shaped(said, "the filter", kind=str, until=str, seed=str, drawn=list, first=int, last=int, population=int)
-    first, last, until, drawn = said["first"], said["last"], said["until"], said["drawn"]
-    start = str(said.get("from"))
-    need(TIME.fullmatch(start) and TIME.fullmatch(until), "the filter has a malformed time")
-    need(0 <= first <= last + 1 <= size, "the range of the sample is not in the tree")
+def sample_start(said: dict[str, Any], entries: dict[int, Entry], size: int) -> set[int]:
+    """Where the story of a sample begins, if the population is whole and the seed draws that (formats, Samples)."""
+    types = {"name": str, "kind": str, "from": str, "until": str, "seed": str, "first": int, "last": int}
+    shaped(said, "the filter", only=True, **types, population=int, drawn=list, told=list)
+    kind, since, until, seed = said["kind"], said["from"], said["until"], said["seed"]
+    first, last, drawn, told = said["first"], said["last"], said["drawn"], said["told"]
+    times = {seq: entry.fields["recorded_at"] for seq, entry in entries.items()}
+    good = re.fullmatch(TIME, since) and re.fullmatch(TIME, until) and seed.isprintable() and 0 < len(seed) <= 200
+    need(good and 0 <= first <= last < size, "the filter has a malformed time or seed, or a range outside the tree")
     around = range(max(first - 1, 0), min(last + 2, size))
     need(all(seq in entries for seq in around), "an entry of the sample's range, or beside it, is not in the pack")
-    for seq, entry in entries.items():
-        at = entry.fields["recorded_at"]
-        need((start <= at < until) == (first <= seq <= last), f"entry {seq} is on the wrong side of the sample's range")
-        need(seq != first - 1 or at < start, f"entry {seq}, before the range, was recorded after it")
-        need(seq != last + 1 or at >= until, f"entry {seq}, after the range, was recorded before it")
-    kind = [seq for seq in range(first, last + 1) if entries[seq].fields["kind"] == said["kind"]]
-    need(said["population"] == len(kind), f"the population is {len(kind)} and not {said['population']}")
-    kind.sort(key=lambda seq: sha256(said["seed"].encode(), b"\x00", entries[seq].leaf))
-    need(drawn == sorted(kind[: len(drawn)]), "the seed draws other entries of the population")
-    return kind[: len(drawn)]
+    population = [seq for seq in times if since <= times[seq] < until]
+    need(population[:1] == [first] and population[-1] == last, "the first or last entry of the time is another one")
+    need(first == 0 or times[first - 1] < since, "the entry before the sample's range is not from before the time")
+    need(last + 1 == size or times[last + 1] >= until, "the entry after the sample's range is not from after the time")
+    population = [seq for seq in population if entries[seq].fields["kind"] == kind]
+    need(said["population"] == len(population), f"the population is {len(population)} and not {said['population']}")
+    population.sort(key=lambda seq: sha256(seed.encode() + b"\x00" + entries[seq].leaf).digest())
+    need(canonical(drawn) == canonical(sorted(population[: len(drawn)])), "the seed draws other entries")
+    need(canonical(told) == canonical(sorted(entries.keys() & set(told))), "told is not ascending, or not in the pack")
+    kinds = "ledger", "key", "role", "policy"
+    return {*drawn, *told, *(seq for seq in entries if entries[seq].fields["kind"] in kinds or seq not in around)}
 
 
-def judge_completeness(said: dict[str, Any], entries: dict[int, Entry], head: Head, verdict: Verdict) -> None:
-    """Whether anything is missing: nothing at all, nothing that is named, or nothing as far as the ledger states."""
-    verdict.stage, start, leaves = "completeness", sorted(entries), [entries[seq].leaf for seq in sorted(entries)]
-    if said.get("name") == "sample":
-        start = check_sample(said, entries, head[0])
-        verdict.add("ok", f"the population, {said['population']} of kind {said['kind']}, is whole; drawn: {len(start)}")
-    whole = len(leaves) == head[0]
-    need(not whole or root_hash(leaves) == head[1], "the entries do not lead to the root of the checkpoint")
-    need(whole or said.get("name") != "all", "not every entry of the tree is in the pack")
-    missing = unheld(start, entries)
-    verdict.completeness = "proven" if whole else "stated" if 0 in entries and not missing else "partial"
-    if whole:
-        verdict.whole = leaves
-        verdict.add("ok", f"nothing is missing from the entries 0 to {head[0] - 1}")
-    else:
-        verdict.not_proven.append("That nothing else belongs to what was asked for is stated by the ledger.")
-    if missing or 0 not in entries:
-        verdict.add("unknown", f"entries that are named are not here: {', '.join(missing) or 'entry 0'}")
+class Verdict:
+    """What was found out so far, check by check."""
 
+    def __init__(self) -> None:
+        self.kind, self.completeness, self.anchored = "checkpoint", "", 0
+        self.key: Key | None = None
+        self.head: Head | None = None
+        self.leaves: list[bytes] = []  # of the file's tree, if every one is there
+        self.growths: list[Growth] = []
+        self.report: tuple[Head, bool] | None = None  # that over a pack's report, and whether the pack has its entry
+        self.checks: list[dict[str, str]] = []
 
-def judge_pack(data: bytes, fingerprint: str, verdict: Verdict) -> None:
-    """Container, manifest, members, checkpoint, entries, what stands beside them, completeness (formats)."""
-    verdict.stage = "container"
-    members = open_container(data)
-    vkey = members.get("keys/ledger.vkey", b"")
-    if verdict.key is None:
-        verdict.stage, found = "key", parse_key(vkey.decode(errors="replace")[:-1])
-        need(sha256(found.der()).hex() == fingerprint, "the key in the pack has another fingerprint")
-        verdict.key, verdict.source = found, "taken from the pack because its fingerprint is the one you gave"
-    key, verdict.stage = verdict.key, "manifest"
-    manifest = open_manifest(members.get("manifest.json", b""), key)
-    held = [{"name": name, "sha256": sha256(body).hex(), "size": len(body)} for name, body in members.items()]
-    need(manifest["members"] == held[1:], "the members are not those that the manifest lists")
-    pack = in_sections(members)
-    need(vkey == f"{key}\n".encode(), "keys/ledger.vkey is another key")
-    head = open_checkpoint(pack["checkpoint"][""], key)
-    said = (manifest["ledger"], manifest["size"], manifest["root"], manifest["range"], manifest["entries"])
-    wanted = (key.name, head[0], head[1].hex(), {"first": 0, "last": head[0] - 1}, len(pack["entries"]))
-    need(said == wanted, "the manifest speaks of another ledger, tree, range or number of entries")
-    verdict.add("ok", f"the ledger's key covers every byte of {len(members)} members")
-    verdict.stage = "entries"
-    entries = check_entries(pack, head, key)
-    check_parts(pack, entries, manifest["withheld"])
-    verdict.add("ok", f"{len(entries)} entries, with what is beside them, stand unaltered in the tree of {head[0]}")
-    verdict.head = head
-    for size, body in pack["consistency"].items():
-        lines = body.decode("ascii", "replace").split("\n")
-        need(lines.pop() == "", f"consistency/{size} does not end with a line feed")
-        verdict.growths.append((int(size), open_hashes(lines), head))
-    judge_completeness(manifest["filter"], entries, head, verdict)
-    if pack["timestamps"]:
-        verdict.not_proven.append("The time stamps in the pack are covered by the manifest and were not judged.")
-    report, verdict.stage = pack["report"], "report"
-    if "audit.pdf" in report and "receipt.tlog-proof" in report:
-        seq, entry, other = check_report(report["audit.pdf"], report["receipt.tlog-proof"], key)
-        need(seq not in entries or entries[seq].leaf == entry.leaf, f"the entry of the receipt is not the pack's {seq}")
-        verdict.add("ok", f"entry {seq}, signed by the ledger's key, records this very file")
-        verdict.others.append(other)
-        verdict.not_proven.append(PDF)
-        verdict.apart = None if seq in entries else other[0]
-    elif "audit.pdf" in report:
-        verdict.add("unknown", "the pack holds a report without its receipt: that the ledger records it is not shown")
+    def add(self, name: str, outcome: str, detail: str) -> None:
+        self.checks.append({"name": name, "outcome": outcome, "detail": detail})
 
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Note why a step could not be taken: whatever a hostile file causes is a no, never a traceback."""
+        try:
+            yield
+        except (Unknown, OSError, MemoryError) as reason:
+            self.add(name, "unknown", str(reason) or "not enough memory")
+        except Exception as fault:
+            self.add(name, "failed", str(fault) if isinstance(fault, Refused) else f"malformed: {type(fault).__name__}")
 
-# The other files
+    def judge_pack(self, members: dict[str, bytes], key: Key) -> None:
+        """Everything in a pack (formats, Evidence packs)."""
+        manifest, pack, head = open_manifest(members, key)
+        entries = open_entries(pack, head, key)
+        check_parts(pack, entries, manifest["withheld"])
+        self.head = head
+        self.add("pack", "ok", f"the key covers {len(members)} members, with {len(entries)} entries of {head[0]}")
+        for size, body in pack["consistency"].items():
+            (lines,) = match(HASHES, body.decode("ascii", "replace"), f"consistency/{size} is not at most 63 hashes")
+            self.growths.append((int(size), [*map(unbase64, lines.split())], head))
+        with self.step("completeness"):
+            self.judge_completeness(manifest["filter"], entries, head)
+        report = pack["report"]
+        if "audit.pdf" in report:
+            seq, entry, other = self.judge_report(report["audit.pdf"], report.get("receipt.tlog-proof"), key)
+            need(seq not in entries or entries[seq].leaf == entry.leaf, f"the pack has another entry {seq}")
+            self.report = other, seq in entries
 
+    def judge_completeness(self, said: dict[str, Any], entries: dict[int, Entry], head: Head) -> None:
+        """Whether anything is missing: nothing, nothing as far as the ledger states, or something that is named."""
+        whole, name = len(entries) == head[0], shaped(said, "the filter", name=str)["name"]
+        start = sample_start(said, entries, head[0]) if name == "sample" else set(entries)
+        need(whole or name != "all", "not every entry of the tree is in the pack")
+        missing, gaps = open_questions(start, entries)
+        missing += [] if 0 in entries else ["entry 0"]
+        self.completeness = "proven" if whole else "partial" if missing else "stated"
+        self.leaves = [entry.leaf for entry in entries.values()] if whole else []
+        need(not whole or root_hash(self.leaves) == head[1], "the entries do not lead to the root of the checkpoint")
+        for name, lack in (("completeness", missing), ("evaluations", gaps)):
+            self.add(name, "unknown" if lack else "ok", f"not here, or with a gap: {', '.join(lack) or 'none'}")
 
-def check_report(pdf: bytes, receipt: bytes, key: Key) -> tuple[int, Entry, Head]:
-    """Index and entry that record this very file, and the head over it (formats, Reports); the PDF is not parsed."""
-    raw, seq, path, note = open_receipt(receipt)
-    head = open_checkpoint(note, key)
-    need(raw is not None, "the receipt of a report carries no entry")
-    entry = open_entry(raw or b"", seq, path, head)
-    need(entry.fields["kind"] == "report", f"entry {seq} records no report")
-    file = shaped(entry.fields["body"].get("file"), "the file of the report's entry", sha256=str, size=int)
-    need((file["sha256"], file["size"]) == (sha256(pdf).hex(), len(pdf)), f"entry {seq} records another file")
-    check_statement(entry.fields, key)
-    return seq, entry, head
-
-
-def judge_other(data: bytes, receipt: bytes | None, key: Key, verdict: Verdict) -> None:
-    """A report by its receipt, a receipt, a checkpoint, or a consistency proof (up to its older checkpoint)."""
-    verdict.stage = verdict.kind
-    if verdict.kind == "report":
-        verdict.not_proven.append(PDF)
+    def judge_report(self, pdf: bytes, receipt: bytes | None, key: Key) -> tuple[int, Entry, Head]:
+        """Index and entry that record this very file, and the head over it (formats, Reports)."""
         if receipt is None:
-            verdict.add("unknown", "no receipt was given: that the ledger records this file is not shown")
-            return
-        seq, _, verdict.head = check_report(data, receipt, key)
-        verdict.add("ok", f"entry {seq}, signed by the ledger's key, records this very file")
-    elif verdict.kind == "receipt":
-        raw, seq, path, note = open_receipt(data)
-        verdict.head = open_checkpoint(note, key)
-        if raw is None:
-            verdict.add("unknown", f"the receipt carries no entry: which one stands at {seq} is not shown")
-            return
-        kind = open_entry(raw, seq, path, verdict.head).fields["kind"]
-        verdict.add("ok", f"entry {seq} of kind {kind} stands in the tree of {verdict.head[0]}")
-    else:
-        if verdict.kind == "consistency":
-            verdict.growths.append(open_growth(data, key))
-        verdict.head = verdict.growths[0][2] if verdict.growths else open_checkpoint(data, key)
-        verdict.add("ok", f"the ledger's key signed {verdict.head[0]} entries with the root {verdict.head[1].hex()}")
+            raise Unknown("there is no receipt: that the ledger records the report is not shown")
+        raw, seq, path, note = open_receipt(receipt)
+        head = open_checkpoint(note, key)
+        entry = open_entry(raw or b"", seq, path, head)  # the empty entry is under no root
+        need(entry.fields["kind"] == "report", f"entry {seq} records no report")
+        file = shaped(entry.fields["body"].get("file"), "the file of the report's entry", sha256=str, size=int)
+        need((file["sha256"], file["size"]) == (sha256(pdf).hexdigest(), len(pdf)), f"entry {seq} records another file")
+        check_statement(entry.fields, key)
+        self.add("report", "ok", f"entry {seq}, signed by the ledger's key, records this very file")
+        return seq, entry, head
 
-
-# Anchors
-
-
-def judge_anchors(anchors: list[Head], verdict: Verdict, head: Head) -> None:
-    """Compare every anchor with the file's head, as far as leaves and consistency proofs link them."""
-    verdict.stage, roots = "anchor", {head[0]: head[1]}
-    for size, root in [*anchors, *verdict.others, *(new for _, _, new in verdict.growths)]:
-        need(roots.setdefault(size, root) == root, f"the key signed two different trees of {size} entries: a fork")
-    begins: set[tuple[int, int]] = {(size, size) for size in roots}  # sizes: the second tree begins with the first
-    for old, path, new in verdict.growths:
-        if old in roots:
-            agree = roots_of_growth(old, roots[old], new[0], path) == (roots[old], new[1])
-            need(agree, f"it is not shown that the tree of {new[0]} entries begins with that of {old}")
-            begins.add((old, new[0]))
-    for size in roots:
-        if 1 <= size <= len(verdict.whole):
-            need(root_hash(verdict.whole[:size]) == roots[size], f"the tree does not begin with that of {size} entries")
-            begins.add((size, head[0]))
-    known = 0
-    while known < len(begins):  # what two trees begin with a third begins with; two beginnings of one tree agree
-        known = len(begins)
-        begins |= {(a, d) for a, b in begins for c, d in begins if b == c}
-        begins |= {(a, c) for a, b in begins for c, d in begins if b == d and a <= c}
-    for size, root in anchors:
-        what = f"the tree of {size} entries, kept elsewhere, and that of {head[0]}, here"
-        if size == 0:
-            verdict.add("unknown", "an empty tree, kept elsewhere, shows nothing: every tree begins with it")
-        elif (min(size, head[0]), max(size, head[0])) not in begins:
-            verdict.add("unknown", f"nothing links {what}")
+    def judge_other(self, data: bytes, receipt: bytes | None, key: Key) -> None:
+        """A report by its receipt, a receipt, a checkpoint, or a consistency proof up to its older checkpoint."""
+        if self.kind == "report":
+            _, _, self.head = self.judge_report(data, receipt, key)
+        elif self.kind == "receipt":
+            raw, seq, path, note = open_receipt(data)
+            self.head = open_checkpoint(note, key)
+            if raw is None:
+                raise Unknown(f"the receipt carries no entry: which one stands at {seq} is not shown")
+            kind = open_entry(raw, seq, path, self.head).fields["kind"]
+            self.add("receipt", "ok", f"entry {seq} of kind {kind} stands in the tree of {self.head[0]}")
+        elif self.kind == "consistency":
+            self.growths.append(open_growth(data, key))
+            self.head = self.growths[0][2]
         else:
-            verdict.add("ok", f"{what}, are of one history")
-            verdict.anchor = max(verdict.anchor or (size, root), (size, root))
-    if verdict.kind == "consistency" and verdict.growths[0][0] not in [size for size, _ in anchors]:
-        verdict.add("unknown", f"the older checkpoint, of {verdict.growths[0][0]} entries, was not given as an anchor")
-    if verdict.apart is not None and (min(verdict.apart, head[0]), max(verdict.apart, head[0])) not in begins:
-        verdict.add("unknown", f"nothing links the receipt's tree of {verdict.apart} entries and the pack's")
+            self.head = open_checkpoint(data, key)
+            self.add("checkpoint", "ok", f"the key signed {self.head[0]} entries with root {self.head[1].hex()}")
+
+    def judge_anchors(self, anchors: list[Head], head: Head) -> None:
+        """Compare anchors with the file's head, as far as leaves and proofs link them (formats, What anchors show)."""
+        trees, others = {head[0]: head[1]}, [self.report[0]] if self.report else []
+        for size, root in [*anchors, *others, *(new for _, _, new in self.growths)]:
+            need(trees.setdefault(size, root) == root, f"the key signed two different trees of {size} entries: a fork")
+        begins = {(size, size) for size in trees}  # sizes: the second tree begins with the first
+        for old, path, new in self.growths:
+            if old in trees:
+                need(roots(old, new[0], path, trees[old]) == (trees[old], new[1]), f"{old} does not begin {new[0]}")
+                begins.add((old, new[0]))
+        for size in {*trees} & {*range(1, len(self.leaves) + 1)}:
+            need(root_hash(self.leaves[:size]) == trees[size], f"the tree does not begin with that of {size} entries")
+            begins.add((size, head[0]))
+        known = 0
+        while known < len(begins):  # what begins a beginning begins the whole; two beginnings of one tree agree
+            known = len(begins)
+            begins |= {(a, d) for a, b in begins for c, d in begins if b == c}
+            begins |= {(a, c) for a, b in begins for c, d in begins if b == d and a <= c}
+        linked = {size for pair in begins for size in pair if head[0] in pair and 0 not in pair}
+        wanted = [size for size, _ in anchors] + ([] if self.report is None or self.report[1] else [others[0][0]])
+        for size in wanted:
+            self.add("anchor", "ok" if size in linked else "unknown", f"one history of {size} and of {head[0]} entries")
+        self.anchored = max(linked & {size for size, _ in anchors}, default=0)
+        if self.kind == "consistency" and self.growths[0][0] not in wanted:
+            self.add("anchor", "unknown", f"the older checkpoint, of {self.growths[0][0]} entries, was not given")
+
+    def value(self) -> dict[str, Any]:
+        """What is printed (tests/conformance/README.md)."""
+        failed = any(check["outcome"] == "failed" for check in self.checks)
+        integrity = "failed" if failed else "ok" if self.head else "unknown"
+        complete = self.completeness or ("failed" if failed and self.kind == "pack" else "not asked")
+        found = {"kind": self.kind, "integrity": integrity, "completeness": complete}
+        key = {"name": self.key.name, "fingerprint": self.key.fingerprint} if self.key else None
+        unanchored = max(self.head[0] - self.anchored, 0) if self.head else None
+        return {"key": key, **found, "unanchored": unanchored, "checks": self.checks, "not_proven": NOT_PROVEN}
 
 
 # The command line
-
-
 def read(name: str, limit: int = SMALL_LIMIT) -> bytes:
     """The bytes of a file, unless it is larger than the limit."""
-    try:
-        with Path(name).open("rb") as source:
-            data = source.read(limit + 1)
-    except OSError as fault:
-        raise Unknown(f"{name}: cannot be read: {fault.strerror}") from fault
+    with Path(name).open("rb") as source:
+        data = source.read(limit + 1)
     if len(data) > limit:
         raise Unknown(f"{name}: is larger than {limit} bytes, which this verifier does not read")
     return data
 
 
-def kind_of(data: bytes) -> str:
-    """What a file is, by how it begins; what begins like nothing of ours is looked at as a checkpoint."""
-    heads = {b"PK": "pack", b"%PDF-": "report", b"c2sp.org/tlog-proof@": "receipt", b"old ": "consistency"}
-    return next((kind for head, kind in heads.items() if data.startswith(head)), "checkpoint")
-
-
-def given_key(said: str, verdict: Verdict) -> str:
-    """Take the key that was given into the verdict; where it is a fingerprint, return that."""
-    if HEX.fullmatch(said):
-        if verdict.kind != "pack":
-            raise Unknown("a fingerprint is no key, and only a pack brings its key along: give the verifier key")
-        return said
-    verdict.source = "given by you"
-    if not re.fullmatch(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", said):
-        verdict.source, said = f"given by you, in {said}", read(said).decode(errors="replace").rstrip("\n")
-    try:
-        verdict.key = parse_key(said)
-    except (Refused, ValueError) as fault:
-        raise Unknown(f"the key that was given is none: {fault}") from fault
-    return ""
-
-
-def judge(options: argparse.Namespace, verdict: Verdict, data: bytes) -> None:
-    """Everything that was asked, in the order in which each step rests on those before."""
-    if options.key is None:
+def given_key(said: str | None, members: dict[str, bytes]) -> Key:
+    """The key that was given: its line, a file with that, or the fingerprint of the one in a pack."""
+    if said is None:
         raise Unknown("no key was given, and a file does not vouch for itself: add --key, from a source that you trust")
-    fingerprint = given_key(options.key, verdict)
-    if verdict.kind == "pack":
-        judge_pack(data, fingerprint, verdict)
-    key = verdict.key
-    if key is None:
-        return
-    if verdict.kind != "pack":
-        beside = options.receipt or options.file + ".tlog-proof"
-        wanted = options.receipt or (verdict.kind == "report" and Path(beside).exists())
-        judge_other(data, read(beside) if wanted else None, key, verdict)
-    verdict.stage = "consistency"
-    verdict.growths += [open_growth(read(name), key) for name in options.consistency]
-    verdict.stage, anchors = "anchor", []
+    line, printed = said.encode(), re.fullmatch(DIGEST, said)
+    if printed:
+        line = members.get("keys/ledger.vkey", b"")
+    elif not re.fullmatch(rf"{NAME}\+[0-9a-f]{{8}}\+[A-Za-z0-9+/=]+", said):
+        line = read(said)
+    try:
+        key = parse_key(line.decode().rstrip("\n"))
+        need(not printed or key.fingerprint == said, "it has another fingerprint")
+    except ValueError as fault:
+        raise Unknown(f"the key that was given is none, or not here: {fault}") from fault
+    return key
+
+
+def judge(options: argparse.Namespace, verdict: Verdict) -> None:
+    """Everything that was asked; that one step cannot be taken does not keep the others from being taken."""
+    with verdict.step("file"):
+        data = read(options.file, FILE_LIMIT)
+        verdict.kind = next((kind for start, kind in KINDS.items() if data.startswith(start)), "checkpoint")
+        need(verdict.kind in ("pack", "report") or len(data) <= SMALL_LIMIT, "the file is larger than 1 MiB")
+        members = open_container(data) if verdict.kind == "pack" else {}
+        verdict.key = given_key(options.key, members)
+        if members:
+            verdict.judge_pack(members, verdict.key)
+        else:
+            beside = options.receipt or options.file + ".tlog-proof"
+            wanted = options.receipt or (verdict.kind == "report" and Path(beside).exists())
+            verdict.judge_other(data, read(beside) if wanted else None, verdict.key)
+    anchors = []
+    for name in options.consistency:
+        with verdict.step("consistency"):
+            verdict.growths += [open_growth(read(name), verdict.key)] if verdict.key else []
     for name in options.anchor:
-        try:
-            anchors.append(open_checkpoint(read(name), key))
-        except (Refused, ValueError) as fault:
-            verdict.add("unknown", f"{name}: does not hold under this key, so it cannot be compared: {fault}")
-    if verdict.head:
-        judge_anchors(anchors, verdict, verdict.head)
-    if options.require_anchor and not verdict.anchor:
-        verdict.add("unknown", "an anchor is required, and none was compared and agrees")
-    if verdict.head and verdict.value()["unanchored"]:
-        first = min(verdict.anchor[0] if verdict.anchor else 0, verdict.head[0])
-        verdict.not_proven.append(
-            f"Entries {first} to {verdict.head[0] - 1} rest on the ledger's key alone: whoever holds it could have made"
-            " them anew, or show others to others. No checkpoint from elsewhere that was compared covers them."
-        )
-
-
-def show(verdict: Verdict) -> None:
-    """The verdict for people, the key first."""
-    found = verdict.value()
-    key = found["key"] or {"name": "not known", "fingerprint": "not known"}
-    print(f"key           {key['name']}\nfingerprint   {key['fingerprint']}\nkey from      {verdict.source}\n")
-    for check in verdict.checks:
-        print(f"{check['outcome']:7}  {check['name']}: {check['detail']}")
-    print(f"\nintegrity     {found['integrity']}\ncompleteness  {found['completeness']}")
-    print(f"anchor        {f'of {verdict.anchor[0]} entries' if verdict.anchor else 'none'}")
-    print(
-        f"un-anchored   {found['unanchored']} of {verdict.head[0]} entries"
-        if verdict.head
-        else "un-anchored   not known"
-    )
-    print("\nNot proven by this:", *verdict.not_proven, sep="\n  - ")
+        with verdict.step("anchor"):
+            try:
+                anchors += [open_checkpoint(read(name), verdict.key)] if verdict.key else []
+            except ValueError as fault:
+                raise Unknown(f"{name}: does not hold under this key, so it cannot be compared: {fault}") from fault
+    with verdict.step("anchor"):
+        if verdict.head:
+            verdict.judge_anchors(anchors, verdict.head)
+        if options.require_anchor and not verdict.anchored:
+            raise Unknown("an anchor is required, and none was compared and agrees")
 
 
 def main(words: list[str] | None = None) -> int:
     """Judge, print and return the exit code."""
-    about = "Verify what a tallystick ledger handed out."
-    parser = argparse.ArgumentParser(prog="verify.py", description=about, allow_abbrev=False)
+    parser = argparse.ArgumentParser(description="Verify what a tallystick ledger handed out.", allow_abbrev=False)
     parser.add_argument("file", metavar="FILE", help="pack, report (PDF), receipt, checkpoint or consistency proof")
     parser.add_argument("--key", help="verifier key, a file that holds one, or the fingerprint of the key in a pack")
     parser.add_argument("--anchor", action="append", default=[], metavar="FILE", help="a checkpoint that you kept")
     parser.add_argument("--consistency", action="append", default=[], metavar="FILE", help="a proof that links it")
     parser.add_argument("--receipt", metavar="FILE", help="the receipt of a report; else FILE.tlog-proof")
     parser.add_argument("--require-anchor", action="store_true", help="no yes without an anchor that agrees")
-    parser.add_argument("--format", choices=["text", "json"], default="text")
-    options, verdict = parser.parse_args(words), Verdict("checkpoint")
+    parser.add_argument("--format", choices=["json"], help="the only one there is")
+    options, verdict = parser.parse_args(words), Verdict()
     if options.consistency and not options.anchor:
         parser.error("a consistency proof links a file to a checkpoint that was kept: add --anchor FILE")
-    try:
-        data = read(options.file, FILE_LIMIT)
-        verdict.kind = kind_of(data)
-        judge(options, verdict, data)
-    except (Unknown, OSError, MemoryError) as reason:
-        verdict.add("unknown", str(reason) or "not enough memory")
-    except Refused as reason:
-        verdict.completeness = "failed" if verdict.kind == "pack" and not verdict.head else verdict.completeness
-        verdict.add("failed", str(reason))
-    except Exception as fault:  # whatever a hostile file causes is a no, never a traceback
-        verdict.add("failed", f"the file is malformed: {type(fault).__name__}")
-    if options.format == "json":
-        print(json.dumps(verdict.value(), indent=2))
-    else:
-        show(verdict)
-    return 1 if verdict.has("failed") else 3 if verdict.has("unknown") else 0
+    judge(options, verdict)
+    print(json.dumps(verdict.value(), indent=2))
+    outcomes = {check["outcome"] for check in verdict.checks}
+    return 1 if "failed" in outcomes else 3 if "unknown" in outcomes else 0
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # where a terminal lacks a letter
     sys.exit(main())

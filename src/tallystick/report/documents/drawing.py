@@ -22,7 +22,7 @@ from tallystick.resources import shipped
 
 __all__ = ["drawn"]
 
-_SHARED: Final = ("blocks.html.j2", "charts.html.j2", "audit.css")
+_SHARED: Final = ("blocks.html.j2", "charts.html.j2", "plots.html.j2", "audit.css")
 """Templates of the audit report that documents use."""
 
 
