@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from _world import (
@@ -78,7 +79,7 @@ TOLD = (
 def cases() -> list[Case]:
     families = (
         packs, containers, manifests, checkpoints, entries, chains, parts, keys, anchors, consistencies, receipts,
-        samples, gaps, people, reports,
+        samples, gaps, people, reports, times,
     )  # fmt: skip
     found = [case for family in families for case in family()]
     assert len({case.name for case in found}) == len(found)
@@ -135,7 +136,7 @@ def packs() -> Iterator[Case]:
         programs.bytes(),
         ok("proven", 5),
     )
-    stamped = Draftpack.of(SMALL).insert("timestamps/5.tsr", b"not judged without time", before="keys/")
+    stamped = Draftpack.of(SMALL).insert("timestamps/5.tsr", frozen("good.tsr"), before="keys/")
     yield Case(
         "pack_with_time_stamp",
         "A time stamp is covered by the manifest; whoever cannot judge it says so.",
@@ -160,6 +161,42 @@ def packs() -> Iterator[Case]:
         cosigned.bytes(),
         ok("proven", 5),
     )
+
+
+def frozen(name: str) -> bytes:
+    """What was made once and is kept, being about a time."""
+    return (Path(__file__).parent / "frozen" / name).read_bytes()
+
+
+def times() -> Iterator[Case]:
+    """Time stamps of a checkpoint, under roots that the caller trusts."""
+    trusted = {"tsa.pem": frozen("tsa.pem")}
+
+    def case(name: str, text: str, stamp: bytes, expect: Mapping[str, Any], *, root: str = "tsa.pem") -> Case:
+        ending = "_fail" if expect is FAILS else ""
+        data = Draftpack.of(SMALL).insert("timestamps/5.tsr", stamp, before="keys/").bytes()
+        return Case(
+            f"time_{name}{ending}", text, data, expect, needs="time", arguments=("--tsa", root),
+            files=trusted | {root: frozen(root)},
+        )  # fmt: skip
+
+    good = frozen("good.tsr")
+    yield case("good", "The checkpoint existed when an authority says that it did.", good, ok("proven", 5))
+    yield case("of_another_note", "The stamp is over the checkpoint of four entries.", frozen("other.tsr"), FAILS)
+    yield case("sha1", "The stamp uses SHA-1.", frozen("sha1.tsr"), FAILS)
+    yield case("altered", "One bit of the stamp is another.", good[:-9] + bytes([good[-9] ^ 1]) + good[-8:], FAILS)
+    yield case("expired", "The authority's certificate had expired when it stamped.", frozen("expired.tsr"), FAILS)
+    yield case("nonsense", "The stamp is none.", b"not a stamp", FAILS)
+    yield case("appended", "Something stands behind the stamp.", good + b"\x00", FAILS)
+    yield Case(
+        "time_none", "The caller trusts an authority, and there is no stamp.", Draftpack.of(SMALL).bytes(), {"exit": 3},
+        needs="time", arguments=("--tsa", "tsa.pem"), files=trusted,
+    )  # fmt: skip
+    beside = {"checkpoint.tsr": good} | trusted
+    yield Case(
+        "time_beside", "A checkpoint, and its stamp beside it.", SMALL.note(), ok("not asked", 5), file="checkpoint",
+        needs="time", arguments=("--tsa", "tsa.pem"), files=beside,
+    )  # fmt: skip
 
 
 def _raw(world: World, change: Mapping[str, Any], *, drop: Sequence[str] = ()) -> bytes:

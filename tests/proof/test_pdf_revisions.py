@@ -198,7 +198,10 @@ def second_field(writer):
 
 
 def form_flag(writer):
-    writer.root["/AcroForm"][generic.NameObject("/NeedAppearances")] = generic.BooleanObject(True)
+    reference = writer.root.raw_get("/AcroForm").reference
+    writer.mark_update(reference)
+    form = writer.objects[reference.generation, reference.idnum]
+    form[generic.NameObject("/NeedAppearances")] = generic.BooleanObject(True)
 
 
 def seal_field(writer):

@@ -365,12 +365,17 @@ def open_entries(pack: Members, head: Head, key: Key) -> dict[int, Entry]:
             continue
         before = entries.get(seq - 1)
         need(not before or entry.fields["prev"] == before.leaf.hex(), f"entry {seq} does not follow entry {seq - 1}")
-        body = entry.fields["body"] if seq == 0 else {"origin": key.name, "checkpoint_key": key.line}
-        said = entry.fields["kind"] == "ledger", body.get("origin"), body.get("checkpoint_key")
-        need(said == (seq == 0, key.name, key.line), "entry 0, and no other, is of kind ledger, with origin and key")
+        check_beginning(entry, key)
     if newer:
         raise newer[0]
     return entries
+
+
+def check_beginning(entry: Entry, key: Key) -> None:
+    """Entry 0, and no other, begins a ledger, and says which (records, Kinds)."""
+    first, body = entry.fields["seq"] == 0, entry.fields["body"]
+    said = [entry.fields["kind"] == "ledger", *(body.get(name) for name in ("origin", "checkpoint_key") if first)]
+    need(said == [first, *([key.name, key.line] if first else [])], "entry 0, and no other, begins a ledger: this one")
 
 
 def check_parts(pack: Members, entries: dict[int, Entry], withheld: list[Any]) -> None:
@@ -536,7 +541,9 @@ class Verdict:
             self.head = open_checkpoint(note, key)
             if raw is None:
                 raise Unknown(f"the receipt carries no entry: which one stands at {seq} is not shown")
-            kind = open_entry(raw, seq, path, self.head).fields["kind"]
+            entry = open_entry(raw, seq, path, self.head)
+            kind = entry.fields["kind"]
+            check_beginning(entry, key)
             self.add("receipt", "ok", f"entry {seq} of kind {kind} stands in the tree of {self.head[0]}")
         elif self.kind == "consistency":
             self.growths.append(open_growth(data, key))

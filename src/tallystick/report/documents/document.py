@@ -123,7 +123,9 @@ def plain(value: Any) -> Any:
     """A document as JSON has it: what templates see, ours and those of others alike."""
     if is_dataclass(value):
         told = {one.name: plain(getattr(value, one.name)) for one in fields(value)}
-        return {**told, "shares": list(value.shares)} if isinstance(value, Table) else told
+        if isinstance(value, Table):
+            return {**told, "shares": list(value.shares)}
+        return {**told, "entries": list(value.entries)} if isinstance(value, Fact) else told
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, tuple | list) else value
