@@ -273,7 +273,7 @@ def signed(bank, writer, moment, field=None):
     path = bank.ledger.parent / "keys" / f"{signing.SEAL_KEY}.pem"
     key = signing.for_documents(signing.load_private(path, passphrase=lambda _: None), path)
     certificate = inspect((bank.folder / "audit.pdf").read_bytes()).certificate
-    signer = seal._pdf_signer(seal._signer(key, certificate, at, ()), at)
+    signer = seal._pdf_signer(seal._signer(key, certificate, at, ()), at, None)
     signer.new_field_spec = field or signer.new_field_spec
     output = BytesIO()
     signer.sign_pdf(writer, bytes_reserved=seal._CONTENTS, output=output)

@@ -123,11 +123,14 @@ def appended(data: bytes, change) -> bytes:
     listed = writer.root["/AcroForm"]["/Fields"]
     listed.append(writer.add_object(field))
     writer.update_container(listed)
-    change(writer)
+    if change is not form_flag:
+        change(writer)
     out = BytesIO()
     steps = PdfCMSEmbedder().write_cms(field_name=name, writer=writer, existing_fields_only=True)
     next(steps)
     steps.send(SigObjSetup(sig_placeholder=DocumentTimestamp(bytes_reserved=32768)))
+    if change is form_flag:  # the form is read anew whenever a field joins it
+        change(writer)
     prepared, _ = steps.send(SigIOSetup(md_algorithm="sha256", output=out))
     from asn1crypto.cms import ContentInfo
 
@@ -199,7 +202,6 @@ def second_field(writer):
 
 def form_flag(writer):
     reference = writer.root.raw_get("/AcroForm").reference
-    writer.mark_update(reference)
     form = writer.objects[reference.generation, reference.idnum]
     form[generic.NameObject("/NeedAppearances")] = generic.BooleanObject(True)
 
