@@ -12,8 +12,27 @@ from pathlib import Path
 CONFORMANCE = Path(__file__).resolve().parent.parent / "conformance"
 sys.path.insert(0, str(CONFORMANCE))
 
+import _cases as cases  # noqa: E402
+import _pdf as pdf  # noqa: E402
+import _world as world  # noqa: E402
+import run as suite  # noqa: E402
+
 from tallystick import standalone  # noqa: E402
 from tallystick.cli.main import run  # noqa: E402
+
+__all__ = [
+    "CONFORMANCE",
+    "STANDALONE",
+    "Answer",
+    "alone",
+    "answer",
+    "cases",
+    "inside",
+    "pdf",
+    "suite",
+    "tallystick",
+    "world",
+]
 
 STANDALONE = Path(standalone.__file__).resolve().parent / "verify.py"
 

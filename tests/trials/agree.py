@@ -19,12 +19,15 @@ from pathlib import Path
 
 import _program as program
 import _verifiers as verifiers
-from _cases import SMALL, TOLD
-from _world import LEDGER, STRANGER, VKEY, Draftpack, World, note, proof, zipped
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tallystick.canonical import b64, encode
+
+SMALL, TOLD = verifiers.cases.SMALL, verifiers.cases.TOLD
+LEDGER, STRANGER, VKEY = verifiers.world.LEDGER, verifiers.world.STRANGER, verifiers.world.VKEY
+Draftpack, World = verifiers.world.Draftpack, verifiers.world.World
+note, proof, zipped = verifiers.world.note, verifiers.world.proof, verifiers.world.zipped
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-2, 20), st.text("aé0 \u200b", max_size=8),

@@ -23,8 +23,12 @@ import zlib
 
 import _program as program
 import _verifiers as verifiers
-import run as suite
-from _world import VKEY, Record, written, zipped
+
+suite = verifiers.suite
+VKEY = verifiers.world.VKEY
+Record = verifiers.world.Record
+written = verifiers.world.written
+zipped = verifiers.world.zipped
 
 SECONDS, MIB = 2.0, 512
 ZEROS = b"\x00" * (8 << 20)

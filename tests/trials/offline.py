@@ -21,7 +21,8 @@ from pathlib import Path
 
 import _program as program
 import _verifiers as verifiers
-import run as suite
+
+suite = verifiers.suite
 
 NOBODY = 65534
 

@@ -14,16 +14,16 @@ import sys
 import time
 from pathlib import Path
 
-import _pdf
 import _program as program
 import _verifiers as verifiers
-import run as suite
-from _cases import SMALL
 from _spread import JOBS, spread
-from _world import VKEY as SUITE_KEY
 
 from tallystick.proof.note import VerifierKey
 from tallystick.proof.verify import verify_report
+
+suite = verifiers.suite
+SMALL = verifiers.cases.SMALL
+SUITE_KEY = verifiers.world.VKEY
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "v1"
 HANG = 20
@@ -64,11 +64,11 @@ class Report:
 
 def attacks():
     """How many named alterations there are; each is refused, also where the ledger recorded the altered file."""
-    pdf, evidence, certificate = _pdf.good()
+    pdf, evidence, certificate = verifiers.pdf.good()
     receipt = SMALL.report(pdf, evidence=evidence, certificate=certificate).receipt(5)
     assert verify_report(pdf, receipt, SUITE_KEY).exit_code == 0
     count = 0
-    for name, flaw, file in _pdf.flawed():
+    for name, flaw, file in verifiers.pdf.flawed():
         own = SMALL.report(file, evidence=evidence, certificate=certificate).receipt(5)
         assert verify_report(file, receipt, SUITE_KEY).exit_code == 1, (
             f"{name} with the receipt of the true one: {flaw}"
