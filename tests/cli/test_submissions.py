@@ -1,6 +1,7 @@
 """Evaluations of build jobs, which hold no key of the ledger: handed in, computed again, recorded, or refused."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 import tallystick
 from tallystick.canonical import decode, encode, time_text
+from tallystick.policy import judge
 from tallystick.workflow import facts, submit
 
 ENVIRON = os.environ | {"PYTHONPATH": str(Path(tallystick.__file__).parents[1])}
@@ -299,3 +301,42 @@ def test_a_ledger_that_takes_no_submissions_says_so_before_anything_is_judged(ba
     code, _, err = bank_here(*HAND_IN.split())
     assert code == 3
     assert "takes no submissions" in err
+
+
+def _of_rows(told, rows):
+    """As if there were so many rows more: all in the first cell of each table."""
+    found, more = told["evidence"], rows - told["evidence"]["rows"]
+    found["rows"] = found["sources"]["data"]["rows"] = found["tallies"]["data"]["rows"] = rows
+    for table in found["sources"]["data"]["tables"]:
+        table["cells"][0][-1] += more
+
+
+@pytest.mark.parametrize("rows", [2**53 - 1, 10**12 + 1])
+def test_more_rows_than_any_file_has_are_refused_and_the_next_one_is_answered(bank, key, rows):
+    path = handed_in(bank)
+    told = decode(path.read_bytes())
+    _of_rows(told, rows)
+    path.write_bytes(encode(told))
+    handed_in(bank)
+    first, second = received(bank, key).splitlines()
+    assert "refused: " in first
+    assert "recorded in entry" in second
+    assert not waiting(bank)
+
+
+def test_what_breaks_the_computation_is_refused_and_the_next_one_is_answered(bank, key, monkeypatch):
+    """What a stranger hands in first must not keep everybody else from an answer."""
+    rebuilt, met = judge.rebuilt, []
+
+    def broken_once(*values, **named):
+        met.append(values)
+        return rebuilt(*values, **named) if met[1:] else math.sqrt(-len(met))
+
+    handed_in(bank)
+    handed_in(bank)
+    monkeypatch.setattr(judge, "rebuilt", broken_once)
+    first, second = received(bank, key).splitlines()
+    assert "refused: submission cannot be computed again; got ValueError" in first
+    assert "recorded in entry" in second
+    assert not waiting(bank)
+    bank.ok("ledger", "fsck")

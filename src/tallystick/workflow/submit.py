@@ -19,7 +19,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tallystick.canonical import Value, decode, encode
-from tallystick.errors import InvalidData, InvalidInput, Malformed, NotFound, Refused, Unavailable, UsageError
+from tallystick.errors import (
+    InvalidData,
+    InvalidInput,
+    Malformed,
+    NotFound,
+    Refused,
+    TallystickError,
+    Unavailable,
+    UsageError,
+)
 from tallystick.ledger.inbox import Inbox, Submission
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
@@ -135,7 +144,7 @@ def _recorded(desk: Desk, submission: Submission) -> Answer:
         return Answer(earlier.seq, earlier.seq + 1)
     value = _read(submission, origin=desk.origin)
     KeyRing.of(book).person(value["actor"])
-    found = _judged(desk, book, value)
+    found = _held(desk, book, value)
     done = recorded(
         desk,
         found,
@@ -155,6 +164,23 @@ def _read(submission: Submission, *, origin: str) -> dict[str, Any]:
     if value["ledger"] != origin:
         raise Refused("submission is for another ledger", expected=origin, got=str(value["ledger"])[:80])
     return value
+
+
+def _held(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
+    """As :func:`_judged`; whatever else a submission brings about in what computes it again is its own fault.
+
+    It would be met first the next time too, and nobody else's would ever be answered.
+    """
+    try:
+        return _judged(desk, book, value)
+    except TallystickError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:80]
+        raise InvalidData(
+            "submission cannot be computed again",
+            got=f"{type(error).__name__}: {said}" if said else type(error).__name__,
+        ) from error
 
 
 def _judged(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
