@@ -8,15 +8,19 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import tallystick
 from tallystick.canonical import decode, encode, time_text
-from tallystick.policy import judge
-from tallystick.workflow import facts, submit
+from tallystick.errors import InvalidData
+from tallystick.policy import judge, results
+from tallystick.records import Attachment, Draft
+from tallystick.workflow import desk, evaluate, facts, submit
 
 ENVIRON = os.environ | {"PYTHONPATH": str(Path(tallystick.__file__).parents[1])}
 HAND_IN = "gate run credit@2 --predictions fair.csv --dataset german --as engineer --submit --wait 0"
@@ -154,6 +158,18 @@ def test_two_who_record_at_once_record_it_once(bank, key, monkeypatch):
 
 
 LIES = {
+    "predictions that are no digest": lambda told: told["data"].update(predictions="x" * 70_000),
+    "data that are no digest": lambda told: told["data"].update(dataset=None, predictions="x", sha256="x"),
+    "a digest in upper case": lambda told: told["data"].update(predictions=told["data"]["predictions"].upper()),
+    "a tool of great length": lambda told: told["outcome"]["tools"].update(python="3" * 201),
+    "a hundred tools": lambda told: told["outcome"]["tools"].update({f"tool {i}": "1" for i in range(100)}),
+    "an engine of great length": lambda told: told["outcome"].update(engine="e" * 201),
+    "an explanation without end": lambda told: told.update(explain="z" * 4_001),
+    "a flag for a number": lambda told: _of_value_0(told).update(value=False),
+    "a flag in the figures of a group": lambda told: told["outcome"]["checks"][-2]["groups"][0].update(evaluated=1),
+    "a flag for a count": lambda told: told["evidence"].update(rows=True),
+    "an axis with a key too many": lambda told: told["evidence"]["sources"]["data"]["tables"][0]["axes"][0].update(x=1),
+    "a table with a key too many": lambda told: told["evidence"]["sources"]["data"]["tables"][0].update(x=1),
     "a cell of the counts": lambda told: _cell(told, 40),
     "the verdict of a check": lambda told: told["outcome"]["checks"][-2].update(verdict="warn"),
     "the value of a check": lambda told: told["outcome"]["checks"][-2].update(value=0.99),
@@ -180,6 +196,10 @@ LIES = {
     "checks that are text": lambda told: told["outcome"].update(checks="all passed"),
     "an explanation that is none": lambda told: told.update(explain=7),
 }
+
+
+def _of_value_0(told):
+    return next(check for check in told["outcome"]["checks"] if check["value"] == 0)
 
 
 def _cell(told, more):
@@ -340,3 +360,51 @@ def test_what_breaks_the_computation_is_refused_and_the_next_one_is_answered(ban
     assert "recorded in entry" in second
     assert not waiting(bank)
     bank.ok("ledger", "fsck")
+
+
+@pytest.mark.parametrize("named", ["reason", "advice", "because"])
+def test_what_a_job_says_of_rows_has_an_end(named):
+    check = replace(results.broken("a.b", "a", "schema", "the rows say so"), **{named: "r" * 4_001})
+    with pytest.raises(InvalidData, match=r"says too much of check a\.b"):
+        submit._check_words(SimpleNamespace(checks=[check], tools={}, engine="duckdb"))
+
+
+def _data_moved(draft):
+    if draft.kind != "evaluation":
+        return desk.fitted(draft)
+    moved = Attachment("data.json", "application/json", encode(draft.body["data"]))
+    body = {**draft.body, "data": {"attachment": moved.name}}
+    return desk.fitted(replace(draft, body=body, attachments=(*draft.attachments, moved)))
+
+
+def test_looks_at_a_test_set_are_counted_also_where_their_data_lie_in_an_attachment(bank, key, monkeypatch):
+    """An earlier version moved a field that was made large enough: then no digest stood in the entry's bytes."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(evaluate, "fitted", _data_moved)
+        with key:
+            assert bank(*HAND_IN.split(" --submit")[0].split())[0] == 0
+    hidden = json.loads(bank.ok("log", "--format", "json"))[-2]["seq"]
+    entry = json.loads(bank.ok("show", str(hidden), "--format", "json"))
+    assert entry["body"]["data"] == {"attachment": "data.json"}
+    handed_in(bank)
+    number = size(bank)
+    received(bank, key)
+    assert json.loads(bank.ok("show", str(number), "--format", "json"))["body"]["attempt"]["data"] == 4
+    bank.ok("gate", "replay", str(hidden))
+    (bank.folder / "second.yaml").write_text((bank.folder / "policy.yaml").read_text().replace("1.0.0", "1.1.0"))
+    with key:
+        bank.ok("approve", "credit@2", "--rationale", "good", "--as", "officer")
+        bank.ok("policy", "publish", "second.yaml", "--as", "officer")
+    handed_in(bank)
+    number = size(bank)
+    received(bank, key)
+    assert "scored_before_policy" in json.loads(bank.ok("show", str(number), "--format", "json"))["body"]
+    bank.ok("ledger", "fsck")
+
+
+def test_the_data_of_an_evaluation_stay_in_its_entry():
+    body = {"data": [{"sha256": "0" * 64, "rows": 7, "more": "x" * 300}], "checks": ["y" * 70_000]}
+    found = desk.fitted(Draft("evaluation", "engineer", "2026-01-01T00:00:00.000000Z", body))
+    assert found.body["data"] == body["data"]
+    full = {"data": [{"sha256": "x" * 70_000}]}
+    assert desk.fitted(Draft("evaluation", "engineer", "2026-01-01T00:00:00.000000Z", full)).body == full

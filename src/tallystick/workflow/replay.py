@@ -123,8 +123,8 @@ def _recorded(book: Book, evaluation: Entry) -> Recorded:
         raise InvalidData("the counts are not of the known form", where=where, got=error.what) from error
 
 
-def _digest(evaluation: Entry) -> str:
-    return str(next(iter(rules.data_digests(evaluation)), ""))
+def _digest(book: Book, evaluation: Entry) -> str:
+    return str(next(iter(rules.data_digests(book, evaluation)), ""))
 
 
 def replay(book: Book, number: int) -> Replay:
@@ -139,7 +139,7 @@ def replay(book: Book, number: int) -> Replay:
     """
     evaluation = evaluation_at(book, number)
     known = _recorded(book, evaluation)
-    found = again(known.policy, known, seed=evaluation_seed(known.policy.digest, _digest(evaluation)))
+    found = again(known.policy, known, seed=evaluation_seed(known.policy.digest, _digest(book, evaluation)))
     compared = tuple(_compared(one, known.check(one.check)) for one in found)
     return Replay(evaluation, known.policy, compared, tuple(_problems(book, evaluation, known)), known)
 
@@ -161,11 +161,12 @@ def second_opinion(found: Replay) -> Agreement:
 
 def _problems(book: Book, evaluation: Entry, known: Recorded) -> Iterator[str]:
     yield from rules.evaluation_problems(book, evaluation)
-    seed = evaluation_seed(known.policy.digest, _digest(evaluation))
+    seed = evaluation_seed(known.policy.digest, _digest(book, evaluation))
     if evaluation.body.get("seed") not in (None, seed):
         yield f"the seed is not that of this policy and these data: recorded {evaluation.body['seed']}, now {seed}"
     rows = known.evidence.get("rows") if isinstance(known.evidence, Mapping) else None
-    named = evaluation.body["data"][0].get("rows")
+    data = book.field(evaluation, "data")
+    named = data[0].get("rows") if isinstance(data, list) and data and isinstance(data[0], Mapping) else None
     if rows != named:
         yield f"the counts speak of {rows} rows and the evaluation of {named}"
 
@@ -225,7 +226,7 @@ def suppose(book: Book, number: int, *policies: Policy) -> list[Supposed]:
     """
     evaluation = evaluation_at(book, number)
     known = _recorded(book, evaluation)
-    seeds = [evaluation_seed(policy.digest, _digest(evaluation)) for policy in policies]
+    seeds = [evaluation_seed(policy.digest, _digest(book, evaluation)) for policy in policies]
     return [
         Supposed(policy, tuple(again(policy, known, seed=seed))) for policy, seed in zip(policies, seeds, strict=True)
     ]
