@@ -25,13 +25,26 @@ from tallystick.policy.metrics import Comparison, Rate, compare
 from tallystick.policy.results import Limits, Verdict
 from tallystick.policy.statistics import check_seed
 
-__all__ = ["MAX_GROUPS", "MAX_PAIRS", "POOLED", "SMALL_CELL", "Case", "cannot", "cases", "with_left_out"]
+__all__ = [
+    "MAX_GROUPS",
+    "MAX_PAIRS",
+    "POOLED",
+    "SMALL_CELL",
+    "WITHHELD",
+    "Case",
+    "cannot",
+    "cases",
+    "few",
+    "with_left_out",
+]
 
 MAX_GROUPS = 1_000
 """More values than this are no groups of people."""
 
 SMALL_CELL = 10
 """Results, which cannot be erased, give no figures on fewer people than this."""
+
+WITHHELD = f"figures withheld, which would tell of fewer than {SMALL_CELL} people"
 
 MAX_PAIRS = 200_000
 """More pairs than this are not compared all at once."""
@@ -107,6 +120,37 @@ class Case:
         others = len(self.kept) - 1
         return len(self.rates) * (others * (others + 1) // 2 if self.reference is None else others)
 
+    @cached_property
+    def unsized(self) -> frozenset[Group]:
+        """The groups whose size no result gives. That it may follow from all rows less the others is documented."""
+        return frozenset(group for group, cells in self.groups.items() if sum(cells) < SMALL_CELL)
+
+    @cached_property
+    def silent(self) -> frozenset[Group]:
+        """The groups of which no result gives a rate, because a number below ten would follow from it.
+
+        Where the value rests on such a group it gives that away beside the rates of the other, which are silent too.
+        """
+        everyone = {**self.groups, **self.kept}
+        small = {group for group, cells in everyone.items() if self._gives_away(cells)} | self.unsized | {*self.pooled}
+        judged = not self.of_scores and len(self.kept) > 1 and (self.reference is None or self.reference in self.kept)
+        found = self.compared if judged else None
+        if found is not None:
+            kept = list(self.kept)
+            pair = {kept[found.low], kept[found.high]}
+            small |= pair if pair & small else set()
+        return frozenset(small)
+
+    def _gives_away(self, cells: tuple[int, ...]) -> bool:
+        """Whether the rates of a group tell a number of people below ten, in this check or beside others."""
+        if self.of_scores:
+            favourable = Histogram.of(cells).favourable
+            return min(favourable, sum(cells) - favourable) < SMALL_CELL
+        conditional = any(rate.conditional for rate in self.rates)
+        parts = [(rate.numerator(cells), rate.denominator(cells)) for rate in self.rates]
+        told = [number for k, n in parts for number in (k, n - k)] + (list(cells) if conditional else [])
+        return min(told, default=0) < SMALL_CELL
+
     def words(self, group: Group) -> str:
         return group_words(self.columns, group) if group else POOLED
 
@@ -132,10 +176,10 @@ class Case:
             return self._why_no_category(group, cells)
         rules = self.gate.min_group
         if sum(cells) < rules.n:
-            return f"{_few(sum(cells))} people, and the policy wants {rules.n}"
+            return f"{few(sum(cells))} people, and the policy wants {rules.n}"
         for n, whom in self._stands_on(cells):
             if n < rules.positives:
-                return f"{_few(n)} {whom}, and the policy wants {rules.positives}"
+                return f"{few(n)} {whom}, and the policy wants {rules.positives}"
         return None
 
     def _stands_on(self, cells: tuple[int, ...]) -> Iterator[tuple[int, str]]:
@@ -148,9 +192,9 @@ class Case:
 
     def _why_no_category(self, group: Group, cells: tuple[int, ...]) -> str | None:
         if None in group:
-            return f"{_few(sum(cells))} people of an unknown category, which the rules leave out"
+            return f"{few(sum(cells))} people of an unknown category, which the rules leave out"
         if self.metric.exclude is not None and sum(cells) < self.metric.exclude.below * self._known:
-            return f"{_few(sum(cells))} people, less than {100 * self.metric.exclude.below:g} % of the data"
+            return f"{few(sum(cells))} people, less than {100 * self.metric.exclude.below:g} % of the data"
         return None
 
     @cached_property
@@ -232,7 +276,7 @@ def _missing_values(case: Case) -> tuple[Verdict, str] | None:
         return None
     return (
         "error",
-        f"{n:,} people have no value for {' and '.join(case.columns)}, and the policy wants one for everyone",
+        f"{few(n)} people have no value for {' and '.join(case.columns)}, and the policy wants one for everyone",
     )
 
 
@@ -272,7 +316,7 @@ def _excluded(case: Case) -> tuple[Verdict, str] | None:
     n = sum(sum(case.groups[group]) for group in small)
     if n <= rules.max_excluded_share * case.n:
         return None
-    share = f"{n:,} of {case.n:,} people ({100 * n / case.n:.2g} %)"
+    share = f"{few(n)} of {case.n:,} people" + (f" ({100 * n / case.n:.2g} %)" if n >= SMALL_CELL else "")
     allowed = f"{100 * rules.max_excluded_share:g} %"
     return (
         "not_evaluable",
@@ -313,6 +357,6 @@ def with_left_out(case: Case, reason: str) -> str:
     return f"{reason}; {why}: {_listed(case)}"
 
 
-def _few(n: int) -> str:
+def few(n: int) -> str:
     """A number of people, unless it could single somebody out."""
     return f"fewer than {SMALL_CELL}" if n < SMALL_CELL else f"{n:,}"
