@@ -63,7 +63,8 @@ def compared(case: Case) -> Found:
     low, high = (choose(errors, key=lambda one: one.value) for choose in (min, max))
     if case.metric.name == "calibration_difference":
         value = high.value - low.value
-        what = f"{case.limits.show(value)} above {case.words(low.group)}'s ({_told(case, high)}, against {_told(case, low)}"
+        told = f"{_told(case, high)}, against {_told(case, low)}"
+        what = f"{case.limits.show(value)} above {case.words(low.group)}'s ({told}"
     else:
         value = high.value
         what = f"{case.limits.show(value)} ({_told(case, high)}"
