@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pytest
 import tallystick
 from tallystick.canonical import decode, encode, time_text
 from tallystick.errors import InvalidData
+from tallystick.ledger import inbox
 from tallystick.policy import judge, results
 from tallystick.records import Attachment, Draft
 from tallystick.workflow import desk, evaluate, facts, submit
@@ -408,3 +410,25 @@ def test_the_data_of_an_evaluation_stay_in_its_entry():
     assert found.body["data"] == body["data"]
     full = {"data": [{"sha256": "x" * 70_000}]}
     assert desk.fitted(Draft("evaluation", "engineer", "2026-01-01T00:00:00.000000Z", full)).body == full
+
+
+def test_a_submission_is_read_when_its_turn_comes_and_a_look_has_an_end(bank, monkeypatch):
+    """A hundred and fifty files of 16 MB each are no trouble to write, and were all in memory at once."""
+    folder = bank.folder / ".tallystick" / "ledger.db.inbox"
+    for number in range(5):
+        (folder / f"{number:032x}.submission").write_bytes(b"{}")
+    read, one = [], inbox.FolderInbox._read
+    monkeypatch.setattr(inbox.FolderInbox, "_read", lambda box, path: read.append(path) or one(box, path))
+    monkeypatch.setattr(inbox, "MANY", 3)
+    with inbox.inbox(bank.ledger) as box:
+        waiting = iter(box.waiting())
+        next(waiting)
+        assert len(read) == 1
+        assert len([*waiting]) == 2
+    assert len(read) == 3
+
+
+def test_a_submission_is_for_its_user_and_group_and_nobody_takes_out_anothers(bank):
+    path = handed_in(bank)
+    assert stat.S_IMODE(path.stat().st_mode) & 0o137 == 0
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o1700

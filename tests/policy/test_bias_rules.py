@@ -606,3 +606,15 @@ def test_few_people_left_out_or_without_a_value_are_no_number(policy: Make, coun
     )
     assert "fewer than 10 people of an unknown category are in no figure" in unknown.reason
     assert unknown.figures["ll144"]["unknown"] is None
+
+
+@pytest.mark.parametrize("first", ["1", "01"])
+def test_a_named_group_with_two_spellings_is_an_error(policy: Make, counted: Counted, first: str) -> None:
+    """Which of the two stands first in the data decided what was compared."""
+    second = {"1": "01", "01": "1"}[first]
+    cells = {first: (100, 100, 100, 100), second: (40, 40, 160, 160), "2": (100, 100, 100, 100)}
+    metric = "{name: demographic_parity_ratio, fail_if: '< 0.80', reference: {sex: 1}}"
+    for lines in (gate(metric=metric), gate("    require_groups: {sex: [1]}\n")):
+        (check,) = judge(policy(lines), counted(cells))
+        assert check.verdict == "error"
+        assert "spell in 2 ways" in check.reason

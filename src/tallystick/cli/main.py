@@ -120,7 +120,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _one_line(error: click.ClickException) -> str:
     """What was put wrongly, and where to read how to put it."""
-    said = " ".join(error.format_message().split())
+    said = " ".join(error.format_message().split()).replace("##[", r"#\x23[")
     context = error.ctx if isinstance(error, click.UsageError) else None
     return said + (f" Try: {context.command_path} --help" if context is not None else "")
 

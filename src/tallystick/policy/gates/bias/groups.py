@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
@@ -101,8 +102,12 @@ class Case:
         """The group that all others are compared with, as the data spell it; None if the policy names none."""
         if isinstance(self.metric.reference, str):
             return None
-        wanted = tuple(label(self.metric.reference[column]) for column in self.columns)
-        return next((group for group in self.groups if tuple(map(label, group)) == wanted), ())
+        wanted = self.metric.reference
+        return next((group for group in self.groups if self.is_called(group, wanted)), ())
+
+    def is_called(self, group: Group, wanted: Mapping[str, Any]) -> bool:
+        """Whether the policy means this group, however either spells it."""
+        return tuple(map(label, group)) == tuple(label(wanted[column]) for column in self.columns)
 
     @property
     def reference_at(self) -> int | None:
@@ -257,7 +262,7 @@ def cannot(case: Case) -> tuple[Verdict, str] | None:
         return "error", _no_groups(case, len(case.groups))
     if case.gate.interval.method == "simultaneous" and case.family > MAX_PAIRS:
         return "error", f"{case.family:,} pairs of groups are too many to compare all at once"
-    for stop in (_missing_values, _required, _no_reference, _excluded, _too_few, _nobody_selected):
+    for stop in (_missing_values, _two_spellings, _required, _no_reference, _excluded, _too_few, _nobody_selected):
         reason = stop(case)
         if reason is not None:
             return reason
@@ -278,6 +283,19 @@ def _missing_values(case: Case) -> tuple[Verdict, str] | None:
         "error",
         f"{few(n)} people have no value for {' and '.join(case.columns)}, and the policy wants one for everyone",
     )
+
+
+def _two_spellings(case: Case) -> tuple[Verdict, str] | None:
+    """A group that the policy names is one group of the data: ``1`` and ``01`` are two."""
+    named = [] if isinstance(case.metric.reference, str) else [case.metric.reference]
+    if len(case.columns) == 1:
+        named += [{case.columns[0]: value} for value in case.gate.require_groups.get(case.columns[0], [])]
+    for wanted in named:
+        spelt = [group for group in case.groups if case.is_called(group, wanted)]
+        if len(spelt) > 1:
+            told = " and ".join(case.words(group) for group in spelt[:3])
+            return "error", f"the policy names one group that the data spell in {len(spelt)} ways: {told}"
+    return None
 
 
 def _required(case: Case) -> tuple[Verdict, str] | None:
