@@ -171,10 +171,9 @@ def _read(submission: Submission, *, origin: str) -> dict[str, Any]:
         raise InvalidData("submission is not of the known form", expected=_SCHEMA)
     if not isinstance(value["actor"], str) or not isinstance(value["explain"], str | None):
         raise InvalidData("submission is not of the known form", expected="an actor, and perhaps an explanation")
-    if len(value["explain"] or "") > _MAX_TEXT:
-        raise InvalidData(
-            "explanation is too long", expected=f"{_MAX_TEXT:,} characters", got=f"{len(value['explain']):,}"
-        )
+    length = len(str(value["explain"] or ""))
+    if length > _MAX_TEXT:
+        raise InvalidData("explanation is too long", expected=f"{_MAX_TEXT:,} characters", got=f"{length:,}")
     if value["ledger"] != origin:
         raise Refused("submission is for another ledger", expected=origin, got=str(value["ledger"])[:80])
     return value
