@@ -14,6 +14,7 @@ from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.policy.again import Again, Recorded, again, milder
 from tallystick.policy.document import Policy
+from tallystick.policy.gates.bias.groups import SMALL_CELL
 from tallystick.policy.statistics import evaluation_seed
 from tallystick.records import Entry
 from tallystick.workflow.evaluate import published
@@ -187,12 +188,36 @@ def _compared(found: Again, check: Mapping[str, Value] | None) -> Compared:
 
 
 def _fields(then: Mapping[str, Value], now: Mapping[str, Value]) -> Iterator[str]:
-    """The fields that differ, with both values where they are short. An earlier version recorded fewer figures."""
+    """The fields that differ, with both values where they are short. An earlier version recorded fewer figures.
+
+    It also told small numbers that are withheld now: those are not compared, nor is the sentence that held them.
+    """
     for name in sorted({*then, *now} - ({"figures"} - {*then})):
-        old, new = (encode(value[name]).decode() if name in value else "nothing" for value in (then, now))
+        told = _masked(then[name], now.get(name)) if name in ("groups", "figures") and name in then else then.get(name)
+        if name == "reason" and _FEW in str(now.get(name)):
+            continue
+        old, new = (
+            encode(value).decode() if there else "nothing"
+            for value, there in ((told, name in then), (now.get(name), name in now))
+        )
         if old != new:
             shown = f": recorded {old}, now {new}" if len(old) + len(new) <= 120 else ""
             yield f"{name} differs{shown}"
+
+
+_FEW: Final = f"fewer than {SMALL_CELL}"
+
+
+def _masked(then: Value, now: Value) -> Value:
+    """What was recorded, without what is withheld now."""
+    if now is None:
+        return None
+    if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        return [_masked(old, new) for old, new in zip(then, now, strict=True)]
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        silent = None in now.values()  # then its interval is left out too
+        return {key: _masked(old, now.get(key)) for key, old in then.items() if key in now or not silent}
+    return then
 
 
 # --------------------------------------------------------------------------- under another policy
