@@ -105,8 +105,12 @@ class TallystickError(Exception):
 
 
 def _one_line(text: str) -> str:
-    """Control characters escaped: ledger text is hostile input, also on a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Control characters escaped: ledger text is hostile input, also on a terminal, and to a runner of GitHub Actions.
+
+    The runner takes what follows ``##[`` for a command, wherever in a line it stands.
+    """
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text.replace("##[", r"#\x23[")
 
 
 class UsageError(TallystickError):

@@ -119,6 +119,9 @@ def test_a_run_that_gives_no_verdict_leaves_no_file_of_an_earlier_one(bank, code
         (["-o", "tap=fair.csv"], 2, "is read in this run"),
         (["-o", "tap=.tallystick/ledger.db"], 2, "is read in this run"),
         (["-o", "tap=.tallystick/keys/ledger.pem"], 2, "is read in this run"),
+        (["-o", "json=.tallystick/ledger.vkey"], 2, "is read in this run"),
+        (["-o", "json=.tallystick/ledger.db-wal"], 2, "is read in this run"),
+        (["--baseline", "unfair.csv", "-o", "json=unfair.csv"], 2, "is read in this run"),
         (["-o", "tap=a", "-o", "json=nowhere/a"], 3, "nowhere/a"),
         (["-o", "tap=a", "-o", "json=."], 3, "cannot be written"),
     ],
@@ -211,3 +214,21 @@ def test_the_table_fits_the_terminal(bank, monkeypatch, columns):
     _, out, _ = bank(*gate(model="credit@1", predictions="unfair.csv"))
     assert max(map(len, out.splitlines())) <= columns
     assert any(line.startswith("Next: ") for line in out.splitlines()[-3:])
+
+
+@pytest.mark.parametrize("form", ["table", "json", "sarif", "junit", "markdown", "tap"])
+def test_a_column_that_is_called_like_a_command_gives_a_runner_none(bank, form):
+    """It stands in the policy, and in the name of every check of it; GitHub reads both streams."""
+    name = "##[set-output name=verdict]pass"
+    text = Path("policy.yaml").read_text().replace("version: 1.0.0", "version: 1.9.0")
+    Path("named.yaml").write_text(text.replace("      age: {", f'      "{name}": {{dtype: int64}}\n      age: {{'))
+    bank.ok("policy", "publish", "named.yaml", "--as", "officer")
+    _, out, err = bank(*gate("-o", form))
+    assert "set-output" in out
+    assert "##[" not in out + err
+    if form in ("json", "sarif"):
+        assert name in str(json.loads(out))
+    code, out, err = bank("show", name)
+    assert (code, "##[" in out + err, "set-output" in err) == (3, False, True)
+    assert "##[" not in bank(name)[2]
+    assert "##[" not in bank.ok("log", "--format", "json")

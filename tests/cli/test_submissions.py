@@ -1,20 +1,28 @@
 """Evaluations of build jobs, which hold no key of the ledger: handed in, computed again, recorded, or refused."""
 
 import json
+import math
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import tallystick
 from tallystick.canonical import decode, encode, time_text
-from tallystick.workflow import facts, submit
+from tallystick.errors import InvalidData
+from tallystick.ledger import inbox
+from tallystick.policy import judge, results
+from tallystick.records import Attachment, Draft
+from tallystick.workflow import desk, evaluate, facts, submit
 
 ENVIRON = os.environ | {"PYTHONPATH": str(Path(tallystick.__file__).parents[1])}
 HAND_IN = "gate run credit@2 --predictions fair.csv --dataset german --as engineer --submit --wait 0"
@@ -152,6 +160,18 @@ def test_two_who_record_at_once_record_it_once(bank, key, monkeypatch):
 
 
 LIES = {
+    "predictions that are no digest": lambda told: told["data"].update(predictions="x" * 70_000),
+    "data that are no digest": lambda told: told["data"].update(dataset=None, predictions="x", sha256="x"),
+    "a digest in upper case": lambda told: told["data"].update(predictions=told["data"]["predictions"].upper()),
+    "a tool of great length": lambda told: told["outcome"]["tools"].update(python="3" * 201),
+    "a hundred tools": lambda told: told["outcome"]["tools"].update({f"tool {i}": "1" for i in range(100)}),
+    "an engine of great length": lambda told: told["outcome"].update(engine="e" * 201),
+    "an explanation without end": lambda told: told.update(explain="z" * 4_001),
+    "a flag for a number": lambda told: _of_value_0(told).update(value=False),
+    "a flag in the figures of a group": lambda told: told["outcome"]["checks"][-2]["groups"][0].update(evaluated=1),
+    "a flag for a count": lambda told: told["evidence"].update(rows=True),
+    "an axis with a key too many": lambda told: told["evidence"]["sources"]["data"]["tables"][0]["axes"][0].update(x=1),
+    "a table with a key too many": lambda told: told["evidence"]["sources"]["data"]["tables"][0].update(x=1),
     "a cell of the counts": lambda told: _cell(told, 40),
     "the verdict of a check": lambda told: told["outcome"]["checks"][-2].update(verdict="warn"),
     "the value of a check": lambda told: told["outcome"]["checks"][-2].update(value=0.99),
@@ -178,6 +198,10 @@ LIES = {
     "checks that are text": lambda told: told["outcome"].update(checks="all passed"),
     "an explanation that is none": lambda told: told.update(explain=7),
 }
+
+
+def _of_value_0(told):
+    return next(check for check in told["outcome"]["checks"] if check["value"] == 0)
 
 
 def _cell(told, more):
@@ -299,3 +323,112 @@ def test_a_ledger_that_takes_no_submissions_says_so_before_anything_is_judged(ba
     code, _, err = bank_here(*HAND_IN.split())
     assert code == 3
     assert "takes no submissions" in err
+
+
+def _of_rows(told, rows):
+    """As if there were so many rows more: all in the first cell of each table."""
+    found, more = told["evidence"], rows - told["evidence"]["rows"]
+    found["rows"] = found["sources"]["data"]["rows"] = found["tallies"]["data"]["rows"] = rows
+    for table in found["sources"]["data"]["tables"]:
+        table["cells"][0][-1] += more
+
+
+@pytest.mark.parametrize("rows", [2**53 - 1, 10**12 + 1])
+def test_more_rows_than_any_file_has_are_refused_and_the_next_one_is_answered(bank, key, rows):
+    path = handed_in(bank)
+    told = decode(path.read_bytes())
+    _of_rows(told, rows)
+    path.write_bytes(encode(told))
+    handed_in(bank)
+    first, second = received(bank, key).splitlines()
+    assert "refused: " in first
+    assert "recorded in entry" in second
+    assert not waiting(bank)
+
+
+def test_what_breaks_the_computation_is_refused_and_the_next_one_is_answered(bank, key, monkeypatch):
+    """What a stranger hands in first must not keep everybody else from an answer."""
+    rebuilt, met = judge.rebuilt, []
+
+    def broken_once(*values, **named):
+        met.append(values)
+        return rebuilt(*values, **named) if met[1:] else math.sqrt(-len(met))
+
+    handed_in(bank)
+    handed_in(bank)
+    monkeypatch.setattr(judge, "rebuilt", broken_once)
+    first, second = received(bank, key).splitlines()
+    assert "refused: submission cannot be computed again; got ValueError" in first
+    assert "recorded in entry" in second
+    assert not waiting(bank)
+    bank.ok("ledger", "fsck")
+
+
+@pytest.mark.parametrize("named", ["reason", "advice", "because"])
+def test_what_a_job_says_of_rows_has_an_end(named):
+    check = replace(results.broken("a.b", "a", "schema", "the rows say so"), **{named: "r" * 4_001})
+    with pytest.raises(InvalidData, match=r"says too much of check a\.b"):
+        submit._check_words(SimpleNamespace(checks=[check], tools={}, engine="duckdb"))
+
+
+def _data_moved(draft):
+    if draft.kind != "evaluation":
+        return desk.fitted(draft)
+    moved = Attachment("data.json", "application/json", encode(draft.body["data"]))
+    body = {**draft.body, "data": {"attachment": moved.name}}
+    return desk.fitted(replace(draft, body=body, attachments=(*draft.attachments, moved)))
+
+
+def test_looks_at_a_test_set_are_counted_also_where_their_data_lie_in_an_attachment(bank, key, monkeypatch):
+    """An earlier version moved a field that was made large enough: then no digest stood in the entry's bytes."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(evaluate, "fitted", _data_moved)
+        with key:
+            assert bank(*HAND_IN.split(" --submit")[0].split())[0] == 0
+    hidden = json.loads(bank.ok("log", "--format", "json"))[-2]["seq"]
+    entry = json.loads(bank.ok("show", str(hidden), "--format", "json"))
+    assert entry["body"]["data"] == {"attachment": "data.json"}
+    handed_in(bank)
+    number = size(bank)
+    received(bank, key)
+    assert json.loads(bank.ok("show", str(number), "--format", "json"))["body"]["attempt"]["data"] == 4
+    bank.ok("gate", "replay", str(hidden))
+    (bank.folder / "second.yaml").write_text((bank.folder / "policy.yaml").read_text().replace("1.0.0", "1.1.0"))
+    with key:
+        bank.ok("approve", "credit@2", "--rationale", "good", "--as", "officer")
+        bank.ok("policy", "publish", "second.yaml", "--as", "officer")
+    handed_in(bank)
+    number = size(bank)
+    received(bank, key)
+    assert "scored_before_policy" in json.loads(bank.ok("show", str(number), "--format", "json"))["body"]
+    bank.ok("ledger", "fsck")
+
+
+def test_the_data_of_an_evaluation_stay_in_its_entry():
+    body = {"data": [{"sha256": "0" * 64, "rows": 7, "more": "x" * 300}], "checks": ["y" * 70_000]}
+    found = desk.fitted(Draft("evaluation", "engineer", "2026-01-01T00:00:00.000000Z", body))
+    assert found.body["data"] == body["data"]
+    full = {"data": [{"sha256": "x" * 70_000}]}
+    assert desk.fitted(Draft("evaluation", "engineer", "2026-01-01T00:00:00.000000Z", full)).body == full
+
+
+def test_a_submission_is_read_when_its_turn_comes_and_a_look_has_an_end(bank, monkeypatch):
+    """A hundred and fifty files of 16 MB each are no trouble to write, and were all in memory at once."""
+    folder = bank.folder / ".tallystick" / "ledger.db.inbox"
+    for number in range(5):
+        (folder / f"{number:032x}.submission").write_bytes(b"{}")
+    read, one = [], inbox.FolderInbox._read
+    monkeypatch.setattr(inbox.FolderInbox, "_read", lambda box, path: read.append(path) or one(box, path))
+    monkeypatch.setattr(inbox, "MANY", 3)
+    with inbox.inbox(bank.ledger) as box:
+        waiting = iter(box.waiting())
+        next(waiting)
+        assert len(read) == 1
+        assert len([*waiting]) == 2
+    assert len(read) == 3
+
+
+def test_a_submission_is_for_its_user_and_group_and_nobody_takes_out_anothers(bank):
+    path = handed_in(bank)
+    assert stat.S_IMODE(path.stat().st_mode) & 0o137 == 0
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o1700

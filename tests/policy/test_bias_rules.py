@@ -417,7 +417,8 @@ def test_the_readings_that_the_policy_names_decide(
     lines = gate("    min_group: {n: 1}\n", metric)
     (check,) = judge(policy(lines), counted(chosen(groups)))
     assert check.verdict == verdict
-    assert "standard deviations" in check.reason or "Fisher's exact test" in check.reason
+    large = all(min(k, n - k) >= 10 for n, k in groups.values())
+    assert ("standard deviations" in check.reason) == large
     readings: Any = check.figures["four_fifths"]
     assert len(readings) == len(groups) - 1
     assert {"ratio", "p_value", "significant", "one_person"} <= set(readings[0])
@@ -499,7 +500,7 @@ def test_a_category_under_two_percent_may_be_left_out_with_the_reason_and_its_fi
     assert (with_it.value, without.value) == (0.4, 0.8)
     facts: Any = without.figures["ll144"]
     left = facts["categories"][2]
-    assert (left["n"], left["selection_rate"], left["impact_ratio"], left["excluded"]) == (15, 1.0, None, True)
+    assert (left["n"], left["selection_rate"], left["impact_ratio"], left["excluded"]) == (15, None, None, True)
     assert [line["impact_ratio"] for line in facts["categories"]] == [1.0, 0.8, None]
     assert facts["justification"] in without.reason
 
@@ -548,3 +549,72 @@ def test_adult_shows_the_published_shares_and_the_rule_fails_on_them(policy: Mak
     (check,) = judge(policy(gate(metric="{name: four_fifths, fail_if: '< 0.80', decide_by: all_readings}")), counts)
     assert check.verdict == "fail"
     assert check.value == pytest.approx(0.10925 / 0.30377, abs=1e-4)
+
+
+# --------------------------------------------------------------------------- numbers below ten
+
+
+SMALL = {"M": (100, 100, 100, 100), "F": (90, 90, 110, 110), "X": (1, 0, 1, 1)}
+
+
+@pytest.mark.parametrize("metric", ["four_fifths", "ll144", "demographic_parity_ratio", "equalized_odds_difference"])
+def test_no_sentence_and_no_figure_tells_what_became_of_fewer_than_ten(
+    policy: Make, counted: Counted, metric: str
+) -> None:
+    """Results stand in entries that cannot be erased."""
+    limit = "> 0.1" if metric.endswith("difference") else "< 0.80"
+    lines = gate("    min_group: {n: 1, positives: 1}\n", f"{{name: {metric}, fail_if: '{limit}'}}")
+    (check,) = judge(policy(lines), counted(SMALL))
+    assert check.value is not None
+    assert "sex=X" in check.reason
+    assert " of 3" not in check.reason
+    assert "figures withheld, which would tell of fewer than 10 people" in check.reason
+    assert "p = " not in check.reason
+    shown = {group["group"]["sex"]: [rate["k"] for rate in group["rates"].values()] for group in check.groups}
+    assert not any(shown["X"])
+    pair = {name for name in ("M", "F", "X") if f"sex={name}" in check.reason.partition(" (")[0]}
+    assert {name for name, numbers in shown.items() if not any(numbers)} >= pair
+    for line in check.figures.get("four_fifths", []):
+        if "X" in (line["group"]["sex"], line["highest"]["sex"]):
+            assert line["ratio"] is line["p_value"] is line["deviations"] is None
+    for line in check.figures.get("ll144", {}).get("categories", []):
+        if line["category"]["sex"] == "X":
+            assert line["n"] is line["selected"] is line["selection_rate"] is line["impact_ratio"] is None
+
+
+def test_a_cell_below_ten_is_not_told_by_the_rates_beside_it(policy: Make, counted: Counted) -> None:
+    """COMPAS: the false positive rate of 8 people was withheld, and three other rates of their group told it."""
+    groups = {"A": (300, 100, 200, 400), "B": (250, 150, 220, 380), "C": (21, 3, 2, 6)}
+    names = ("false_positive_rate", "false_negative_rate", "predictive_parity")
+    metrics = ", ".join(f"{{name: {name}_difference, fail_if: '> 0.9'}}" for name in names)
+    lines = gate("    min_group: {n: 1, positives: 1}\n", metrics)
+    for check in judge(policy(lines), counted(groups)):
+        small = next(group for group in check.groups if group["group"] == {"sex": "C"})
+        assert small["n"] == 32
+        assert all(rate["k"] is rate["n"] is rate["value"] is None for rate in small["rates"].values())
+
+
+def test_few_people_left_out_or_without_a_value_are_no_number(policy: Make, counted: Counted) -> None:
+    few = dict(EVEN) | {"X": (1, 0, 1, 1)}
+    (left_out,) = judge(policy(gate("    min_group: {max_excluded_share: 0}\n")), counted(few))
+    assert left_out.reason.startswith("fewer than 10 of ")
+    assert "%)" not in left_out.reason
+    (missing,) = judge(policy(gate("    missing_group: error\n")), counted(dict(EVEN) | {None: (1, 0, 1, 1)}))
+    assert missing.reason.startswith("fewer than 10 people have no value")
+    (unknown,) = judge(
+        policy(gate(metric="{name: ll144, fail_if: '< 0.1'}")), counted(dict(EVEN) | {None: (1, 0, 1, 1)})
+    )
+    assert "fewer than 10 people of an unknown category are in no figure" in unknown.reason
+    assert unknown.figures["ll144"]["unknown"] is None
+
+
+@pytest.mark.parametrize("first", ["1", "01"])
+def test_a_named_group_with_two_spellings_is_an_error(policy: Make, counted: Counted, first: str) -> None:
+    """Which of the two stands first in the data decided what was compared."""
+    second = {"1": "01", "01": "1"}[first]
+    cells = {first: (100, 100, 100, 100), second: (40, 40, 160, 160), "2": (100, 100, 100, 100)}
+    metric = "{name: demographic_parity_ratio, fail_if: '< 0.80', reference: {sex: 1}}"
+    for lines in (gate(metric=metric), gate("    require_groups: {sex: [1]}\n")):
+        (check,) = judge(policy(lines), counted(cells))
+        assert check.verdict == "error"
+        assert "spell in 2 ways" in check.reason

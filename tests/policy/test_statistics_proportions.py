@@ -155,3 +155,53 @@ def test_the_smallest_gap_is_told_as_often_as_it_says() -> None:
 
 def test_too_few_people_tell_no_gap_at_all() -> None:
     assert proportions.smallest_gap(3, 3, 0.5, 0.95) is None
+
+
+@pytest.mark.parametrize(
+    ("tested", "most"),
+    [
+        (lambda: proportions.fisher(95_000_000, 100_000_000, 395_000_000, 10**12), 2_000),
+        (lambda: proportions.fisher(0, 10**8, 4 * 10**8, 10**12), 0),
+        (lambda: proportions.fisher(2, 10**8, 40_000, 10**12), 2_000),
+        (lambda: proportions.fisher(10**5, 2 * 10**5, 10**5, 2 * 10**5), 0),
+        (lambda: proportions.mcnemar(Paired(10, 5 * 10**6, 5 * 10**6, 5)), 200_000),
+        (lambda: proportions.mcnemar(Paired(10, 10**11, 10**11 - 7, 5)), 0),
+    ],
+)
+def test_no_count_makes_a_test_take_long(monkeypatch: pytest.MonkeyPatch, tested, most: int) -> None:
+    """Whoever hands in counts says how many they are, and somebody else computes the test."""
+    choose, steps = proportions._log_choose, []
+
+    def counted(n: int, k: int) -> float:
+        steps.append(n)
+        assert len(steps) <= 3 * max(most, 1), "one step for each person"
+        return choose(n, k)
+
+    monkeypatch.setattr(proportions, "_log_choose", counted)
+    assert 0 <= tested() <= 1
+
+
+def test_a_tail_is_left_where_nothing_follows_and_not_before() -> None:
+    """The sums over all tables and all pairs, as the textbooks write them."""
+    for k1, n1, k2, n2 in [(3, 10, 9, 12), (0, 5, 0, 5), (5, 5, 5, 5), (1, 4_000, 40, 3_000), (700, 2_000, 900, 2_000)]:
+        likely = [
+            proportions._log_choose(n1, k) + proportions._log_choose(n2, k1 + k2 - k)
+            - proportions._log_choose(n1 + n2, k1 + k2)
+            for k in range(max(0, k1 + k2 - n2), min(n1, k1 + k2) + 1)
+        ]  # fmt: skip
+        seen = likely[k1 - max(0, k1 + k2 - n2)] + 1e-7
+        assert proportions.fisher(k1, n1, k2, n2) == min(1.0, math.fsum(math.exp(p) for p in likely if p <= seen))
+    for b, c in [(0, 0), (0, 9), (40, 31), (4_000, 6_000)]:
+        whole = sum(math.exp(proportions._log_choose(b + c, i) - (b + c) * math.log(2)) for i in range(min(b, c) + 1))
+        assert proportions.mcnemar(Paired(1, b, c, 1)) == min(1.0, 2 * whole)
+
+
+def test_the_approximations_meet_the_exact_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = [(b, 10**6 - b) for b in (500_000, 499_500, 499_000)]
+    exact = [proportions.mcnemar(Paired(1, b, c, 1)) for b, c in tables]
+    rates = [(90_000, 200_000, 90_000 + more, 200_000) for more in (0, 300, 700)]
+    approximate = [proportions.fisher(*rate) for rate in rates]
+    monkeypatch.setattr(proportions, "MANY", 10)
+    monkeypatch.setattr(proportions, "WIDE", 10**12)
+    assert [proportions.mcnemar(Paired(1, b, c, 1)) for b, c in tables] == pytest.approx(exact, rel=1e-3)
+    assert approximate == pytest.approx([proportions.fisher(*rate) for rate in rates], rel=0.02)

@@ -61,18 +61,18 @@ def _seen(book: Book, approval: Entry) -> list[str]:
 
     decision = book.get(approval.body["decision"])
     evaluation = book.get(decision.body["evaluation"])
-    data = evaluation.body["data"][0]
-    test_set = book.find(data["dataset"])
+    (data, *_) = book.field(evaluation, "data") or [{}]
+    test_set = book.find(data.get("dataset"))
     named = f"{test_set.body['name']}@{test_set.body['version']}" if test_set is not None else "no recorded test set"
     attempt = evaluation.body["attempt"]
     lines = [
-        f"verdict {evaluation.body['verdict']} in entry {evaluation.seq}, on {data['rows']:,} rows of {named}",
+        f"verdict {evaluation.body['verdict']} in entry {evaluation.seq}, on {data.get('rows', 0):,} rows of {named}",
         f"recorded evaluation {attempt['usecase']} of this use case, look {attempt['data']} at this test set",
     ]
     checks = book.field(evaluation, "checks") or []
     lines += [f"{check['verdict']}: {check['id']}: {check['reason']}" for check in checks if check["verdict"] != "pass"]
     failed = rules.earlier_failures(book, evaluation)
-    told = {line["evaluation"]["seq"]: line["text"] for line in evaluation.body.get("earlier_explained", [])}
+    told = {line["evaluation"]["seq"]: line["text"] for line in book.field(evaluation, "earlier_explained") or []}
     lines += [
         f"earlier, entry {e.seq}: {e.body['verdict']}; said of it: {told.get(e.seq, 'nothing yet')}" for e in failed
     ]

@@ -111,7 +111,7 @@ class Front:
     def print(self, value: Value, lines: Sequence[str]) -> None:
         """Print the JSON form or the lines for people, as asked."""
         if self.settings.format == "json":
-            click.echo(json.dumps(value, indent=2))
+            click.echo(_json(value))
         else:
             for line in lines:
                 click.echo(visible(line))
@@ -143,14 +143,23 @@ def _echo_list(values: Iterable[Value]) -> None:
     """As ``json.dumps`` with an indent of 2 would, without holding all of it."""
     between = "[\n  "
     for value in values:
-        click.echo(between + json.dumps(value, indent=2).replace("\n", "\n  "), nl=False)
+        click.echo(between + _json(value).replace("\n", "\n  "), nl=False)
         between = ",\n  "
     click.echo("[]" if between[0] == "[" else "\n]")
 
 
 def visible(line: str) -> str:
-    """Control and bidirectional characters escaped: what stands in a ledger is hostile input to a terminal."""
-    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
+    """Control and bidirectional characters escaped: what stands in a ledger is hostile input to a terminal.
+
+    So is ``##[``, which a runner of GitHub Actions takes for the beginning of a command.
+    """
+    line = "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
+    return line.replace("##[", r"#\x23[")
+
+
+def _json(value: Value) -> str:
+    """The same value to who reads JSON, and no command to a runner of GitHub Actions."""
+    return json.dumps(value, indent=2).replace("##[", r"#\u0023[")
 
 
 _OPTIONS = (
@@ -352,4 +361,4 @@ def bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
 
 def progress(text: str) -> None:
     """A line about what goes on, to stderr, for whatever may take over two seconds."""
-    click.echo(f"... {text}", err=True)
+    click.echo(visible(f"... {text}"), err=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,8 +24,10 @@ from tallystick.cli.front import (
 )
 from tallystick.cli.gate_test import selftest, test
 from tallystick.cli.outputs import Outputs, Target
+from tallystick.settings import FOLDER
 
 if TYPE_CHECKING:
+    from tallystick.ledger.places import Place
     from tallystick.workflow.desk import Desk
     from tallystick.workflow.evaluate import Evaluated, Judged
     from tallystick.workflow.replay import Replay
@@ -105,8 +109,12 @@ def run(
     from tallystick.workflow import evaluate
     from tallystick.workflow.results import results
 
-    handed_in = [predictions, *filter(None, [champion])]
-    taken = [*handed_in, *front.settings.keys.glob("*"), *([front.ledger] if isinstance(front.ledger, Path) else [])]
+    handed_in = [
+        predictions,
+        *filter(None, [champion]),
+        *([Path(baseline)] if baseline and Path(baseline).exists() else []),
+    ]
+    taken = [*handed_in, *front.settings.keys.glob("*"), *_of_ledger(front.ledger)]
     target = Outputs.of(outputs, default=front.settings.format, environ=os.environ, taken=taken)
     target.clear()
     with front.desk(writing=not submit) as desk:
@@ -135,6 +143,16 @@ def run(
     finally:
         target.print(told, terminal_width())  # what was recorded is said, even if a disk is full
     return EXIT.get(found.outcome.verdict, 3)
+
+
+def _of_ledger(place: Place) -> Iterator[Path]:
+    """The files of a ledger, which no output may replace: those named as it, and all in a folder of its own."""
+    if not isinstance(place, Path):
+        return
+    folder = place.resolve().parent
+    yield from (place, folder / "ledger.vkey", *(Path(f"{place}{end}") for end in ("-wal", "-shm", "-journal")))
+    beside = folder.rglob("*") if folder.name == FOLDER else folder.glob(f"{glob.escape(place.name)}*")
+    yield from (path for path in beside if path.is_file())
 
 
 def _handed_in(

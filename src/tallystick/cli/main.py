@@ -7,7 +7,6 @@ never escapes: it would read as a "no".
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
@@ -78,6 +77,9 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code; the one place that catches everything."""
+    from tallystick.cli import streams
+
+    streams.settle()
     words = sys.argv[1:] if argv is None else argv
     if "gate" not in words[:1]:
         sys.exit(run(argv))
@@ -102,22 +104,23 @@ def run(argv: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 3
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 3
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) and stop.code > 1 else 3
     except Exception:
         import traceback
 
         traceback.print_exc()
-        click.echo("tallystick: unforeseen error; nothing was decided. Please report the lines above.", err=True)
+        click.echo(
+            "tallystick: unforeseen error; look with `tallystick log` whether something was recorded."
+            " Please report the lines above.",
+            err=True,
+        )
         return 3
 
 
 def _one_line(error: click.ClickException) -> str:
     """What was put wrongly, and where to read how to put it."""
-    said = " ".join(error.format_message().split())
+    said = " ".join(error.format_message().split()).replace("##[", r"#\x23[")
     context = error.ctx if isinstance(error, click.UsageError) else None
     return said + (f" Try: {context.command_path} --help" if context is not None else "")
 

@@ -24,6 +24,10 @@ SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 """Names the file to which a step of GitHub Actions appends its summary."""
 
 
+_ESCAPED: Final = {"json": rb"#\u0023[", "sarif": rb"#\u0023[", "junit": b"#&#35;["}
+"""The same text to who reads the format; on the standard output a runner would take it for a command."""
+
+
 class Target(click.ParamType[tuple[str, Path | None]]):
     """``FORMAT`` for the standard output, or ``FORMAT=PATH``."""
 
@@ -130,7 +134,8 @@ class Outputs:
             for line in table.render(results, width).splitlines():
                 click.echo(github.harmless(line))
         else:
-            click.echo(RENDERED[self.printed](results), nl=False)
+            told = RENDERED[self.printed](results)
+            click.echo(told.replace(b"##[", _ESCAPED.get(self.printed, rb"#\x23[")), nl=False)
         if self.annotates:
             click.echo(github.render(results), nl=False)
 

@@ -16,6 +16,12 @@ from typing import Final, NoReturn
 __all__ = ["supervised"]
 
 _NO_ANSWER: Final = 3
+_SILENCE: Final = (
+    "tallystick: no answer came: a gate, a library that it uses or a signal ended the program; look with"
+    " `tallystick log` whether it was recorded\n"
+)
+_FORWARDED: Final = (signal.SIGTERM, signal.SIGHUP)
+_PR_SET_PDEATHSIG: Final = 1
 
 
 def supervised(work: Callable[[], int]) -> int:
@@ -26,19 +32,34 @@ def supervised(work: Callable[[], int]) -> int:
     if not hasattr(os, "fork"):
         return work()
     reader, writer = os.pipe()
-    child = os.fork()
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until somebody is there to take them
+    parent, child = os.getpid(), os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         os.close(reader)
+        _end_with(parent)
         _answer(work, writer)
     os.close(writer)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child too, and the child answers
-    signal.signal(signal.SIGTERM, lambda number, _: os.kill(child, number))
+    for number in _FORWARDED:
+        signal.signal(number, lambda number, _: os.kill(child, number))
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
     answer = os.read(reader, 1)
     os.waitpid(child, 0)
     if answer:
         return answer[0]
-    sys.stderr.write("tallystick: a gate, or a library that it uses, ended the program; nothing was decided\n")
+    sys.stderr.write(_SILENCE)
     return _NO_ANSWER
+
+
+def _end_with(parent: int) -> None:
+    """In the child: have the kernel end it with its parent, where it can; else nobody would hear what it records."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before that was asked
+        os._exit(_NO_ANSWER)
 
 
 def _answer(work: Callable[[], int], writer: int) -> NoReturn:

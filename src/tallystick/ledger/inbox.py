@@ -22,9 +22,10 @@ import secrets
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 
 from tallystick.errors import InvalidInput, NotFound, Unavailable
 from tallystick.ledger.places import Place, is_url
@@ -32,10 +33,12 @@ from tallystick.ledger.places import Place, is_url
 if TYPE_CHECKING:
     from tallystick.ledger.postgres import PostgresStore
 
-__all__ = ["MAX_SIZE", "SCHEMA", "Inbox", "Submission", "inbox", "lay_out", "statements"]
+__all__ = ["MANY", "MAX_SIZE", "SCHEMA", "Inbox", "Submission", "inbox", "lay_out", "statements"]
 
 MAX_SIZE: Final = 16 * 1024 * 1024
 """Bytes of a submission."""
+MANY: Final = 100
+"""Submissions that one look at an inbox answers."""
 SCHEMA: Final = "tallystick_inbox"
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -68,8 +71,11 @@ class Inbox(Protocol):
     def answer_to(self, name: str) -> bytes | None:
         """The answer, once there is one."""
 
-    def waiting(self) -> list[Submission]:
-        """What waits for an answer, the oldest first, as well as the clock of the file system tells them apart."""
+    def waiting(self) -> Iterator[Submission]:
+        """What waits for an answer, the oldest first, as well as the clock of the file system tells them apart.
+
+        Each is read when its turn comes, and :data:`MANY` at most: what came later waits for the next look.
+        """
 
     def answer(self, name: str, data: bytes) -> None:
         """Answer a submission, and take it out. The first answer stands."""
@@ -103,7 +109,9 @@ def lay_out(place: Place) -> Inbox:
     if not is_url(place):
         folder = _folder(place)
         with _files(folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700)
+                folder.chmod(0o1700)  # sticky: whoever may hand in takes out nothing of anybody else's
             (folder / "answers").mkdir(mode=0o755, exist_ok=True)
     return inbox(place)
 
@@ -147,7 +155,7 @@ class FolderInbox:
         draft = self._folder / f"{name}.new"
         with _files(self._folder):
             try:
-                with draft.open("xb") as file:
+                with _private(draft) as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
@@ -161,13 +169,17 @@ class FolderInbox:
             return (self._folder / "answers" / _checked(name)).read_bytes()
         return None
 
-    def waiting(self) -> list[Submission]:
+    def waiting(self) -> Iterator[Submission]:
+        read = filter(None, map(self._read, self._named()))
+        return islice(read, MANY)
+
+    def _named(self) -> list[Path]:
         with _files(self._folder), os.scandir(self._folder) as found:
             named = [
                 item for item in found if item.name.endswith(_ENDING) and _NAME.fullmatch(item.name[: -len(_ENDING)])
             ]
             named.sort(key=lambda item: (item.stat(follow_symlinks=False).st_mtime_ns, item.name))
-        return [read for item in named if (read := self._read(Path(item.path))) is not None]
+        return [Path(item.path) for item in named]
 
     def _read(self, path: Path) -> Submission | None:
         """None for what is no plain file of a submission's size: it is left where it is."""
@@ -204,6 +216,12 @@ class FolderInbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def _private(path: Path) -> BinaryIO:
+    """A new file that its group may read: a submission holds small counts, and whoever records it shares the group."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640)
+    return os.fdopen(handle, "wb")
 
 
 @contextlib.contextmanager
@@ -256,9 +274,13 @@ class TableInbox:
         row = found.fetchone()
         return None if row is None else bytes(row[0])
 
-    def waiting(self) -> list[Submission]:
-        found = self._store.administer(f"SELECT name, by, content FROM {SCHEMA}.submissions ORDER BY place LIMIT 100")  # noqa: S608
-        return [Submission(name, f"role {by}", bytes(data)) for name, by, data in found if _NAME.fullmatch(name)]
+    def waiting(self) -> Iterator[Submission]:
+        named = self._store.administer(f"SELECT name FROM {SCHEMA}.submissions ORDER BY place LIMIT {MANY}").fetchall()  # noqa: S608
+        for (name,) in named:
+            found = self._store.administer(f"SELECT by, content FROM {SCHEMA}.submissions WHERE name = %s", name)  # noqa: S608
+            row = found.fetchone()
+            if row is not None and _NAME.fullmatch(name):
+                yield Submission(name, f"role {row[0]}", bytes(row[1]))
 
     def answer(self, name: str, data: bytes) -> None:
         """In one statement, so that there is no time between."""

@@ -53,6 +53,7 @@ __all__ = [
     "recorded_promotion_problems",
     "rolled_up",
     "scored_before_policy",
+    "scoring",
     "seen",
     "standing",
     "unexplained",
@@ -181,10 +182,15 @@ def earlier_failures(book: Book, evaluation: Entry) -> list[Entry]:
     ]
 
 
-def data_digests(evaluation: Entry) -> list[Value]:
+def data_digests(book: Book, evaluation: Entry) -> list[Value]:
     """Digests of the data that an evaluation names; whoever wrote it by hand may have named anything."""
-    data = evaluation.body.get("data")
-    return [item.get("sha256") for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
+    return [item.get("sha256") for item in _list(book, evaluation, "data") if isinstance(item, Mapping)]
+
+
+def scoring(book: Book, *digests: str) -> list[Entry]:
+    """Evaluations of any of these data, in order, also where an entry's data were moved into an attachment."""
+    looks = {entry.seq: entry for entry in [*book.naming("evaluation", *digests), *book.moved("evaluation", "data")]}
+    return [looks[seq] for seq in sorted(looks) if set(digests) & set(map(str, data_digests(book, looks[seq])))]
 
 
 def scored_before_policy(book: Book, policy: Entry, *digests: Value) -> Entry | None:
@@ -194,8 +200,8 @@ def scored_before_policy(book: Book, policy: Entry, *digests: Value) -> Entry | 
     matter, only the data; and only what is recorded can be known.
     """
     known = [digest for digest in digests if isinstance(digest, str)]
-    looks = book.naming("evaluation", *known) if known else []
-    return next((e for e in looks if e.seq < policy.seq and set(known) & set(map(str, data_digests(e)))), None)
+    looks = scoring(book, *known) if known else []
+    return next((entry for entry in looks if entry.seq < policy.seq), None)
 
 
 def _evaluations(book: Book, usecase: str | None, model_digest: Value) -> list[Entry]:

@@ -293,6 +293,7 @@ def _read(value: Mapping[str, Value]) -> Counts:
 
 
 def _read_table(value: Mapping[str, Value]) -> Table:
+    _only(value, "axes", "cells")
     axes = tuple(map(_read_axis, value["axes"]))
     cells = []
     for cell in value["cells"]:
@@ -301,7 +302,14 @@ def _read_table(value: Mapping[str, Value]) -> Table:
     return Table.of(axes, cells)
 
 
+def _only(value: Mapping[str, Value], *names: str) -> None:
+    unknown = set(value) - set(names)
+    if unknown:
+        raise ValueError(f"unknown key {min(unknown)}")
+
+
 def _read_axis(value: Mapping[str, Value]) -> Axis:
+    _only(value, "column", "form", "edges")
     if value["form"] not in typing.get_args(Form):
         raise ValueError("an axis is of no known form")
     edges = value.get("edges", [])
@@ -326,6 +334,7 @@ def _mark(mark: Value, axis: Axis) -> Mark:
 
 def _read_first(value: Mapping[str, Value]) -> Table:
     """A table of the first version, which did not say what the columns of its outcomes are called."""
+    _only(value, "columns", "cells")
     axes = by_outcome(map(read_text, value["columns"]), true="true", predicted="predicted")
     cells = []
     for group, true, predicted, n in value["cells"]:

@@ -18,6 +18,7 @@ from tallystick.errors import InvalidData
 from tallystick.policy.cel import Path
 from tallystick.policy.counts import Axis, Counts, Scores
 from tallystick.policy.predicates import Predicate, Tallies
+from tallystick.policy.reading import read_count
 
 if TYPE_CHECKING:
     import pyarrow
@@ -206,6 +207,10 @@ class Evidence:
         value = {"tallies": {}, **value}
         if set(value) != set(shape) or any(not isinstance(value[key], kind) for key, kind in shape.items()):
             raise InvalidData("the recorded evidence is not of the known form", expected=", ".join(shape))
+        try:
+            read_count(value["rows"])
+        except (TypeError, ValueError) as error:
+            raise InvalidData("the recorded evidence is not of the known form", got=str(error)) from error
         counts_of = {str(name): Counts.from_json(counts) for name, counts in value["sources"].items()}
         if DATA in counts_of and counts_of[DATA].rows != value["rows"]:
             raise InvalidData("the recorded counts do not add up to the number of rows", expected=str(value["rows"]))

@@ -20,12 +20,15 @@ Pure; needs the standard library only.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tallystick.policy.statistics import Interval, wilson
 
 __all__ = [
+    "MANY",
+    "WIDE",
     "Paired",
     "difference",
     "fisher",
@@ -37,6 +40,13 @@ __all__ = [
     "ratio",
     "smallest_gap",
 ]
+
+MANY: Final = 10_000_000
+"""Up to so many people on whom two models differ McNemar's test is exact."""
+WIDE: Final = 10_000
+"""Up to this variance Fisher's test is exact."""
+_NOTHING: Final = -750.0
+"""A logarithm whose exponential is 0."""
 
 
 def difference(k1: int, n1: int, k2: int, n2: int, confidence: float) -> Interval:
@@ -155,25 +165,38 @@ def mcnemar(table: Paired) -> float:
     """The two-sided exact p-value that the two proportions of the same people are equal.
 
     Twice the tail of a binomial of one half over the people on whom the two differ, 1 at most: McNemar (1947), exact.
+    Where they differ on more than :data:`MANY` people, by the normal distribution with a correction for continuity:
+    Edwards, "Note on the correction for continuity" (Psychometrika 13, 1948, 185-187).
     """
     few, n = min(table.only_first, table.only_second), table.only_first + table.only_second
-    tail = sum(math.exp(_log_choose(n, i) - n * math.log(2)) for i in range(few + 1))
-    return min(1.0, 2 * tail)
+    if n > MANY:
+        return math.erfc(max(0, abs(table.only_first - table.only_second) - 1) / math.sqrt(2 * n))
+    likely = _until_nothing(lambda i: _log_choose(n, i) - n * math.log(2), range(few, -1, -1))
+    return min(1.0, 2 * sum(reversed(likely)))
 
 
 # --------------------------------------------------------------------------- tests and power
 
 
 def fisher(k1: int, n1: int, k2: int, n2: int) -> float:
-    """The two-sided p-value of Fisher's exact test: all tables of the same margins no more likely than this."""
+    """The two-sided p-value of Fisher's exact test: all tables of the same margins no more likely than this.
+
+    Where the number of chosen in the first sample has a variance above :data:`WIDE`, given the margins, by the normal
+    distribution: :func:`pooled_z`. With a smaller one few tables have a likelihood that is not 0, however many people.
+    """
     total, chosen = n1 + n2, k1 + k2
+    if n1 * n2 * chosen * (total - chosen) > WIDE * total**3:
+        return math.erfc(abs(pooled_z(k1, n1, k2, n2)) / math.sqrt(2))
 
     def log_likely(k: int) -> float:
         return _log_choose(n1, k) + _log_choose(n2, chosen - k) - _log_choose(total, chosen)
 
     seen = log_likely(k1) + 1e-7  # ties are equal up to rounding
-    tables = map(log_likely, range(max(0, chosen - n2), min(n1, chosen) + 1))
-    return min(1.0, math.fsum(math.exp(likely) for likely in tables if likely <= seen))
+    first, last = max(0, chosen - n2), min(n1, chosen)
+    mode = min(max((n1 + 1) * (chosen + 1) // (total + 2), first), last)
+    below = _until_nothing(log_likely, range(mode - 1, first - 1, -1), most=seen)
+    above = _until_nothing(log_likely, range(mode, last + 1), most=seen)
+    return min(1.0, math.fsum((*below, *above)))
 
 
 def pooled_z(k1: int, n1: int, k2: int, n2: int) -> float:
@@ -209,6 +232,21 @@ def smallest_gap(n1: int, n2: int, share: float, confidence: float, *, power: fl
         middle = (low + high) / 2
         low, high = (middle, high) if short(middle) > 0 else (low, middle)
     return high
+
+
+def _until_nothing(log_likely: Callable[[int], float], away: range, *, most: float = math.inf) -> list[float]:
+    """The likelihoods on the way from the likeliest outcome, of those up to ``most``, until a float cannot hold them.
+
+    All that follow are 0 too, so their sum is that of the whole tail.
+    """
+    found = []
+    for outcome in away:
+        log = log_likely(outcome)
+        if log < _NOTHING:
+            break
+        if log <= most:
+            found.append(math.exp(log))
+    return found
 
 
 def _log_choose(n: int, k: int) -> float:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tallystick.canonical import Value
 
-__all__ = ["read_count", "read_text"]
+__all__ = ["MAX_COUNT", "read_count", "read_text"]
+
+MAX_COUNT: Final = 10**12
+"""No file has as many rows. Sums of products with the 2,000 positions of a score stay far below 2^63."""
 
 
 def read_text(value: Value) -> str:
@@ -19,11 +24,14 @@ def read_text(value: Value) -> str:
 
 
 def read_count(value: Value) -> int:
-    """A whole number from 0.
+    """A whole number from 0 to :data:`MAX_COUNT`.
 
     Raises:
         TypeError: something else, such as a flag or a fraction.
+        ValueError: more than any file has rows.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise TypeError("a count is not a whole number from 0")
+    if value > MAX_COUNT:
+        raise ValueError(f"a count is above {MAX_COUNT:,}")
     return value

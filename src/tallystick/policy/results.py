@@ -189,7 +189,8 @@ def read_result(value: Value) -> CheckResult:
         known = found.verdict in VERDICTS and found.replay in ("counts", "threshold-only")
         texts = (found.id, found.gate, found.type, found.reason, found.advice, found.because)
         whole = isinstance(found.n, int) and not isinstance(found.n, bool) and found.n >= 0
-        good = known and whole and all(isinstance(text, str) for text in texts) and found.as_json() == value
+        number = found.value is None or type(found.value) in (int, float)
+        good = known and whole and number and all(isinstance(text, str) for text in texts) and found.as_json() == value
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidData("check result is not of the known form", got=str(error)[:80]) from error
     if not good:

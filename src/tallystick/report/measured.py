@@ -195,8 +195,8 @@ def _four_fifths(check: str, readings: Value, evaluation: Entry) -> Table:
             (
                 _group(line.get("group")),
                 _group(line.get("highest")),
-                _number(line, "ratio"),
-                _number(line, "p_value"),
+                _or_withheld(line, "ratio"),
+                _or_withheld(line, "p_value"),
                 _test(line),
                 words.said(line.get("significant")),
                 words.said(line.get("one_person")),
@@ -212,7 +212,8 @@ def _four_fifths(check: str, readings: Value, evaluation: Entry) -> Table:
 def _test(line: Found) -> str:
     if line.get("test") == "fisher":
         return "Fisher's exact test"
-    return f"{_number(line, 'deviations')} standard deviations"
+    told = _or_withheld(line, "deviations")
+    return "standard deviations withheld" if told == "withheld" else f"{told} standard deviations"
 
 
 def _categories(check: str, facts: Value, evaluation: Entry) -> Table:
@@ -231,7 +232,7 @@ def _categories(check: str, facts: Value, evaluation: Entry) -> Table:
         for line in items(within(facts, "categories"))
         if isinstance(line, Mapping)
     ]
-    unknown = words.said(within(facts, "unknown"))
+    unknown = "withheld" if within(facts, "unknown") is None else words.said(within(facts, "unknown"))
     rows.append(Row(("unknown category", unknown, "", "", "", "in no figure"), (evaluation.seq,)))
     return table(f"ll144-{evaluation.seq}", f"Impact ratios under Local Law 144: {check}", columns, styles, rows)
 

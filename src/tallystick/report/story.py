@@ -75,14 +75,14 @@ class Story:
 
     def data_of(self, evaluation: Entry) -> list[Entry]:
         """Datasets that one evaluation used, each once."""
-        lines = evaluation.body.get("data", ())
+        lines = self.book.field(evaluation, "data") or ()
         read = [self.book.find(line.get("dataset")) for line in lines if isinstance(line, Mapping)]
         found = {entry.seq: entry for entry in read if entry is not None}
         return [found[seq] for seq in sorted(found)]
 
     def names_all_its_data(self, evaluation: Entry) -> bool:
         """Whether every line of data of an evaluation names a dataset that is on the ledger."""
-        lines = evaluation.body.get("data")
+        lines = self.book.field(evaluation, "data")
         if not isinstance(lines, list) or not lines:
             return False
         return all(isinstance(line, Mapping) and self.book.find(line.get("dataset")) is not None for line in lines)
@@ -160,7 +160,7 @@ class Story:
         """
         if ground.policy is None:
             return None
-        return rules.scored_before_policy(self.book, ground.policy, *rules.data_digests(ground.evaluation))
+        return rules.scored_before_policy(self.book, ground.policy, *rules.data_digests(self.book, ground.evaluation))
 
     @cached_property
     def earlier_failures(self) -> list[Entry]:

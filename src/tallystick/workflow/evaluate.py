@@ -413,7 +413,7 @@ def read_back(desk: Desk, found: Judged, evaluation: int, decision: int) -> Eval
         found.policy,
         found.model,
         tuple(rules.earlier_failures(book, entry)),
-        tuple(rules.unexplained(book, entry, also=entry.body.get("earlier_explained", ()))),
+        tuple(rules.unexplained(book, entry, also=book.field(entry, "earlier_explained") or ())),
     )
 
 
@@ -446,9 +446,9 @@ def _evaluation_draft(
 ) -> Draft:
     model, policy, outcome, data = found.model, found.policy, found.outcome, found.data
     usecase = model.body["usecase"]  # a reference, or that there is none and why: a string stands in it either way
-    earlier = book.naming("evaluation", *(part for part in usecase.values() if isinstance(part, str)), data.sha256)
+    earlier = book.naming("evaluation", *(part for part in usecase.values() if isinstance(part, str)))
     same_use = [entry for entry in earlier if entry.body.get("usecase") == usecase]
-    same_data = [entry for entry in earlier if data.sha256 in rules.data_digests(entry)]
+    same_data = rules.scoring(book, data.sha256)
     scored = rules.scored_before_policy(book, policy, data.sha256)
     body: dict[str, Value] = {
         "model": model.ref.value(),

@@ -14,6 +14,7 @@ from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.policy.again import Again, Recorded, again, milder
 from tallystick.policy.document import Policy
+from tallystick.policy.gates.bias.groups import SMALL_CELL
 from tallystick.policy.statistics import evaluation_seed
 from tallystick.records import Entry
 from tallystick.workflow.evaluate import published
@@ -123,8 +124,8 @@ def _recorded(book: Book, evaluation: Entry) -> Recorded:
         raise InvalidData("the counts are not of the known form", where=where, got=error.what) from error
 
 
-def _digest(evaluation: Entry) -> str:
-    return str(next(iter(rules.data_digests(evaluation)), ""))
+def _digest(book: Book, evaluation: Entry) -> str:
+    return str(next(iter(rules.data_digests(book, evaluation)), ""))
 
 
 def replay(book: Book, number: int) -> Replay:
@@ -139,7 +140,7 @@ def replay(book: Book, number: int) -> Replay:
     """
     evaluation = evaluation_at(book, number)
     known = _recorded(book, evaluation)
-    found = again(known.policy, known, seed=evaluation_seed(known.policy.digest, _digest(evaluation)))
+    found = again(known.policy, known, seed=evaluation_seed(known.policy.digest, _digest(book, evaluation)))
     compared = tuple(_compared(one, known.check(one.check)) for one in found)
     return Replay(evaluation, known.policy, compared, tuple(_problems(book, evaluation, known)), known)
 
@@ -161,11 +162,12 @@ def second_opinion(found: Replay) -> Agreement:
 
 def _problems(book: Book, evaluation: Entry, known: Recorded) -> Iterator[str]:
     yield from rules.evaluation_problems(book, evaluation)
-    seed = evaluation_seed(known.policy.digest, _digest(evaluation))
+    seed = evaluation_seed(known.policy.digest, _digest(book, evaluation))
     if evaluation.body.get("seed") not in (None, seed):
         yield f"the seed is not that of this policy and these data: recorded {evaluation.body['seed']}, now {seed}"
     rows = known.evidence.get("rows") if isinstance(known.evidence, Mapping) else None
-    named = evaluation.body["data"][0].get("rows")
+    data = book.field(evaluation, "data")
+    named = data[0].get("rows") if isinstance(data, list) and data and isinstance(data[0], Mapping) else None
     if rows != named:
         yield f"the counts speak of {rows} rows and the evaluation of {named}"
 
@@ -186,12 +188,36 @@ def _compared(found: Again, check: Mapping[str, Value] | None) -> Compared:
 
 
 def _fields(then: Mapping[str, Value], now: Mapping[str, Value]) -> Iterator[str]:
-    """The fields that differ, with both values where they are short. An earlier version recorded fewer figures."""
+    """The fields that differ, with both values where they are short. An earlier version recorded fewer figures.
+
+    It also told small numbers that are withheld now: those are not compared, nor is the sentence that held them.
+    """
     for name in sorted({*then, *now} - ({"figures"} - {*then})):
-        old, new = (encode(value[name]).decode() if name in value else "nothing" for value in (then, now))
+        told = _masked(then[name], now.get(name)) if name in ("groups", "figures") and name in then else then.get(name)
+        if name == "reason" and _FEW in str(now.get(name)):
+            continue
+        old, new = (
+            encode(value).decode() if there else "nothing"
+            for value, there in ((told, name in then), (now.get(name), name in now))
+        )
         if old != new:
             shown = f": recorded {old}, now {new}" if len(old) + len(new) <= 120 else ""
             yield f"{name} differs{shown}"
+
+
+_FEW: Final = f"fewer than {SMALL_CELL}"
+
+
+def _masked(then: Value, now: Value) -> Value:
+    """What was recorded, without what is withheld now."""
+    if now is None:
+        return None
+    if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        return [_masked(old, new) for old, new in zip(then, now, strict=True)]
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        silent = None in now.values()  # then its interval is left out too
+        return {key: _masked(old, now.get(key)) for key, old in then.items() if key in now or not silent}
+    return then
 
 
 # --------------------------------------------------------------------------- under another policy
@@ -225,7 +251,7 @@ def suppose(book: Book, number: int, *policies: Policy) -> list[Supposed]:
     """
     evaluation = evaluation_at(book, number)
     known = _recorded(book, evaluation)
-    seeds = [evaluation_seed(policy.digest, _digest(evaluation)) for policy in policies]
+    seeds = [evaluation_seed(policy.digest, _digest(book, evaluation)) for policy in policies]
     return [
         Supposed(policy, tuple(again(policy, known, seed=seed))) for policy, seed in zip(policies, seeds, strict=True)
     ]

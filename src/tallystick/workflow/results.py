@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
+from tallystick.canonical import Value
 from tallystick.records import Ref
 from tallystick.report.exports import Results
 from tallystick.workflow.evaluate import Evaluated
@@ -33,7 +34,7 @@ def results(found: Evaluated, predictions: Path) -> Results:
         decision=found.decision.seq,
         rows=found.outcome.rows,
         predictions=predictions.as_posix() if relative else predictions.name,
-        names_test_set="absent" not in body["data"][0]["dataset"],
+        names_test_set=_names_test_set(body["data"]),
         attempt=body["attempt"],
         checks=tuple(check.as_json() for check in found.outcome.checks),
         earlier_failures=tuple(entry.seq for entry in found.earlier),
@@ -41,3 +42,8 @@ def results(found: Evaluated, predictions: Path) -> Results:
         scored_before_policy=None if scored is None else Ref.of(scored["evaluation"]).seq,
         software=version("tallystick"),
     )
+
+
+def _names_test_set(data: Value) -> bool:
+    """An evaluation of an earlier version may have its data in an attachment: then it is not known here."""
+    return isinstance(data, list) and "absent" not in data[0]["dataset"]

@@ -13,13 +13,23 @@ the job's word. The entries say that they were handed in, and by whom, as the sy
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tallystick.canonical import Value, decode, encode
-from tallystick.errors import InvalidData, InvalidInput, Malformed, NotFound, Refused, Unavailable, UsageError
+from tallystick.errors import (
+    InvalidData,
+    InvalidInput,
+    Malformed,
+    NotFound,
+    Refused,
+    TallystickError,
+    Unavailable,
+    UsageError,
+)
 from tallystick.ledger.inbox import Inbox, Submission
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
@@ -28,12 +38,21 @@ from tallystick.workflow import compare, facts
 from tallystick.workflow.desk import Desk
 from tallystick.workflow.evaluate import Judged, Scored, chosen_policy, matching, published, recorded, submitted
 
+if TYPE_CHECKING:
+    from tallystick.policy.judge import Outcome
+
 __all__ = ["Answer", "Received", "hand_in", "receive", "wait_for"]
 
 _SCHEMA: Final = "tallystick/submission/v1"
 _ANSWER: Final = "tallystick/submission-answer/v1"
 _KEYS: Final = frozenset({"schema", "ledger", "actor", "model", "policy", "data", "outcome", "evidence", "explain"})
 _REFUSED: Final = (InvalidInput, Malformed, NotFound, Refused, UsageError)
+_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_MAX_TEXT: Final = 4_000
+"""Characters of an explanation, and of what a job says of a check that nobody can compute again."""
+_MAX_NAME: Final = 200
+"""Characters of the name or the version of a tool."""
+_MAX_TOOLS: Final = 64
 _PAUSE: Final = 0.2
 """Seconds between looks at the inbox."""
 
@@ -135,7 +154,7 @@ def _recorded(desk: Desk, submission: Submission) -> Answer:
         return Answer(earlier.seq, earlier.seq + 1)
     value = _read(submission, origin=desk.origin)
     KeyRing.of(book).person(value["actor"])
-    found = _judged(desk, book, value)
+    found = _held(desk, book, value)
     done = recorded(
         desk,
         found,
@@ -152,9 +171,29 @@ def _read(submission: Submission, *, origin: str) -> dict[str, Any]:
         raise InvalidData("submission is not of the known form", expected=_SCHEMA)
     if not isinstance(value["actor"], str) or not isinstance(value["explain"], str | None):
         raise InvalidData("submission is not of the known form", expected="an actor, and perhaps an explanation")
+    length = len(str(value["explain"] or ""))
+    if length > _MAX_TEXT:
+        raise InvalidData("explanation is too long", expected=f"{_MAX_TEXT:,} characters", got=f"{length:,}")
     if value["ledger"] != origin:
         raise Refused("submission is for another ledger", expected=origin, got=str(value["ledger"])[:80])
     return value
+
+
+def _held(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
+    """As :func:`_judged`; whatever else a submission brings about in what computes it again is its own fault.
+
+    It would be met first the next time too, and nobody else's would ever be answered.
+    """
+    try:
+        return _judged(desk, book, value)
+    except TallystickError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:80]
+        raise InvalidData(
+            "submission cannot be computed again",
+            got=f"{type(error).__name__}: {said}" if said else type(error).__name__,
+        ) from error
 
 
 def _judged(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
@@ -173,16 +212,40 @@ def _judged(desk: Desk, book: Book, value: Mapping[str, Any]) -> Judged:
     if not isinstance(data, Mapping) or set(data) != {"dataset", "sha256", "predictions"}:
         raise InvalidData("submission is not of the known form", expected="data with dataset, sha256 and predictions")
     test_set = None if data["dataset"] is None else _entry(book, data["dataset"], "dataset")
-    scored, judged = str(data["predictions"]), str(data["sha256"])
+    scored, judged = (_digest(data[name], name) for name in ("predictions", "sha256"))
     known = scored if test_set is None else test_set.body.get("distribution", {}).get("sha256")
     if judged != known:
         raise InvalidData("submission names another digest than its data have", expected=str(known), got=judged[:80])
     policy = published(book, entry)
     outcome = judge.rebuilt(policy, value["outcome"], value["evidence"], data_digest=judged)
+    _check_words(outcome)
     told = outcome.evidence.get("facts", {})
     facts.check_told(book, policy, model, test_set, told=told, rows=outcome.rows, now=desk.clock())
     compare.check_told(book, policy, told=told)
     return matching(Judged(model, entry, outcome, Scored(test_set, judged, scored, outcome.rows)))
+
+
+def _digest(value: Value, what: str) -> str:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise InvalidData(f"submission's {what} is no SHA-256", expected="64 hex digits", got=repr(value)[:70])
+    return value
+
+
+def _check_words(outcome: Outcome) -> None:
+    """What nobody can compute again is somebody's word, and stands in the ledger for good: it has an end."""
+    names = [outcome.engine, *outcome.tools, *outcome.tools.values()]
+    if len(outcome.tools) > _MAX_TOOLS or any(len(name) > _MAX_NAME for name in names):
+        raise InvalidData(
+            "submission's tools are too many or too long", expected=f"{_MAX_TOOLS}, of {_MAX_NAME} characters each"
+        )
+    said = ((check, text) for check in outcome.checks for text in (check.reason, check.advice, check.because))
+    for check, text in said:
+        if check.replay != "counts" and len(text) > _MAX_TEXT:
+            raise InvalidData(
+                f"submission says too much of check {check.id}",
+                expected=f"{_MAX_TEXT:,} characters",
+                got=f"{len(text):,}",
+            )
 
 
 def _entry(book: Book, value: Value, what: str) -> Entry:

@@ -20,7 +20,7 @@ from typing import Final
 from tallystick.canonical import Value
 from tallystick.policy.calibration import Histogram, expected_error
 from tallystick.policy.counts import Group
-from tallystick.policy.gates.bias.groups import Case
+from tallystick.policy.gates.bias.groups import WITHHELD, Case
 from tallystick.policy.results import number
 
 __all__ = ["NAME", "Found", "compared", "figures"]
@@ -63,15 +63,18 @@ def compared(case: Case) -> Found:
     low, high = (choose(errors, key=lambda one: one.value) for choose in (min, max))
     if case.metric.name == "calibration_difference":
         value = high.value - low.value
-        what = f"{case.limits.show(value)} above {case.words(low.group)}'s ({_told(high)}, against {_told(low)}"
+        told = f"{_told(case, high)}, against {_told(case, low)}"
+        what = f"{case.limits.show(value)} above {case.words(low.group)}'s ({told}"
     else:
         value = high.value
-        what = f"{case.limits.show(value)} ({_told(high)}"
+        what = f"{case.limits.show(value)} ({_told(case, high)}"
     text = f"expected calibration error of {case.words(high.group)} is {what}; no interval is stated for it)"
     return Found(value, f"{text}; {case.limits.words}")
 
 
-def _told(error: _Error) -> str:
+def _told(case: Case, error: _Error) -> str:
+    if error.group in case.silent:
+        return WITHHELD
     direction = "high" if error.over > 0 else "low"
     return (
         f"{number(error.value)} over {error.n:,} people, whose scores are {number(abs(error.over))} too {direction} on "

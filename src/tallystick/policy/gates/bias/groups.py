@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
@@ -25,13 +26,26 @@ from tallystick.policy.metrics import Comparison, Rate, compare
 from tallystick.policy.results import Limits, Verdict
 from tallystick.policy.statistics import check_seed
 
-__all__ = ["MAX_GROUPS", "MAX_PAIRS", "POOLED", "SMALL_CELL", "Case", "cannot", "cases", "with_left_out"]
+__all__ = [
+    "MAX_GROUPS",
+    "MAX_PAIRS",
+    "POOLED",
+    "SMALL_CELL",
+    "WITHHELD",
+    "Case",
+    "cannot",
+    "cases",
+    "few",
+    "with_left_out",
+]
 
 MAX_GROUPS = 1_000
 """More values than this are no groups of people."""
 
 SMALL_CELL = 10
 """Results, which cannot be erased, give no figures on fewer people than this."""
+
+WITHHELD = f"figures withheld, which would tell of fewer than {SMALL_CELL} people"
 
 MAX_PAIRS = 200_000
 """More pairs than this are not compared all at once."""
@@ -88,8 +102,12 @@ class Case:
         """The group that all others are compared with, as the data spell it; None if the policy names none."""
         if isinstance(self.metric.reference, str):
             return None
-        wanted = tuple(label(self.metric.reference[column]) for column in self.columns)
-        return next((group for group in self.groups if tuple(map(label, group)) == wanted), ())
+        wanted = self.metric.reference
+        return next((group for group in self.groups if self.is_called(group, wanted)), ())
+
+    def is_called(self, group: Group, wanted: Mapping[str, Any]) -> bool:
+        """Whether the policy means this group, however either spells it."""
+        return tuple(map(label, group)) == tuple(label(wanted[column]) for column in self.columns)
 
     @property
     def reference_at(self) -> int | None:
@@ -106,6 +124,37 @@ class Case:
         """How many pairs of groups are compared, under all rates."""
         others = len(self.kept) - 1
         return len(self.rates) * (others * (others + 1) // 2 if self.reference is None else others)
+
+    @cached_property
+    def unsized(self) -> frozenset[Group]:
+        """The groups whose size no result gives. That it may follow from all rows less the others is documented."""
+        return frozenset(group for group, cells in self.groups.items() if sum(cells) < SMALL_CELL)
+
+    @cached_property
+    def silent(self) -> frozenset[Group]:
+        """The groups of which no result gives a rate, because a number below ten would follow from it.
+
+        Where the value rests on such a group it gives that away beside the rates of the other, which are silent too.
+        """
+        everyone = {**self.groups, **self.kept}
+        small = {group for group, cells in everyone.items() if self._gives_away(cells)} | self.unsized | {*self.pooled}
+        judged = not self.of_scores and len(self.kept) > 1 and (self.reference is None or self.reference in self.kept)
+        found = self.compared if judged else None
+        if found is not None:
+            kept = list(self.kept)
+            pair = {kept[found.low], kept[found.high]}
+            small |= pair if pair & small else set()
+        return frozenset(small)
+
+    def _gives_away(self, cells: tuple[int, ...]) -> bool:
+        """Whether the rates of a group tell a number of people below ten, in this check or beside others."""
+        if self.of_scores:
+            favourable = Histogram.of(cells).favourable
+            return min(favourable, sum(cells) - favourable) < SMALL_CELL
+        conditional = any(rate.conditional for rate in self.rates)
+        parts = [(rate.numerator(cells), rate.denominator(cells)) for rate in self.rates]
+        told = [number for k, n in parts for number in (k, n - k)] + (list(cells) if conditional else [])
+        return min(told, default=0) < SMALL_CELL
 
     def words(self, group: Group) -> str:
         return group_words(self.columns, group) if group else POOLED
@@ -132,10 +181,10 @@ class Case:
             return self._why_no_category(group, cells)
         rules = self.gate.min_group
         if sum(cells) < rules.n:
-            return f"{_few(sum(cells))} people, and the policy wants {rules.n}"
+            return f"{few(sum(cells))} people, and the policy wants {rules.n}"
         for n, whom in self._stands_on(cells):
             if n < rules.positives:
-                return f"{_few(n)} {whom}, and the policy wants {rules.positives}"
+                return f"{few(n)} {whom}, and the policy wants {rules.positives}"
         return None
 
     def _stands_on(self, cells: tuple[int, ...]) -> Iterator[tuple[int, str]]:
@@ -148,9 +197,9 @@ class Case:
 
     def _why_no_category(self, group: Group, cells: tuple[int, ...]) -> str | None:
         if None in group:
-            return f"{_few(sum(cells))} people of an unknown category, which the rules leave out"
+            return f"{few(sum(cells))} people of an unknown category, which the rules leave out"
         if self.metric.exclude is not None and sum(cells) < self.metric.exclude.below * self._known:
-            return f"{_few(sum(cells))} people, less than {100 * self.metric.exclude.below:g} % of the data"
+            return f"{few(sum(cells))} people, less than {100 * self.metric.exclude.below:g} % of the data"
         return None
 
     @cached_property
@@ -213,7 +262,7 @@ def cannot(case: Case) -> tuple[Verdict, str] | None:
         return "error", _no_groups(case, len(case.groups))
     if case.gate.interval.method == "simultaneous" and case.family > MAX_PAIRS:
         return "error", f"{case.family:,} pairs of groups are too many to compare all at once"
-    for stop in (_missing_values, _required, _no_reference, _excluded, _too_few, _nobody_selected):
+    for stop in (_missing_values, _two_spellings, _required, _no_reference, _excluded, _too_few, _nobody_selected):
         reason = stop(case)
         if reason is not None:
             return reason
@@ -232,8 +281,21 @@ def _missing_values(case: Case) -> tuple[Verdict, str] | None:
         return None
     return (
         "error",
-        f"{n:,} people have no value for {' and '.join(case.columns)}, and the policy wants one for everyone",
+        f"{few(n)} people have no value for {' and '.join(case.columns)}, and the policy wants one for everyone",
     )
+
+
+def _two_spellings(case: Case) -> tuple[Verdict, str] | None:
+    """A group that the policy names is one group of the data: ``1`` and ``01`` are two."""
+    named = [] if isinstance(case.metric.reference, str) else [case.metric.reference]
+    if len(case.columns) == 1:
+        named += [{case.columns[0]: value} for value in case.gate.require_groups.get(case.columns[0], [])]
+    for wanted in named:
+        spelt = [group for group in case.groups if case.is_called(group, wanted)]
+        if len(spelt) > 1:
+            told = " and ".join(case.words(group) for group in spelt[:3])
+            return "error", f"the policy names one group that the data spell in {len(spelt)} ways: {told}"
+    return None
 
 
 def _required(case: Case) -> tuple[Verdict, str] | None:
@@ -272,7 +334,7 @@ def _excluded(case: Case) -> tuple[Verdict, str] | None:
     n = sum(sum(case.groups[group]) for group in small)
     if n <= rules.max_excluded_share * case.n:
         return None
-    share = f"{n:,} of {case.n:,} people ({100 * n / case.n:.2g} %)"
+    share = f"{few(n)} of {case.n:,} people" + (f" ({100 * n / case.n:.2g} %)" if n >= SMALL_CELL else "")
     allowed = f"{100 * rules.max_excluded_share:g} %"
     return (
         "not_evaluable",
@@ -313,6 +375,6 @@ def with_left_out(case: Case, reason: str) -> str:
     return f"{reason}; {why}: {_listed(case)}"
 
 
-def _few(n: int) -> str:
+def few(n: int) -> str:
     """A number of people, unless it could single somebody out."""
     return f"fewer than {SMALL_CELL}" if n < SMALL_CELL else f"{n:,}"

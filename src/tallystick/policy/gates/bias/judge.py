@@ -23,7 +23,7 @@ from tallystick.policy.comparisons import Comparisons, holm
 from tallystick.policy.counts import Counts, Group
 from tallystick.policy.evidence import Setting
 from tallystick.policy.gates.bias import calibration
-from tallystick.policy.gates.bias.groups import MAX_GROUPS, SMALL_CELL, Case, cannot, cases, with_left_out
+from tallystick.policy.gates.bias.groups import MAX_GROUPS, WITHHELD, Case, cannot, cases, with_left_out
 from tallystick.policy.gates.bias.law import read
 from tallystick.policy.gates.bias.model import BiasGate
 from tallystick.policy.metrics import Comparison, Rate
@@ -187,6 +187,8 @@ def _comparisons(case: Case) -> Comparisons:
 def _power(case: Case) -> dict[str, Value]:
     """The smallest gap that these numbers tell from none between any two groups; None if there is no such gap."""
     gaps = []
+    if case.unsized & case.kept.keys():
+        return {"smallest_gap": None, "power": _POWER}  # it would give the size away
     for rate in case.rates:
         k, n = (sum(side(cells) for cells in case.kept.values()) for side in (rate.numerator, rate.denominator))
         small, larger = sorted(rate.denominator(cells) for cells in case.kept.values())[:2]
@@ -205,11 +207,12 @@ def _reason(
     (low, low_cells), (high, high_cells) = kept[found.low], kept[found.high]
     value, limits, rate = case.limits.show(found.value), case.limits, found.rate
     shares = [f"{_share(rate, cells)} of {rate.denominator(cells):,}" for cells in (low_cells, high_cells)]
+    told = WITHHELD if low in case.silent else " against ".join(shares)
     without = "too few events for an interval" if case.median is None else "no interval is stated for it"
     spread = f"; {_spread(interval, limits) if interval else without}"
     between = "of" if case.metric.metric.form == "ratio" else "below"
     text = f"{rate.words} of {case.words(low)} is {value} {between} {case.words(high)}'s"
-    text += f" ({shares[0]} against {shares[1]}{spread})"
+    text += f" ({told}{spread})"
     if case.favourable:
         text += f", with {case.favourable}"
     if verdict == "fail" and limits.decision == "confident" and "family" not in figures and len(kept) > 2:
@@ -294,12 +297,11 @@ def _figures(case: Case, group: Group, cells: tuple[int, ...]) -> dict[str, Valu
 
     So do those of groups in a pool: together with the pool's they could give away a number below ten.
     """
-    withheld = group in case.pooled
     figures: dict[str, Value] = {
         "group": case.named(group),
-        "n": sum(cells) if sum(cells) >= SMALL_CELL and not withheld else None,
+        "n": None if group in case.unsized or group in case.pooled else sum(cells),
         "evaluated": group in case.kept,
-        "rates": _rates(case, group, cells, withheld=withheld),
+        "rates": _rates(case, group, cells, withheld=group in case.silent),
     }
     why = case.left_out.get(group)
     return figures if why is None else figures | {"left_out": why}
@@ -307,12 +309,12 @@ def _figures(case: Case, group: Group, cells: tuple[int, ...]) -> dict[str, Valu
 
 def _rates(case: Case, group: Group, cells: tuple[int, ...], *, withheld: bool) -> dict[str, Value]:
     if case.of_scores:
-        return {} if withheld or sum(cells) < SMALL_CELL else calibration.figures(case, group, cells)
+        return {} if withheld else calibration.figures(case, group, cells)
     return {rate.name: _rate_figures(rate, cells, case.confidence, withheld=withheld) for rate in case.rates}
 
 
 def _rate_figures(rate: Rate, cells: tuple[int, ...], confidence: float, *, withheld: bool) -> dict[str, Value]:
     k, n = rate.numerator(cells), rate.denominator(cells)
-    if n < SMALL_CELL or withheld:
+    if withheld:
         return {"k": None, "n": None, "value": None}
     return {"k": k, "n": n, "value": k / n, "interval": wilson(k, n, confidence).as_json()}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidData
+from tallystick.policy.counts import Group
 from tallystick.policy.gates.bias import four_fifths, ll144
-from tallystick.policy.gates.bias.groups import SMALL_CELL, Case
+from tallystick.policy.gates.bias.groups import SMALL_CELL, Case, few
 from tallystick.policy.results import Verdict, number
 
 __all__ = ["Reading", "read"]
@@ -37,9 +39,10 @@ def read(case: Case, verdict: Verdict) -> Reading:
 def _four_fifths(case: Case, verdict: Verdict) -> Reading:
     chosen = {group: (case.rates[0].numerator(cells), sum(cells)) for group, cells in case.kept.items()}
     found = four_fifths.readings(chosen, 1 - case.confidence)
-    shown: list[Value] = [one.as_json(case.named(one.group), case.named(one.highest)) for one in found]
+    shown: list[Value] = [_shown(case, one) for one in found]
     figures: dict[str, Value] = {"four_fifths": shown}
-    reason = _three_readings(min(found, key=lambda one: one.ratio))
+    lowest = min(found, key=lambda one: one.ratio)
+    reason = _three_readings(lowest, withheld=_is_silent(case, lowest))
     fail_if = case.limits.fail_if
     below = [] if fail_if is None else [one for one in found if fail_if.hit(one.ratio)]
     if verdict != "fail" or any(one.adverse(case.metric.decide_by) for one in below):
@@ -48,14 +51,24 @@ def _four_fifths(case: Case, verdict: Verdict) -> Reading:
     return Reading("inconclusive", f"{reason}; {why}", figures)
 
 
-def _three_readings(one: four_fifths.Reading) -> str:
+_NUMBERS: Final = ("ratio", "deviations", "p_value")
+
+
+def _shown(case: Case, one: four_fifths.Reading) -> dict[str, Value]:
+    told = one.as_json(case.named(one.group), case.named(one.highest))
+    return told | dict.fromkeys(_NUMBERS) if _is_silent(case, one) else told
+
+
+def _is_silent(case: Case, one: four_fifths.Reading) -> bool:
+    return bool({one.group, one.highest} & case.silent)
+
+
+def _three_readings(one: four_fifths.Reading, *, withheld: bool) -> str:
     what = "significant" if one.significant else "not significant"
     turn = "would" if one.one_person else "would not"
     test = "Fisher's exact test" if one.test == "fisher" else f"{number(one.deviations)} standard deviations"
-    return (
-        f"the difference is {what} (p = {number(one.p_value)}, {test}), and the choice of one different person {turn} "
-        "turn it round"
-    )
+    numbers = "" if withheld else f" (p = {number(one.p_value)}, {test})"
+    return f"the difference is {what}{numbers}, and the choice of one different person {turn} turn it round"
 
 
 def _ll144(case: Case, verdict: Verdict) -> Reading:
@@ -64,26 +77,30 @@ def _ll144(case: Case, verdict: Verdict) -> Reading:
     found = ll144.summary(chosen, exclude_below=0.0 if exclude is None else exclude.below)
     if found is None:
         raise InvalidData("there is no impact ratio")  # compare() has found one
-    lines: list[Value] = [_category(case, category) for category in found.categories]
-    facts: dict[str, Value] = {"categories": lines, "unknown": found.unknown}
+    top = {category.group for category in found.categories if category.impact_ratio == 1}
+    lines: list[Value] = [_category(case, category, top) for category in found.categories]
+    known = found.unknown == 0 or found.unknown >= SMALL_CELL
+    facts: dict[str, Value] = {"categories": lines, "unknown": found.unknown if known else None}
     if case.median is not None:
         facts["median"] = case.median
     if exclude is not None:
         facts |= {"excluded_below": exclude.below, "justification": exclude.justification}
     reason = "" if case.median is None else f"the median of all scores is {number(case.median)}; "
-    reason += f"{found.unknown:,} people of an unknown category are in no figure"
+    reason += f"{found.unknown:,}" if known else few(found.unknown)
+    reason += " people of an unknown category are in no figure"
     if found.excluded and exclude is not None:
         reason += f"; excluded because: {exclude.justification}"
     return Reading(verdict, reason, {"ll144": facts})
 
 
-def _category(case: Case, category: ll144.Category) -> dict[str, Value]:
-    shown = category.n >= SMALL_CELL
+def _category(case: Case, category: ll144.Category, top: set[Group]) -> dict[str, Value]:
+    """A line of the table; an impact ratio would give the rate of the highest category away."""
+    shown = category.group not in case.silent
     return {
         "category": case.named(category.group),
-        "n": category.n if shown else None,
+        "n": None if category.group in case.unsized else category.n,
         "selected" if case.median is None else "above_median": category.chosen if shown else None,
         case.rates[0].name: category.rate if shown else None,
-        "impact_ratio": category.impact_ratio if shown else None,
+        "impact_ratio": category.impact_ratio if shown and not top & case.silent else None,
         "excluded": category.impact_ratio is None,
     }
