@@ -17,6 +17,7 @@ import pytest
 
 from tallystick.errors import InvalidData
 from tallystick.policy import judge
+from tallystick.policy.counts import Axis
 from tallystick.policy.document import Policy
 from tallystick.policy.engines import files
 from tallystick.policy.engines.duckdb import open_source
@@ -270,6 +271,32 @@ def test_a_line_as_long_as_the_engine_allows_is_read(tmp_path: Path, end: bytes)
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes(), 1))
         for file in (path, tmp_path / f"{name}.gz"):
             assert open_source(file).tally([Tallied(NotMissing("x"))]).rows == len(lines) - 1
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    "text",
+    ['a,b\n "1,2\n3",4\n5,6\n', 'a, "b\n1,2\n3",4\n5,6\n7,8\n', 'a, "b"x\n1,2\n3,4\n', 'a,b\n"1"x,2\n3,4\n'],
+)
+def test_rows_cannot_hide_between_quotes_that_only_some_readers_see(tmp_path: Path, text: str, packed: bool) -> None:
+    path = tmp_path / ("x.csv.gz" if packed else "x.csv")
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    with pytest.raises(InvalidData, match="a quote stands within a value"):
+        open_source(path).count([()])
+
+
+def test_rows_that_only_the_engine_or_only_the_file_has_are_refused(tmp_path: Path) -> None:
+    path = as_csv(tmp_path)
+    source = open_source(path)
+    path.write_text(path.read_text() + "1000,0.5,north\n")
+    for read in (
+        lambda: source.count([()]),
+        lambda: source.tally([Tallied(NotMissing("id"))]),
+        lambda: source.table(["id"]),
+        lambda: source.count([(Axis("region"),)]),
+    ):
+        with pytest.raises(InvalidData, match="readers of the data file do not agree on its rows"):
+            read()
 
 
 def test_a_header_that_is_too_long_and_too_many_columns_are_refused(tmp_path: Path) -> None:

@@ -136,7 +136,24 @@ class Source:
 
     def _rows(self) -> int:
         with self.files.session.connection() as connection:
-            return int(self._fetch(connection, f"SELECT count(*) FROM {self.relation}")[0][0])  # noqa: S608
+            rows = int(self._fetch(connection, f"SELECT count(*) FROM {self.relation}")[0][0])  # noqa: S608
+        return self._counted_too(rows)
+
+    def _counted_too(self, rows: int) -> int:
+        """How many rows the engine read, if they are as many as were counted without it.
+
+        Raises:
+            InvalidData: they are not.
+        """
+        if self.files.rows not in (None, rows):
+            raise InvalidData(
+                "readers of the data file do not agree on its rows",
+                where=self.name,
+                expected=f"{self.files.rows:,}",
+                got=f"{rows:,}",
+                remedy="Write it again as UTF-8 CSV with a header, or as Parquet.",
+            )
+        return rows
 
     def _group_by(self, axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> str:
         places = {axis: f"a{place}" for place, axis in enumerate(axes)}
@@ -187,7 +204,7 @@ class Source:
             counted.append(Table.of(table, chosen))
         if not counted or counted[0].rows == 0:
             raise InvalidData("the data file has no rows", where=self.name)
-        return Counts(counted[0].rows, tuple(counted))
+        return Counts(self._counted_too(counted[0].rows), tuple(counted))
 
     def _refuse_missing(self, axes: list[Axis], cells: dict[frozenset[Axis], list[Cell]]) -> None:
         for place, axis in enumerate(axes):
@@ -264,6 +281,7 @@ class Source:
         chosen = ", ".join(self._sql(name) for name in columns) or "1 AS c0"
         with self.files.session.connection() as connection:
             found = self._arrow(connection, f"SELECT {chosen} FROM {self.relation}")  # noqa: S608
+        self._counted_too(found.num_rows)
         return found.rename_columns(list(columns) or [""])
 
     def scores(self, *, true: str, score: str, favourable: str) -> Scores:
@@ -473,6 +491,7 @@ class _Scan:
                 figures.append(f"max({self.conditions.moment(self.columns[predicate.column])})")
         sql = f"SELECT {', '.join(figures)} FROM {self.source.relation}"  # noqa: S608  (positions and parameters)
         rows, *rest = self.source._fetch(self.connection, sql, **self.conditions.parameters)[0]
+        self.source._counted_too(rows)
         numbers, found = iter(rest), {}
         for predicate in asked:
             looked_at, good = next(numbers), next(numbers) or 0

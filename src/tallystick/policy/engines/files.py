@@ -1,6 +1,7 @@
 """What data may be: a file, a folder of Parquet files, or a frame in memory; and the engine that may read it.
 
-* CSV: ``.csv``, ``.csv.gz`` (comma, double quotes, a header, UTF-8). All columns are text.
+* CSV: ``.csv``, ``.csv.gz`` (comma, double quotes, a header, UTF-8), of the strict form of
+  :mod:`tallystick.csv_form`; the records are counted apart from the engine. All columns are text.
 * Parquet: ``.parquet``.
 * Arrow IPC: ``.arrow``, ``.feather`` (version 2), ``.ipc``.
 * A folder that holds nothing but Parquet files of one schema, at any depth; names that begin with ``_`` or ``.`` are
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from tallystick import csv_form
 from tallystick.errors import InvalidData, NotFound
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class Files:
     """What the relation calls ``$file``."""
     frame: Callable[[], Any] | None = field(default=None, compare=False)
     """Makes what the relation calls :data:`FRAME`."""
+    rows: int | None = None
+    """How many there are, where that was counted without the engine."""
 
 
 def opened(data: Any, *, config: Config) -> Files:
@@ -134,7 +138,8 @@ def _csv(path: Path, config: Config) -> Files:
     try:
         with gzip.open(path, "rb") if packed else path.open("rb") as file:
             header = next(csv.reader(_first_lines(file, path), strict=True), [])
-        _check_lines(path, packed=packed)
+            file.seek(0)
+            rows = csv_form.records(_blocks(file, path), delimiter=",", columns=len(header), name=path.name)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InvalidData("the header of the data file cannot be read", where=path.name, got=str(error)[:80]) from error
     if not header:
@@ -142,28 +147,28 @@ def _csv(path: Path, config: Config) -> Files:
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
     relation = _CSV.format(columns=columns, compression="gzip" if packed else "none")
     session = Session((path,), name=path.name, config=config)
-    return Files(path.name, tuple(header), relation, session, frozenset(header), {"file": _literal(path)})
+    return Files(path.name, tuple(header), relation, session, frozenset(header), {"file": _literal(path)}, rows=rows)
 
 
-def _check_lines(path: Path, *, packed: bool) -> None:
-    """Refuse a last line that is too long: the engine loses one that is longer than its buffers, without a word.
+def _blocks(file: Any, path: Path) -> Iterator[bytes]:
+    """The file in parts.
 
-    It refuses every other line of such a length itself, so of a plain file only the end is looked at. Of a packed file
-    the end is known when all of it was unpacked.
+    A line may not be too long: the engine loses a last one that is longer than its buffers, without a word.
+
+    Raises:
+        InvalidData: a line is too long.
     """
     length = 0
-    with gzip.open(path, "rb") if packed else path.open("rb") as file:
-        if not packed:
-            file.seek(max(path.stat().st_size - _LONGEST_LINE - 3, 0))
-        while block := file.read(_BLOCK):
-            first = re.search(rb"[\r\n]", block)
-            length += first.start() if first else len(block)
-            if length > _LONGEST_LINE:
-                raise InvalidData(
-                    "a line of the data file is too long", where=path.name, expected=f"up to {_LONGEST_LINE:,} bytes"
-                )
-            if first:
-                length = len(block) - 1 - max(block.rfind(b"\n"), block.rfind(b"\r"))
+    while block := file.read(_BLOCK):
+        first = re.search(rb"[\r\n]", block)
+        length += first.start() if first else len(block)
+        if length > _LONGEST_LINE:
+            raise InvalidData(
+                "a line of the data file is too long", where=path.name, expected=f"up to {_LONGEST_LINE:,} bytes"
+            )
+        if first:
+            length = len(block) - 1 - max(block.rfind(b"\n"), block.rfind(b"\r"))
+        yield block
 
 
 def _first_lines(file: Any, path: Path) -> Iterator[str]:
