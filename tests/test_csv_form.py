@@ -22,7 +22,7 @@ SOUND = {
     b"a,b\n1,2\n3,4\n": 2,
     b"a,b\n1,2\n3,4": 2,
     b"a,b\r\n1,2\r\n\r\n3,4\r\n": 2,
-    b"\xef\xbb\xbf\"a\",b\n1,2\n": 1,
+    b'\xef\xbb\xbf"a",b\n1,2\n': 1,
     b'"a\n\n",b\n"1,2\n3",4\n5,6\n': 2,
     b'a,b\n"x""y",""\n"""","""z"""\n': 2,
     b"a,b\n\n\n1,2\n\n": 1,
@@ -52,7 +52,7 @@ def test_records_are_counted_wherever_the_parts_are_cut(data: bytes, part: int) 
 @pytest.mark.parametrize("part", [1, 2, 3, 7, 1 << 20])
 @pytest.mark.parametrize("data", FLAWED)
 def test_what_readers_differ_about_is_refused_wherever_the_parts_are_cut(data: bytes, part: int) -> None:
-    with pytest.raises(InvalidData, match="x.csv, record"):
+    with pytest.raises(InvalidData, match=r"quote|carriage return"):
         records(data, part=part)
 
 

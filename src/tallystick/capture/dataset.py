@@ -4,7 +4,8 @@
   of a folder that are tables are read as one table if they have the same columns. Anything else is recorded by its
   fingerprint alone, with fields and rows "not tabular".
 * **CSV** is UTF-8 with a header line; the delimiter is the one of ``, ; tab |`` that splits the header most; quotes are
-  doubled, and the form is the strict one of :mod:`tallystick.csv_form`. Every line must have as many cells as the header: a ragged file is refused with its line. An empty cell is
+  doubled; the form is the strict one of :mod:`tallystick.csv_form`.
+  Every line must have as many cells as the header: a ragged file is refused with its line. An empty cell is
   null. A column without a name is called ``column<n>``, n from 0.
 * **Types** are DuckDB's names (``BIGINT``, ``DOUBLE``, ``VARCHAR``, ``DATE``, ...). For CSV they are taken from the
   first 20,480 rows if all others agree, else from the whole file.
@@ -12,8 +13,9 @@
   is listed only if at least 10 rows have it, no value of a text column with more than 50 % distinct values, no figures
   of a column with fewer than 10 values, no figures of a whole-number column in which every value is another (such
   columns are identifiers). How many values were held back is stated.
-* DuckDB runs in memory with a limit, without extensions, network or temporary files, and may open only the files that
-  were fingerprinted; the data are compared before and after (:func:`~tallystick.capture.fingerprint.unchanged`).
+* DuckDB runs in memory with a limit, without extensions, network or temporary files, and may open only a copy of
+  the tables that was hashed while it was written (:func:`~tallystick.capture.fingerprint.private_copy`), which takes as
+  much room as they do.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +36,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tallystick import csv_form
 from tallystick.canonical import Value, encode, tagged
 from tallystick.capture.captured import Captured, completed, exact, media_type, named, near, spilled
-from tallystick.capture.fingerprint import Fingerprint, Progress, fingerprint, unchanged
+from tallystick.capture.fingerprint import Fingerprint, Progress, private_copy
 from tallystick.errors import InvalidData
 from tallystick.records import Attachment, absent
 
@@ -92,8 +95,7 @@ def describe(
     """
     observed: dict[str, Value] = {"name": name, "version": version or ""}
     completed("dataset", observed, declared)  # what is declared wrongly should not cost a reading
-    with unchanged(path) as real:
-        mark = fingerprint(real, progress=progress)
+    with private_copy(path, wanted=_is_table, progress=progress) as (real, mark):
         if mark.bytes == 0:
             raise InvalidData("dataset is empty", where=real.name)
         table = _table(real, mark)
@@ -107,6 +109,10 @@ def describe(
         attachments=attachments,
         subject=({"name": name, "digest": {"sha256": mark.digest}},),
     )
+
+
+def _is_table(path: bytes) -> bool:
+    return _TABULAR.search(os.fsdecode(path)) is not None
 
 
 def _distribution(name: str, mark: Fingerprint) -> dict[str, Value]:
