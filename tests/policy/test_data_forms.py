@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -184,6 +185,71 @@ def test_what_is_no_arrow_file_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InvalidData):
             missed(path)
+
+
+def batches(path: Path) -> bytes:
+    """An Arrow file of three batches and a dictionary."""
+    table = pa.table({"x": pa.array(range(900)), "s": pa.array(["x", "y", "z"] * 300).dictionary_encode()})
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=300)
+    return path.read_bytes()
+
+
+def placed(messages: bytes) -> list[int]:
+    """Where the batches are."""
+    found, file = [], pa.BufferReader(messages)
+    file.seek(8)
+    start = 8
+    for message in pa.ipc.MessageReader.open_stream(file):
+        if message.type == "record batch":
+            found.append(start)
+        start = file.tell()
+    return found
+
+
+def split(whole: bytes) -> tuple[bytes, bytes, bytes]:
+    """Messages, footer and the end of an Arrow file."""
+    (size,) = struct.unpack_from("<i", whole, len(whole) - 10)
+    return whole[: -10 - size], whole[-10 - size : -10], whole[-10:]
+
+
+def test_an_arrow_file_is_read_where_its_footer_lists_its_batches(tmp_path: Path) -> None:
+    batches(tmp_path / "x.arrow")
+    assert open_source(tmp_path / "x.arrow").count([()]).rows == 900
+
+
+@pytest.mark.parametrize("how", ["a batch behind the end", "an order of its own", "a batch less", "text between"])
+def test_an_arrow_file_that_other_readers_read_otherwise_is_refused(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "x.arrow"
+    messages, footer, end = split(batches(path))
+    listed, offsets = footer, placed(messages)
+    first, second, third = (struct.pack("<q", offset) for offset in offsets)
+    if how == "a batch behind the end":  # the stream ends after two, the footer lists three
+        cut = offsets[2]
+        messages = messages[:cut] + b"\xff\xff\xff\xff\0\0\0\0" + messages[cut:]
+        listed = footer.replace(third, struct.pack("<q", cut + 8))
+    elif how == "an order of its own":
+        listed = footer.replace(first, b"?" * 8).replace(second, first).replace(b"?" * 8, second)
+    elif how == "a batch less":
+        count = footer.index(first) - 4
+        listed = footer[:count] + struct.pack("<I", 2) + footer[count + 4 :]
+    else:
+        messages += bytes(8)
+    assert listed != footer or how == "text between"
+    path.write_bytes(messages + listed + end)
+    with pa.ipc.open_file(path) as other:
+        assert sum(other.get_batch(i).num_rows for i in range(other.num_record_batches)) in (600, 900)
+    with pytest.raises(InvalidData, match="the footer of the data file lists other batches"):
+        open_source(path).count([()])
+
+
+def test_an_arrow_file_whose_footer_names_the_columns_otherwise_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.arrow"
+    messages, footer, end = split(batches(path))
+    path.write_bytes(messages + footer.replace(b"\x01\0\0\0x\0", b"\x01\0\0\0q\0") + end)
+    assert pa.ipc.open_file(path).schema.names == ["q", "s"]
+    with pytest.raises(InvalidData, match="the footer of the data file lists other batches"):
+        open_source(path).count([()])
 
 
 @pytest.mark.parametrize("data", [5, None, [1, 2], {"x": [1]}, object(), pa.table({})])

@@ -28,6 +28,7 @@ from urllib.parse import unquote
 
 from tallystick import csv_form
 from tallystick.errors import InvalidData, NotFound
+from tallystick.policy.engines.unpacked import MAGIC, check_messages
 
 if TYPE_CHECKING:
     import duckdb
@@ -344,14 +345,11 @@ def _arrow(path: Path, config: Config) -> Files:
     return Files(path.name, columns, relation, session, frame=lambda: _batches(path))
 
 
-_MAGIC: Final = b"ARROW1\0\0"
-
-
 def _stream(file: pyarrow.NativeFile, path: Path) -> pyarrow.RecordBatchReader:
-    """The stream within an Arrow file: its footer, which can point anywhere, is not asked."""
+    """The stream within an Arrow file. Its footer, which can point anywhere, is held against it before it is read."""
     import pyarrow as pa
 
-    if file.read(len(_MAGIC)) != _MAGIC:
+    if file.read(len(MAGIC)) != MAGIC:
         raise _not_arrow(path)
     return pa.ipc.open_stream(file)
 
@@ -359,11 +357,9 @@ def _stream(file: pyarrow.NativeFile, path: Path) -> pyarrow.RecordBatchReader:
 def _batches(path: Path) -> pyarrow.RecordBatchReader:
     import pyarrow as pa
 
-    from tallystick.policy.engines.unpacked import check_sizes
-
     file = pa.memory_map(str(path))
-    file.seek(len(_MAGIC))
-    check_sizes(file, limit=MAX_BATCH, name=path.name)
+    file.seek(len(MAGIC))
+    check_messages(file, limit=MAX_BATCH, name=path.name)
     file.seek(0)
     return _stream(file, path)
 
