@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import threading
 from collections.abc import Callable
@@ -373,3 +374,15 @@ def test_a_header_that_is_too_long_and_too_many_columns_are_refused(tmp_path: Pa
     path.write_bytes(gzip.compress(",".join(f"c{i}" for i in range(10_001)).encode() + b"\n", 1))
     with pytest.raises(InvalidData, match="too many columns"):
         open_source(path)
+
+
+def test_no_zero_that_leaves_the_engine_has_a_sign(tmp_path: Path) -> None:
+    """Sorted they are equal, so which of them stood in the middle differed from run to run."""
+    pq.write_table(pa.table({"y": ["1"] * 5, "x": [-0.0] * 5}), tmp_path / "x.parquet")
+    source = open_source(tmp_path / "x.parquet")
+    found = [
+        source.median("x"),
+        *source.quantiles("x", 2),
+        *source.scores(true="y", score="x", favourable="1").score.tolist(),
+    ]
+    assert [math.copysign(1, zero) for zero in found] == [1] * 7

@@ -12,6 +12,7 @@ Rules:
 * What a file says of its values is not believed: the optimizer would answer ``isnan(x)`` or ``x <= 1`` from the
   smallest and largest value in the footer of a Parquet file, which count no NaN, and which anybody can write there.
   Its reader leaves out columns of which the footer says that all is missing, so that is looked at before.
+* A zero that leaves has no sign: the two are equal when sorted, so which one comes out differs from run to run.
 * Only counts are aggregated: sums of floating-point numbers differ from run to run with several threads.
 * A message never shows a value of a row.
 """
@@ -247,7 +248,7 @@ class Source:
         finite = f"SELECT quantile_disc(v, {points}) FROM (SELECT {value} AS v FROM {self.relation}) WHERE isfinite(v)"  # noqa: S608
         with self.files.session.connection() as connection:
             found = self._fetch(connection, finite)[0][0]
-        return tuple(sorted(set(found or ())))
+        return tuple(sorted({value + 0.0 for value in found or ()}))
 
     def median(self, column: str) -> float:
         """The median of the finite numbers of a column, exactly: of an even number the mean of the two in the middle.
@@ -267,7 +268,7 @@ class Source:
             middle = f"SELECT v FROM {finite} ORDER BY v LIMIT {2 - n % 2} OFFSET {(n - 1) // 2}"  # noqa: S608
             (lower, *_), (upper, *_) = (found := self._fetch(connection, middle))[0], found[-1]
         mean = lower / 2 + upper / 2
-        return float(mean if lower < mean < upper else lower)
+        return float(mean if lower < mean < upper else lower) + 0.0
 
     def table(self, columns: Sequence[str]) -> pyarrow.Table:
         """These columns with all rows, in the order of the file: typed as in Parquet, text from CSV.

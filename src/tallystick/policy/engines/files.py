@@ -243,10 +243,10 @@ def _holds_values(path: Path, places: list[tuple[int, int]]) -> bool:
         with parquet.ParquetFile(path) as file:
             flat = {field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)}
             return any(
-                batch.column(0).null_count < batch.num_rows
+                not pa.types.is_nested(batch.schema.field(0).type) and batch.column(0).null_count < batch.num_rows
                 for group, column in places
-                if (name := file.schema.column(column).path) in flat
-                for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[name])
+                if file.schema.column(column).path in flat  # or in a nested column, and spelled like one that is flat
+                for batch in file.reader.iter_batches(_ROWS, row_groups=[group], column_indices=[column])
             )
     except (pa.ArrowException, OSError) as error:
         raise InvalidData("the data file cannot be read: it is not a Parquet file", where=path.name) from error
