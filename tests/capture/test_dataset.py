@@ -233,7 +233,7 @@ def test_dialects_of_csv_are_read(described: Describe, tmp_path: Path, text: byt
             "a.csv:3: line has another number of cells than the header; expected 2; got 1",
         ),
         ("a.csv", b"a,b\n" + b"1,2\n" * 50_000 + b"1,2,3\n", "a.csv:50002: line has another number of cells"),
-        ("a.csv", b'a,b\n1,"2\n3,4\n', "a.csv:2: a quoted cell does not end"),
+        ("a.csv", b'a,b\n1,"2\n3,4\n', "a.csv, record 2: the data file cannot be read: a quoted value is not closed"),
         ("a.csv", b"a,b\n1,\xff\xfe\n", "a.csv:2: is not UTF-8"),
         ("a.csv", b"a\xff,b\n1,2\n", "a.csv:1: is not UTF-8"),
         ("a.csv", b"a,b,a\n1,2,3\n", "a.csv:1: column name 'a' stands twice"),
@@ -296,17 +296,27 @@ def test_rows_cannot_be_declared(data: Path, described: Describe) -> None:
         described(data / "compas_counts.csv", rows=5)
 
 
-def test_data_that_change_while_they_are_described_are_refused(
+@pytest.mark.parametrize("content", ['a,b\n "1,2\n3",4\n5,6\n', 'a; "b\n1;2\n3";4\n5;6\n'])
+def test_rows_cannot_hide_between_quotes_that_only_some_readers_see(
+    described: Describe, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(InvalidData, match="a quote stands within a value"):
+        described(tmp_path / "a.csv")
+
+
+def test_what_is_described_is_what_was_hashed_whatever_is_stored_into_the_file_meanwhile(
     described: Describe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a\n1\n")
+    before = described(path)
     scan = dataset._scanned
 
     def meanwhile(*arguments: Any) -> Any:
-        path.write_text("a\n1\n2\n")
+        path.write_text("a\nx\ny\n")
         return scan(*arguments)
 
     monkeypatch.setattr(dataset, "_scanned", meanwhile)
-    with pytest.raises(InvalidData, match="changed while it was read"):
-        described(path)
+    assert described(path).body == before.body
+    assert path.read_text() == "a\nx\ny\n"

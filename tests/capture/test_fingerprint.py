@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
+import resource
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,8 +18,8 @@ from hypothesis import strategies as st
 
 from tallystick.canonical import decode
 from tallystick.capture import fingerprint as module
-from tallystick.capture.fingerprint import LEAF, fingerprint, lines, read_whole, unchanged
-from tallystick.errors import InvalidData, NotFound
+from tallystick.capture.fingerprint import LEAF, fingerprint, lines, private_copy, read_whole
+from tallystick.errors import InvalidData, NotFound, Unavailable
 
 
 def tree_of(data: bytes) -> str:
@@ -263,9 +266,41 @@ def test_reading_a_whole_file_has_a_limit(tmp_path: Path) -> None:
         read_whole(tmp_path, limit=4)
 
 
-def test_several_readings_see_one_state_or_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"1")
-    with unchanged(tmp_path):
-        pass
-    with pytest.raises(InvalidData, match="changed while it was read"), unchanged(tmp_path):
-        (tmp_path / "a").write_bytes(b"12")
+def test_a_private_copy_is_what_was_hashed_whatever_is_stored_into_the_file_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"1" * 10_000)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[:] = b"1" * 10_000  # pages that are dirty already can be changed without a trace
+        with private_copy(path) as (copy, mark):
+            mapped[:] = b"2" * 10_000
+            assert copy.read_bytes() == b"1" * 10_000
+            assert mark == fingerprint(copy)
+            assert (copy.name, copy.stat().st_mode & 0o777) == ("a.csv", 0o600)
+            assert copy.parent.stat().st_mode & 0o777 == 0o700
+    assert not copy.parent.exists()
+
+
+def test_a_private_copy_of_a_folder_has_its_files_and_links(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "x=1").mkdir(parents=True)
+    (folder / "x=1" / "a.parquet").write_bytes(bytes(LEAF + 1))
+    (folder / "b.txt").write_bytes(b"b")
+    (folder / "link").symlink_to("b.txt")
+    with private_copy(folder) as (copy, mark):
+        assert mark == fingerprint(folder) == fingerprint(copy)
+    with private_copy(folder, wanted=lambda name: name.endswith(b".parquet")) as (copy, mark):
+        assert mark == fingerprint(folder)
+        assert [path.name for path in copy.rglob("*") if not path.is_dir()] == ["a.parquet"]
+
+
+def test_no_room_for_a_private_copy_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(4096))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
+    try:
+        with pytest.raises(Unavailable, match="TMPDIR"), private_copy(tmp_path / "a"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)

@@ -1,15 +1,20 @@
 """An engineer with write access to the ledger and their own key, who goes past the command line."""
 
 import errno
+import json
+import mmap
 import os
 import sqlite3
 import stat
 from pathlib import Path
 
+import _outside as outside
 import pytest
 
 from tallystick.canonical import b64
+from tallystick.capture.fingerprint import fingerprint
 from tallystick.people.keys import actor_id
+from tallystick.policy import judge
 from tallystick.proof.keys import Signer
 from tallystick.proof.note import open_checkpoint
 from tallystick.proof.pack import Contents, Item, build
@@ -413,3 +418,27 @@ def test_a_broken_first_entry_is_named_also_where_the_key_is_given(bank):
     assert code == 1, err
     assert "entry 0" in out
     assert "NOT SOUND" in out
+
+
+def test_what_is_judged_is_what_was_hashed_whatever_is_stored_into_the_file_meanwhile(bank, monkeypatch):
+    """A store into a page of a mapped file that is dirty already changes no time."""
+    fair, judge_it = Path("fair.csv").read_bytes(), judge.evaluate
+    unfair = Path("unfair.csv").read_bytes()
+    size = max(len(fair), len(unfair))
+    swapped = Path("swapped.csv")
+    swapped.write_bytes(unfair + b"\n" * (size - len(unfair)))
+    recorded = fingerprint(swapped).sha256
+    gate = ["gate", "run", "credit@2", "--predictions", "swapped.csv", "--dataset", "german", "--as", "engineer"]
+    with swapped.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[:] = mapped[:]
+
+        def meanwhile(*args, **named):
+            mapped[:] = fair + b"\n" * (size - len(fair))
+            return judge_it(*args, **named)
+
+        monkeypatch.setattr(judge, "evaluate", meanwhile)
+        assert bank(*gate, "--explain", "seen before")[0] == 1
+    body = json.loads(bank.ok("log", "--kind", "evaluation", "--format", "json"))[-1]["body"]
+    assert body["data"][0]["predictions_sha256"] == recorded
+    assert body["verdict"] == "fail"
+    outside.check(bank.ledger)

@@ -213,6 +213,13 @@ def test_identifiers_are_no_classes(policy: Make) -> None:
         judge(policy(gate(metric="{name: accuracy_ratio, fail_if: '< 0.8', per_class: true}")), classes(rows))
 
 
+def test_more_groups_than_can_be_compared_under_so_many_classes_are_refused(policy: Make) -> None:
+    """Each group has the square of the classes as cells, and ten thousand replicates are drawn of all of them."""
+    rows = {(f"g{i % 101}", str(i % 20), str(i % 20)): 1 for i in range(2020)}
+    with pytest.raises(InvalidData, match="101 groups are too many to compare under each of 20 classes"):
+        judge(policy(gate(metric="{name: accuracy_ratio, fail_if: '< 0.8', per_class: true}")), classes(rows))
+
+
 def test_class_by_class_the_worst_class_counts(policy: Make) -> None:
     """F gets "part" as often as M gets "full": one favourable class alone would not show the other."""
     rows = {}

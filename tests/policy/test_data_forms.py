@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import math
+import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 
 from tallystick.errors import InvalidData
 from tallystick.policy import judge
+from tallystick.policy.counts import Axis
 from tallystick.policy.document import Policy
 from tallystick.policy.engines import files
 from tallystick.policy.engines.duckdb import open_source
@@ -185,6 +188,71 @@ def test_what_is_no_arrow_file_is_refused(tmp_path: Path) -> None:
             missed(path)
 
 
+def batches(path: Path) -> bytes:
+    """An Arrow file of three batches and a dictionary."""
+    table = pa.table({"x": pa.array(range(900)), "s": pa.array(["x", "y", "z"] * 300).dictionary_encode()})
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=300)
+    return path.read_bytes()
+
+
+def placed(messages: bytes) -> list[int]:
+    """Where the batches are."""
+    found, file = [], pa.BufferReader(messages)
+    file.seek(8)
+    start = 8
+    for message in pa.ipc.MessageReader.open_stream(file):
+        if message.type == "record batch":
+            found.append(start)
+        start = file.tell()
+    return found
+
+
+def split(whole: bytes) -> tuple[bytes, bytes, bytes]:
+    """Messages, footer and the end of an Arrow file."""
+    (size,) = struct.unpack_from("<i", whole, len(whole) - 10)
+    return whole[: -10 - size], whole[-10 - size : -10], whole[-10:]
+
+
+def test_an_arrow_file_is_read_where_its_footer_lists_its_batches(tmp_path: Path) -> None:
+    batches(tmp_path / "x.arrow")
+    assert open_source(tmp_path / "x.arrow").count([()]).rows == 900
+
+
+@pytest.mark.parametrize("how", ["a batch behind the end", "an order of its own", "a batch less", "text between"])
+def test_an_arrow_file_that_other_readers_read_otherwise_is_refused(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "x.arrow"
+    messages, footer, end = split(batches(path))
+    listed, offsets = footer, placed(messages)
+    first, second, third = (struct.pack("<q", offset) for offset in offsets)
+    if how == "a batch behind the end":  # the stream ends after two, the footer lists three
+        cut = offsets[2]
+        messages = messages[:cut] + b"\xff\xff\xff\xff\0\0\0\0" + messages[cut:]
+        listed = footer.replace(third, struct.pack("<q", cut + 8))
+    elif how == "an order of its own":
+        listed = footer.replace(first, b"?" * 8).replace(second, first).replace(b"?" * 8, second)
+    elif how == "a batch less":
+        count = footer.index(first) - 4
+        listed = footer[:count] + struct.pack("<I", 2) + footer[count + 4 :]
+    else:
+        messages += bytes(8)
+    assert listed != footer or how == "text between"
+    path.write_bytes(messages + listed + end)
+    with pa.ipc.open_file(path) as other:
+        assert sum(other.get_batch(i).num_rows for i in range(other.num_record_batches)) in (600, 900)
+    with pytest.raises(InvalidData, match="the footer of the data file lists other batches"):
+        open_source(path).count([()])
+
+
+def test_an_arrow_file_whose_footer_names_the_columns_otherwise_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.arrow"
+    messages, footer, end = split(batches(path))
+    path.write_bytes(messages + footer.replace(b"\x01\0\0\0x\0", b"\x01\0\0\0q\0") + end)
+    assert pa.ipc.open_file(path).schema.names == ["q", "s"]
+    with pytest.raises(InvalidData, match="the footer of the data file lists other batches"):
+        open_source(path).count([()])
+
+
 @pytest.mark.parametrize("data", [5, None, [1, 2], {"x": [1]}, object(), pa.table({})])
 def test_what_is_no_data_is_refused(policy: Make, data: object) -> None:
     with pytest.raises(InvalidData):
@@ -272,6 +340,32 @@ def test_a_line_as_long_as_the_engine_allows_is_read(tmp_path: Path, end: bytes)
             assert open_source(file).tally([Tallied(NotMissing("x"))]).rows == len(lines) - 1
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    "text",
+    ['a,b\n "1,2\n3",4\n5,6\n', 'a, "b\n1,2\n3",4\n5,6\n7,8\n', 'a, "b"x\n1,2\n3,4\n', 'a,b\n"1"x,2\n3,4\n'],
+)
+def test_rows_cannot_hide_between_quotes_that_only_some_readers_see(tmp_path: Path, text: str, packed: bool) -> None:
+    path = tmp_path / ("x.csv.gz" if packed else "x.csv")
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    with pytest.raises(InvalidData, match="a quote stands within a value"):
+        open_source(path).count([()])
+
+
+def test_rows_that_only_the_engine_or_only_the_file_has_are_refused(tmp_path: Path) -> None:
+    path = as_csv(tmp_path)
+    source = open_source(path)
+    path.write_text(path.read_text() + "1000,0.5,north\n")
+    for read in (
+        lambda: source.count([()]),
+        lambda: source.tally([Tallied(NotMissing("id"))]),
+        lambda: source.table(["id"]),
+        lambda: source.count([(Axis("region"),)]),
+    ):
+        with pytest.raises(InvalidData, match="readers of the data file do not agree on its rows"):
+            read()
+
+
 def test_a_header_that_is_too_long_and_too_many_columns_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(b"x" * 5_000_000, 1))
@@ -280,3 +374,15 @@ def test_a_header_that_is_too_long_and_too_many_columns_are_refused(tmp_path: Pa
     path.write_bytes(gzip.compress(",".join(f"c{i}" for i in range(10_001)).encode() + b"\n", 1))
     with pytest.raises(InvalidData, match="too many columns"):
         open_source(path)
+
+
+def test_no_zero_that_leaves_the_engine_has_a_sign(tmp_path: Path) -> None:
+    """Sorted they are equal, so which of them stood in the middle differed from run to run."""
+    pq.write_table(pa.table({"y": ["1"] * 5, "x": [-0.0] * 5}), tmp_path / "x.parquet")
+    source = open_source(tmp_path / "x.parquet")
+    found = [
+        source.median("x"),
+        *source.quantiles("x", 2),
+        *source.scores(true="y", score="x", favourable="1").score.tolist(),
+    ]
+    assert [math.copysign(1, zero) for zero in found] == [1] * 7

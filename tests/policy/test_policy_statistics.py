@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tallystick.policy import statistics
 from tallystick.policy.statistics import bootstrap, check_seed, evaluation_seed, hanley_mcneil, wilson
 from tallystick.policy.threshold import Threshold
 
@@ -109,3 +110,12 @@ def test_a_percentage_is_a_hundredth_where_it_may_stand() -> None:
 def test_other_forms_are_no_thresholds(text: str) -> None:
     with pytest.raises(ValueError, match=r"form|finite"):
         Threshold.parse(text, percent=True)
+
+
+def test_replicates_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [3, 0, 5, 90, 0, 2, 7, 0]
+    whole = np.concatenate(list(statistics.multinomials(cells, 50, "00000000000000ff")))
+    monkeypatch.setattr(statistics, "_AT_ONCE", 7 * len(cells))
+    parts = list(statistics.multinomials(cells, 50, "00000000000000ff"))
+    assert [len(part) for part in parts] == [7] * 7 + [1]
+    assert (np.concatenate(parts) == whole).all()

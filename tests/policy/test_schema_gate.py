@@ -259,6 +259,18 @@ def test_a_footer_that_says_that_all_is_missing_is_looked_at(policy: Make, tmp_p
         judged(asked, data, data_digest="0" * 64)
 
 
+def test_a_nested_column_cannot_hide_that_one_of_its_spelling_has_values(policy: Make, tmp_path: Path) -> None:
+    """The part ``b`` of ``a`` is spelled as the flat column ``a.b`` is."""
+    path, asked = tmp_path / "x.parquet", policy(gate("a.b: {nullable: true, range: [0, 100]}"))
+    nothing = pa.array([None] * 66, pa.struct([("b", pa.int64())]))
+    pq.write_table(pa.table({"a": nothing, "a.b": pa.array([None] * 64 + [700, 700])}), path)
+    assert checks(judged(asked, path, data_digest="0" * 64))["a.b.range"].value == 2 / 66
+    relabel(path, NULLS_64, b"\x16\x84\x01\x28")
+    assert pq.ParquetFile(path).metadata.row_group(0).column(1).statistics.null_count == 66
+    with pytest.raises(InvalidData, match=r"x\.parquet: the file says that values are missing which are there"):
+        judged(asked, path, data_digest="0" * 64)
+
+
 def relabel(path: Path, old: bytes, new: bytes) -> None:
     """Change what the footer of a Parquet file says."""
     content = path.read_bytes()

@@ -4,7 +4,8 @@
   of a folder that are tables are read as one table if they have the same columns. Anything else is recorded by its
   fingerprint alone, with fields and rows "not tabular".
 * **CSV** is UTF-8 with a header line; the delimiter is the one of ``, ; tab |`` that splits the header most; quotes are
-  doubled. Every line must have as many cells as the header: a ragged file is refused with its line. An empty cell is
+  doubled; the form is the strict one of :mod:`tallystick.csv_form`.
+  Every line must have as many cells as the header: a ragged file is refused with its line. An empty cell is
   null. A column without a name is called ``column<n>``, n from 0.
 * **Types** are DuckDB's names (``BIGINT``, ``DOUBLE``, ``VARCHAR``, ``DATE``, ...). For CSV they are taken from the
   first 20,480 rows if all others agree, else from the whole file.
@@ -12,8 +13,9 @@
   is listed only if at least 10 rows have it, no value of a text column with more than 50 % distinct values, no figures
   of a column with fewer than 10 values, no figures of a whole-number column in which every value is another (such
   columns are identifiers). How many values were held back is stated.
-* DuckDB runs in memory with a limit, without extensions, network or temporary files, and may open only the files that
-  were fingerprinted; the data are compared before and after (:func:`~tallystick.capture.fingerprint.unchanged`).
+* DuckDB runs in memory with a limit, without extensions, network or temporary files, and may open only a copy of
+  the tables that was hashed while it was written (:func:`~tallystick.capture.fingerprint.private_copy`), which takes as
+  much room as they do.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,9 +33,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tallystick import csv_form
 from tallystick.canonical import Value, encode, tagged
 from tallystick.capture.captured import Captured, completed, exact, media_type, named, near, spilled
-from tallystick.capture.fingerprint import Fingerprint, Progress, fingerprint, unchanged
+from tallystick.capture.fingerprint import Fingerprint, Progress, private_copy
 from tallystick.errors import InvalidData
 from tallystick.records import Attachment, absent
 
@@ -57,6 +61,7 @@ _AT_ONCE: Final = 100
 _MEMORY: Final = "2GB"
 _DELIMITERS: Final = ",;\t|"
 _HEADER: Final = 1024 * 1024
+_BLOCK: Final = 1024 * 1024
 _WHOLE: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$")
 _DECIMAL: Final = re.compile(r"DECIMAL\(\d+,\s*\d+\)")
 _FLOAT: Final = frozenset({"FLOAT", "DOUBLE"})
@@ -90,8 +95,7 @@ def describe(
     """
     observed: dict[str, Value] = {"name": name, "version": version or ""}
     completed("dataset", observed, declared)  # what is declared wrongly should not cost a reading
-    with unchanged(path) as real:
-        mark = fingerprint(real, progress=progress)
+    with private_copy(path, wanted=_is_table, progress=progress) as (real, mark):
         if mark.bytes == 0:
             raise InvalidData("dataset is empty", where=real.name)
         table = _table(real, mark)
@@ -105,6 +109,10 @@ def describe(
         attachments=attachments,
         subject=({"name": name, "digest": {"sha256": mark.digest}},),
     )
+
+
+def _is_table(path: bytes) -> bool:
+    return _TABULAR.search(os.fsdecode(path)) is not None
 
 
 def _distribution(name: str, mark: Fingerprint) -> dict[str, Value]:
@@ -191,6 +199,8 @@ class _Source:
     sql: str
     parameters: tuple[Any, ...]
     names: tuple[str, ...]
+    rows: int | None = None
+    """How many there are, where that was counted without the engine."""
 
 
 def _table(real: Path, mark: Fingerprint) -> _Table | None:
@@ -253,7 +263,7 @@ def _source(path: Path, engine: DuckDBPyConnection, *, sample: int = 20_480) -> 
     dialect = _dialect(path)
     options = f"{dialect.options}, sample_size = {sample}"
     sql = f"SELECT * FROM read_csv(?, {options})"  # noqa: S608 - nothing in it comes from outside
-    return _Source(sql, (_literal(path), dialect.delimiter), dialect.names)
+    return _Source(sql, (_literal(path), dialect.delimiter), dialect.names, dialect.rows)
 
 
 def _literal(path: Path) -> str:
@@ -266,7 +276,9 @@ def _joined(sources: Sequence[_Source]) -> _Source:
     sql = " UNION ALL ".join(source.sql for source in sources)
     columns = ", ".join(f"c{number}" for number in range(len(sources[0].names)))
     parameters = tuple(item for source in sources for item in source.parameters)
-    return _Source(f"({sql}) AS data({columns})", parameters, sources[0].names)
+    counted = [source.rows for source in sources if source.rows is not None]
+    rows = sum(counted) if len(counted) == len(sources) else None
+    return _Source(f"({sql}) AS data({columns})", parameters, sources[0].names, rows)
 
 
 # --------------------------------------------------------------------------- CSV
@@ -277,6 +289,7 @@ class _Dialect:
     delimiter: str
     names: tuple[str, ...]
     gzipped: bool
+    rows: int
 
     @property
     def options(self) -> str:
@@ -302,7 +315,18 @@ def _dialect(path: Path) -> _Dialect:
             where=f"{path.name}:1",
             remedy="Give the file a header line with one name for each column.",
         )
-    return _Dialect(delimiter, names, gzipped)
+    return _Dialect(delimiter, names, gzipped, _records(path, delimiter, len(names), gzipped=gzipped))
+
+
+def _records(path: Path, delimiter: str, columns: int, *, gzipped: bool) -> int:
+    try:
+        with gzip.open(path) if gzipped else path.open("rb") as file:
+            blocks = iter(lambda: file.read(_BLOCK), b"")
+            return csv_form.records(blocks, delimiter=delimiter, columns=columns, name=path.name)
+    except (EOFError, zlib.error) as error:
+        raise InvalidData("is no complete gzip file", where=path.name) from error
+    except OSError as error:
+        raise InvalidData("cannot be read", where=path.name, got=str(error)) from error
 
 
 def _first_line(path: Path, gzipped: bool) -> str:
@@ -385,7 +409,6 @@ def _said(text: str, path: Path) -> InvalidData:
 
 
 _SIGNS: Final = {
-    "unterminated quote": "a quoted cell does not end",
     "not utf-8": "is not UTF-8",
     "Invalid unicode": "is not UTF-8",
     "Out of Memory": f"needs more memory than {_MEMORY} to be described",
@@ -403,6 +426,8 @@ def _scanned(engine: DuckDBPyConnection, source: _Source, names: Sequence[str]) 
     rows = 0
     for part in _parts(columns):
         rows = _first_look(engine, source, part)
+    if source.rows not in (None, rows):
+        raise InvalidData("readers do not agree on the rows of the data", expected=f"{source.rows:,}", got=f"{rows:,}")
     for part in _parts(columns):
         _second_look(engine, source, part, rows)
     return _Table(columns, rows)

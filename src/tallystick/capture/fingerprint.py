@@ -19,8 +19,9 @@ The format, complete enough to be written again in any language:
 How it is read: each part of the path is opened without following links, the open descriptor is hashed, and device,
 inode, size and times are compared before and after, for folders too; if anything changed there is an error and no
 fingerprint. FIFOs, sockets and devices are refused unopened. Within one tick of the file system's clock (some
-milliseconds) a change that keeps the size can escape this comparison; what is recorded then is still the digest of
-the bytes that were read.
+milliseconds), and where a program has the file mapped, a change that keeps the size can escape this comparison; what is
+recorded then is still the digest of the bytes that were read. So whoever reads more of the data than their digest reads
+a :func:`private_copy`, which is hashed while it is written.
 """
 
 from __future__ import annotations
@@ -30,19 +31,30 @@ import errno
 import hashlib
 import os
 import stat
+import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tallystick.canonical import Value, b64, digest, encode
-from tallystick.errors import InvalidData, NotFound
+from tallystick.errors import InvalidData, NotFound, Unavailable
 from tallystick.proof import merkle
 
-__all__ = ["LEAF", "Fingerprint", "Line", "Progress", "fingerprint", "lines", "name_value", "read_whole", "unchanged"]
+__all__ = [
+    "LEAF",
+    "Fingerprint",
+    "Line",
+    "Progress",
+    "fingerprint",
+    "lines",
+    "name_value",
+    "private_copy",
+    "read_whole",
+]
 
 LEAF: Final = 8 * 1024 * 1024
 """Bytes in a leaf."""
@@ -116,8 +128,12 @@ def fingerprint(path: Path | str, *, progress: Progress | None = None, threads: 
         NotFound: there is nothing at `path`.
         InvalidData: not readable, neither file nor folder (or a folder holding something else), or changed meanwhile.
     """
-    real = _resolved(path)
-    with _Hasher(threads, progress, _total(real) if progress else 0) as hasher, _parent(real) as parent:
+    return _read(_resolved(path), progress=progress, threads=threads, copies=None)
+
+
+def _read(real: Path, *, progress: Progress | None, threads: int | None, copies: _Copies | None) -> Fingerprint:
+    total = _total(real) if progress else 0
+    with _Hasher(threads, progress, total, copies) as hasher, _parent(real) as parent:
         name = os.fsencode(real.name or "/")
         if stat.S_ISDIR(_lstat(name, parent, name).st_mode):
             return _of_folder(name, parent, hasher)
@@ -173,20 +189,78 @@ def read_whole(path: Path | str, *, limit: int) -> bytes:
 
 
 @contextmanager
-def unchanged(path: Path | str) -> Iterator[Path]:
-    """Around several readings of one file or folder: an error on leaving if it is not what it was on entering.
+def private_copy(
+    path: Path | str, *, wanted: Callable[[bytes], bool] | None = None, progress: Progress | None = None
+) -> Iterator[tuple[Path, Fingerprint]]:
+    """Where the bytes that are hashed can be read again: a copy that only this user can open, under the same name.
 
-    Yields the resolved path. Compares device, inode, size and times of everything below.
+    For readers that take a path. Comparing times around them would not do: a program that has the file mapped can
+    change it, and neither its size nor its times change then.
+
+    It lies in a folder of its own below the one for temporary files (``TMPDIR``), which needs as much room as the data,
+    and is removed on leaving. A process that is killed leaves it there.
+
+    Args:
+        path: a regular file or a folder.
+        wanted: of the paths below a folder, which to copy; all are hashed. All if None.
+        progress: as for :func:`fingerprint`.
 
     Raises:
-        NotFound: there is nothing at `path`.
-        InvalidData: changed meanwhile.
+        NotFound, InvalidData: as for :func:`fingerprint`.
+        Unavailable: there is no room for the copy.
     """
     real = _resolved(path)
-    before = _marks(real)
-    yield real
-    if _marks(real) != before:
-        raise InvalidData("changed while it was read", where=real.name, remedy=_RETRY)
+    with tempfile.TemporaryDirectory(prefix="tallystick-", ignore_cleanup_errors=True) as folder:
+        copy = Path(folder, real.name or "data")
+        if real.is_dir():
+            copy.mkdir(mode=0o700)
+        top = copy if real.is_dir() else copy.parent
+        yield copy, _read(real, progress=progress, threads=None, copies=_Copies(os.fsencode(top), wanted))
+
+
+class _Copies:
+    """Writes what is read to where only this user can open it."""
+
+    def __init__(self, top: bytes, wanted: Callable[[bytes], bool] | None) -> None:
+        self._top = top
+        self._wanted = wanted
+
+    @contextmanager
+    def file(self, path: bytes) -> Iterator[int | None]:
+        """A new file to write to; None if it is not wanted."""
+        if self._wanted is not None and not self._wanted(path):
+            yield None
+            return
+        with _room():
+            file = os.open(self._placed(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            yield file
+        finally:
+            os.close(file)
+
+    def link(self, path: bytes, target: bytes) -> None:
+        """The same link: readers that refuse links find it."""
+        if self._wanted is None or self._wanted(path):
+            with _room():
+                os.symlink(target, self._placed(path))  # noqa: PTH211 - names are bytes
+
+    def _placed(self, path: bytes) -> bytes:
+        place = os.path.join(self._top, path)  # noqa: PTH118 - names are bytes
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120
+        return place
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            "the data cannot be copied to a private place, from which they would be read",
+            where=tempfile.gettempdir(),
+            got=error.strerror,
+            remedy="Name a folder with room for them in TMPDIR.",
+        ) from error
 
 
 # --------------------------------------------------------------------------- hashing
@@ -200,10 +274,13 @@ class _Hasher:
     where it lies, without a copy.
     """
 
-    def __init__(self, threads: int | None, progress: Progress | None, total: int) -> None:
+    def __init__(
+        self, threads: int | None, progress: Progress | None, total: int, copies: _Copies | None = None
+    ) -> None:
         self._pool = ThreadPoolExecutor(1, "fingerprint") if threads is None or threads > 1 else None
         self._buffers = [memoryview(bytearray(LEAF + 1)) for _ in range(2)]
         self._progress = progress
+        self._copies = copies
         self._done = 0
         self._total = total
 
@@ -216,16 +293,24 @@ class _Hasher:
 
     def file_or_link(self, name: bytes, parent: int, path: bytes) -> Line:
         if stat.S_ISLNK(_lstat(name, parent, path).st_mode):
-            return _link(name, parent, path)
+            return self._link(name, parent, path)
         return self.file(name, parent, path)
 
     def file(self, name: bytes, parent: int, path: bytes) -> Line:
-        with _opened_file(name, parent, path) as (file, before):
-            tree, plain, count = self._hash(file)
+        copy = self._copies.file(path) if self._copies else nullcontext()
+        with _opened_file(name, parent, path) as (file, before), copy as written:
+            tree, plain, count = self._hash(file, written)
             _check_same(before, os.fstat(file), count, path)
         return Line(name_value(path), count, tree, plain)
 
-    def _hash(self, file: int) -> tuple[str, str, int]:
+    def _link(self, name: bytes, parent: int, path: bytes) -> Line:
+        with _mapped(path):
+            target = os.readlink(name, dir_fd=parent)
+        if self._copies:
+            self._copies.link(path, target)
+        return Line(name_value(path), 0, "", "", link=name_value(target))
+
+    def _hash(self, file: int, copy: int | None) -> tuple[str, str, int]:
         plain = hashlib.sha256()
         leaves: list[Future[bytes] | bytes] = []
         count = 0
@@ -238,6 +323,8 @@ class _Hasher:
             if size or not leaves:
                 leaves.append(self._leaf(buffer[: size + 1]))
                 plain.update(buffer[1 : size + 1])
+                if copy is not None:
+                    _write(copy, buffer[1 : size + 1])
                 count += size
                 self._tell(size)
             if size < LEAF:
@@ -274,6 +361,12 @@ def _fill(file: int, buffer: memoryview) -> int:
     return count
 
 
+def _write(file: int, data: memoryview) -> None:
+    with _room():
+        while data:
+            data = data[os.write(file, data) :]
+
+
 # --------------------------------------------------------------------------- walking
 
 
@@ -290,12 +383,6 @@ def _walk(folder: int, prefix: bytes, hasher: _Hasher, depth: int) -> Iterator[t
             yield path, hasher.file_or_link(name, folder, path)
     if _mark(before) != _mark(os.fstat(folder)):
         raise InvalidData("folder changed while it was read", where=_shown(prefix) or None, remedy=_RETRY)
-
-
-def _link(name: bytes, parent: int, path: bytes) -> Line:
-    with _mapped(path):
-        target = os.readlink(name, dir_fd=parent)
-    return Line(name_value(path), 0, "", "", link=name_value(target))
 
 
 def name_value(name: bytes) -> Value:

@@ -21,10 +21,13 @@ from tallystick.errors import InvalidData
 from tallystick.policy.counts import Counts, Group, Table
 from tallystick.policy.metrics import Rate
 
-__all__ = ["MAX_CLASSES", "Reduced", "comparison", "is_any_of", "one_of_two", "per_class", "where"]
+__all__ = ["MAX_CELLS", "MAX_CLASSES", "Reduced", "comparison", "is_any_of", "one_of_two", "per_class", "where"]
 
 MAX_CLASSES = 50
 """More outcomes than this are no classes."""
+MAX_CELLS = 40_000
+"""Cells that all groups may have together where every class is compared in turn: ten thousand replicates of them take
+some ten seconds."""
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _COMPARISON = re.compile(r"(<=|>=|<|>) ?(-?[0-9]+(?:\.[0-9]+)?)")
@@ -108,11 +111,19 @@ def per_class(counts: Counts, table: Table, rates: Sequence[Rate]) -> Reduced:
     The cells of a group are then its whole table of true by predicted class, row by row.
 
     Raises:
-        InvalidData: there are more outcomes than classes can be.
+        InvalidData: there are more outcomes than classes can be, or too many groups for so many classes.
     """
     classes = counts.outcomes
     if not 2 <= len(classes) <= MAX_CLASSES:
         raise InvalidData("these outcomes are no classes", expected=f"2 to {MAX_CLASSES}", got=str(len(classes)))
+    many = len({marks[:-2] for marks, _ in table.cells})
+    if many * len(classes) ** 2 > MAX_CELLS:
+        raise InvalidData(
+            f"{many:,} groups are too many to compare under each of {len(classes)} classes in turn",
+            expected=f"groups times the square of the classes up to {MAX_CELLS:,}",
+            got=f"{many * len(classes) ** 2:,}",
+            remedy="Put groups together, or name favourable outcomes instead of every class.",
+        )
     at = {name: position for position, name in enumerate(classes)}
     found: dict[Group, list[int]] = {}
     for (*marks, true, said), n in table.cells:

@@ -44,7 +44,10 @@ FEW = 10
 """Below so many events a bootstrap says too little: a cell of 0 is never drawn, and the interval is too narrow."""
 
 _BLOCK = 1_000
-"""Replicates drawn at once. Part of the recorded method: it keeps memory flat, and must not change."""
+"""Replicates drawn at once, at most."""
+_AT_ONCE = 4_000_000
+"""Cells drawn at once, so that memory stays flat. Replicates come from the generator one after the other, so that how
+many are drawn at once changes none of them."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,9 @@ def multinomials(cells: Sequence[int], replicates: int, seed: str) -> Iterator[N
     total = sum(cells)
     shares = np.asarray(cells, dtype=np.float64) / total
     generator = np.random.Generator(np.random.PCG64(int(seed, 16)))
-    for start in range(0, replicates, _BLOCK):
-        yield generator.multinomial(total, shares, size=min(_BLOCK, replicates - start)).astype(np.float64)
+    block = max(1, min(_BLOCK, _AT_ONCE // len(cells)))
+    for start in range(0, replicates, block):
+        yield generator.multinomial(total, shares, size=min(block, replicates - start)).astype(np.float64)
 
 
 def bootstrap(

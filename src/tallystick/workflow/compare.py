@@ -82,11 +82,11 @@ def check_told(book: Book, policy: Policy, *, told: Mapping[str, Value]) -> None
 
 @contextmanager
 def _file(book: Book, path: Path) -> Iterator[tuple[Baseline, Entry | None]]:
-    from tallystick.capture.fingerprint import fingerprint, unchanged
+    from tallystick.capture.fingerprint import private_copy
     from tallystick.policy.engines.histograms import of_file
 
-    with unchanged(path) as real:
-        sha256 = fingerprint(real).sha256
+    with private_copy(path) as (real, mark):
+        sha256 = mark.sha256
         known = [
             entry for entry in book.naming("dataset", sha256) if entry.body["distribution"].get("sha256") == sha256
         ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tallystick.canonical import Value, decode, digest, encode
-from tallystick.capture.fingerprint import fingerprint, unchanged
+from tallystick.capture.fingerprint import Progress, private_copy
 from tallystick.errors import InvalidData, NotFound, Refused, UsageError
 from tallystick.ledger.ledger import Appended
 from tallystick.people import rules
@@ -48,6 +48,8 @@ __all__ = [
     "submitted",
 ]
 
+_LARGE: Final = 1 << 30
+"""Bytes of data from which on it is said how far their copy is."""
 _VERIFIER: Final = {"id": "urn:x-tallystick:verifier:gates"}
 
 
@@ -339,18 +341,36 @@ def judged(
     test_set = None if dataset is None else dataset_named(book, dataset)
     entry = chosen_policy(book, KeyRing.of(book), subject, name=policy, stage=stage, at=desk.clock(), test_set=test_set)
     rules_text = published(book, entry)
-    with ExitStack() as stack:  # what is hashed is what is judged: both readings are within
-        data = stack.enter_context(unchanged(predictions))
-        other = None if champion is None else stack.enter_context(unchanged(champion))
-        scored = fingerprint(data).sha256
+    with ExitStack() as stack:  # what is hashed is what is judged: copies that nobody else can write to
+        data, mark = stack.enter_context(private_copy(predictions, progress=_copying(predictions, progress)))
+        other, theirs = None, None
+        if champion is not None:
+            other, of_other = stack.enter_context(private_copy(champion, progress=_copying(champion, progress)))
+            theirs = of_other.sha256
+        scored = mark.sha256
         sha256 = test_set.body["distribution"]["sha256"] if test_set is not None else scored
-        theirs = None if other is None else fingerprint(other).sha256
         told = facts.known(book, rules_text, subject, test_set, champion=theirs, at=desk.clock())
         beside = stack.enter_context(compare.baseline(book, rules_text, baseline))
         outcome = judge.evaluate(
             rules_text, data, data_digest=sha256, facts=told, champion=other, baseline=beside, progress=progress
         )
     return matching(Judged(subject, entry, outcome, Scored(test_set, sha256, scored, outcome.rows)))
+
+
+def _copying(path: Path, progress: Callable[[str], None] | None) -> Progress | None:
+    """Says how far the copy of large data is, at each tenth."""
+    if progress is None:
+        return None
+    said = 0
+
+    def told(done: int, whole: int) -> None:
+        nonlocal said
+        tenth = 10 * done // max(whole, 1)
+        if whole > _LARGE and tenth > said:
+            said = tenth
+            progress(f"copying {path.name}: {10 * tenth} %")
+
+    return told
 
 
 def second_opinion(desk: Desk, found: Judged) -> Agreement:

@@ -13,11 +13,11 @@ from typing import Final
 
 from tallystick.canonical import Value, digest, tagged
 from tallystick.capture.captured import Captured
-from tallystick.errors import InvalidInput, NotFound, UsageError
+from tallystick.errors import InvalidData, InvalidInput, NotFound, UsageError
 from tallystick.ledger.ledger import Appended, Writer
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
-from tallystick.records import KINDS, Draft, Entry, absent
+from tallystick.records import KINDS, Attachment, Draft, Entry, absent
 from tallystick.workflow.desk import Desk, fitted
 
 __all__ = [
@@ -152,15 +152,27 @@ def dataset(
     With ``histograms`` also how often values of its columns occur, so that later data can be compared with it.
     """
     from tallystick.capture import dataset as captures
-    from tallystick.capture.fingerprint import unchanged
-    from tallystick.workflow import compare
 
     said = dict(declared or {})
-    with unchanged(path):
-        captured = captures.describe(path, declared=said, name=name, version=version, progress=progress)
-        if histograms:
-            captured = replace(captured, attachments=(*captured.attachments, compare.histograms(path)))
+    captured = captures.describe(path, declared=said, name=name, version=version, progress=progress)
+    if histograms:
+        captured = replace(captured, attachments=(*captured.attachments, _histograms(path, captured)))
     return _recorded(desk, draft_of("dataset", captured, actor=actor, at=desk.clock(), declared=list(said), key=key))
+
+
+def _histograms(path: Path, captured: Captured) -> Attachment:
+    """Of the very bytes that were described.
+
+    Raises:
+        InvalidData: they are others by now.
+    """
+    from tallystick.capture.fingerprint import private_copy
+    from tallystick.workflow import compare
+
+    with private_copy(path) as (copy, mark):
+        if mark.sha256 != captured.body["distribution"]["sha256"]:
+            raise InvalidData("changed while it was read", where=path.name, remedy="Run it again when it is finished.")
+        return compare.histograms(copy)
 
 
 def dataset_named(book: Book, name: str) -> Entry:

@@ -19,14 +19,15 @@ __all__ = ["codes", "doubles", "flags", "numbers", "texts"]
 
 
 def numbers(column: pyarrow.ChunkedArray) -> Any:
-    """A column as an array of doubles; what is no number becomes NaN."""
+    """A column as an array of doubles; what is no number becomes NaN, and no zero has a sign."""
     import numpy as np
     import pyarrow as pa
 
     try:
-        return column.combine_chunks().cast(pa.float64()).to_numpy(zero_copy_only=False)
+        found = column.combine_chunks().cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
-        return np.array([_number(text) for text in column.to_pylist()], dtype=np.float64)
+        found = np.array([_number(text) for text in column.to_pylist()], dtype=np.float64)
+    return found + 0.0
 
 
 def _number(text: str | None) -> float:

@@ -12,6 +12,7 @@ Rules:
 * What a file says of its values is not believed: the optimizer would answer ``isnan(x)`` or ``x <= 1`` from the
   smallest and largest value in the footer of a Parquet file, which count no NaN, and which anybody can write there.
   Its reader leaves out columns of which the footer says that all is missing, so that is looked at before.
+* A zero that leaves has no sign: the two are equal when sorted, so which one comes out differs from run to run.
 * Only counts are aggregated: sums of floating-point numbers differ from run to run with several threads.
 * A message never shows a value of a row.
 """
@@ -136,7 +137,24 @@ class Source:
 
     def _rows(self) -> int:
         with self.files.session.connection() as connection:
-            return int(self._fetch(connection, f"SELECT count(*) FROM {self.relation}")[0][0])  # noqa: S608
+            rows = int(self._fetch(connection, f"SELECT count(*) FROM {self.relation}")[0][0])  # noqa: S608
+        return self._counted_too(rows)
+
+    def _counted_too(self, rows: int) -> int:
+        """How many rows the engine read, if they are as many as were counted without it.
+
+        Raises:
+            InvalidData: they are not.
+        """
+        if self.files.rows not in (None, rows):
+            raise InvalidData(
+                "readers of the data file do not agree on its rows",
+                where=self.name,
+                expected=f"{self.files.rows:,}",
+                got=f"{rows:,}",
+                remedy="Write it again as UTF-8 CSV with a header, or as Parquet.",
+            )
+        return rows
 
     def _group_by(self, axes: list[Axis], tables: Sequence[Sequence[Axis]]) -> str:
         places = {axis: f"a{place}" for place, axis in enumerate(axes)}
@@ -187,7 +205,7 @@ class Source:
             counted.append(Table.of(table, chosen))
         if not counted or counted[0].rows == 0:
             raise InvalidData("the data file has no rows", where=self.name)
-        return Counts(counted[0].rows, tuple(counted))
+        return Counts(self._counted_too(counted[0].rows), tuple(counted))
 
     def _refuse_missing(self, axes: list[Axis], cells: dict[frozenset[Axis], list[Cell]]) -> None:
         for place, axis in enumerate(axes):
@@ -230,7 +248,7 @@ class Source:
         finite = f"SELECT quantile_disc(v, {points}) FROM (SELECT {value} AS v FROM {self.relation}) WHERE isfinite(v)"  # noqa: S608
         with self.files.session.connection() as connection:
             found = self._fetch(connection, finite)[0][0]
-        return tuple(sorted(set(found or ())))
+        return tuple(sorted({value + 0.0 for value in found or ()}))
 
     def median(self, column: str) -> float:
         """The median of the finite numbers of a column, exactly: of an even number the mean of the two in the middle.
@@ -250,7 +268,7 @@ class Source:
             middle = f"SELECT v FROM {finite} ORDER BY v LIMIT {2 - n % 2} OFFSET {(n - 1) // 2}"  # noqa: S608
             (lower, *_), (upper, *_) = (found := self._fetch(connection, middle))[0], found[-1]
         mean = lower / 2 + upper / 2
-        return float(mean if lower < mean < upper else lower)
+        return float(mean if lower < mean < upper else lower) + 0.0
 
     def table(self, columns: Sequence[str]) -> pyarrow.Table:
         """These columns with all rows, in the order of the file: typed as in Parquet, text from CSV.
@@ -264,6 +282,7 @@ class Source:
         chosen = ", ".join(self._sql(name) for name in columns) or "1 AS c0"
         with self.files.session.connection() as connection:
             found = self._arrow(connection, f"SELECT {chosen} FROM {self.relation}")  # noqa: S608
+        self._counted_too(found.num_rows)
         return found.rename_columns(list(columns) or [""])
 
     def scores(self, *, true: str, score: str, favourable: str) -> Scores:
@@ -473,6 +492,7 @@ class _Scan:
                 figures.append(f"max({self.conditions.moment(self.columns[predicate.column])})")
         sql = f"SELECT {', '.join(figures)} FROM {self.source.relation}"  # noqa: S608  (positions and parameters)
         rows, *rest = self.source._fetch(self.connection, sql, **self.conditions.parameters)[0]
+        self.source._counted_too(rows)
         numbers, found = iter(rest), {}
         for predicate in asked:
             looked_at, good = next(numbers), next(numbers) or 0

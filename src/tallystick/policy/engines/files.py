@@ -1,6 +1,7 @@
 """What data may be: a file, a folder of Parquet files, or a frame in memory; and the engine that may read it.
 
-* CSV: ``.csv``, ``.csv.gz`` (comma, double quotes, a header, UTF-8). All columns are text.
+* CSV: ``.csv``, ``.csv.gz`` (comma, double quotes, a header, UTF-8), of the strict form of
+  :mod:`tallystick.csv_form`; the records are counted apart from the engine. All columns are text.
 * Parquet: ``.parquet``.
 * Arrow IPC: ``.arrow``, ``.feather`` (version 2), ``.ipc``.
 * A folder that holds nothing but Parquet files of one schema, at any depth; names that begin with ``_`` or ``.`` are
@@ -25,7 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from tallystick import csv_form
 from tallystick.errors import InvalidData, NotFound
+from tallystick.policy.engines.unpacked import MAGIC, check_messages
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,6 +71,8 @@ class Files:
     """What the relation calls ``$file``."""
     frame: Callable[[], Any] | None = field(default=None, compare=False)
     """Makes what the relation calls :data:`FRAME`."""
+    rows: int | None = None
+    """How many there are, where that was counted without the engine."""
 
 
 def opened(data: Any, *, config: Config) -> Files:
@@ -134,7 +139,8 @@ def _csv(path: Path, config: Config) -> Files:
     try:
         with gzip.open(path, "rb") if packed else path.open("rb") as file:
             header = next(csv.reader(_first_lines(file, path), strict=True), [])
-        _check_lines(path, packed=packed)
+            file.seek(0)
+            rows = csv_form.records(_blocks(file, path), delimiter=",", columns=len(header), name=path.name)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InvalidData("the header of the data file cannot be read", where=path.name, got=str(error)[:80]) from error
     if not header:
@@ -142,28 +148,28 @@ def _csv(path: Path, config: Config) -> Files:
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
     relation = _CSV.format(columns=columns, compression="gzip" if packed else "none")
     session = Session((path,), name=path.name, config=config)
-    return Files(path.name, tuple(header), relation, session, frozenset(header), {"file": _literal(path)})
+    return Files(path.name, tuple(header), relation, session, frozenset(header), {"file": _literal(path)}, rows=rows)
 
 
-def _check_lines(path: Path, *, packed: bool) -> None:
-    """Refuse a last line that is too long: the engine loses one that is longer than its buffers, without a word.
+def _blocks(file: Any, path: Path) -> Iterator[bytes]:
+    """The file in parts.
 
-    It refuses every other line of such a length itself, so of a plain file only the end is looked at. Of a packed file
-    the end is known when all of it was unpacked.
+    A line may not be too long: the engine loses a last one that is longer than its buffers, without a word.
+
+    Raises:
+        InvalidData: a line is too long.
     """
     length = 0
-    with gzip.open(path, "rb") if packed else path.open("rb") as file:
-        if not packed:
-            file.seek(max(path.stat().st_size - _LONGEST_LINE - 3, 0))
-        while block := file.read(_BLOCK):
-            first = re.search(rb"[\r\n]", block)
-            length += first.start() if first else len(block)
-            if length > _LONGEST_LINE:
-                raise InvalidData(
-                    "a line of the data file is too long", where=path.name, expected=f"up to {_LONGEST_LINE:,} bytes"
-                )
-            if first:
-                length = len(block) - 1 - max(block.rfind(b"\n"), block.rfind(b"\r"))
+    while block := file.read(_BLOCK):
+        first = re.search(rb"[\r\n]", block)
+        length += first.start() if first else len(block)
+        if length > _LONGEST_LINE:
+            raise InvalidData(
+                "a line of the data file is too long", where=path.name, expected=f"up to {_LONGEST_LINE:,} bytes"
+            )
+        if first:
+            length = len(block) - 1 - max(block.rfind(b"\n"), block.rfind(b"\r"))
+        yield block
 
 
 def _first_lines(file: Any, path: Path) -> Iterator[str]:
@@ -237,10 +243,10 @@ def _holds_values(path: Path, places: list[tuple[int, int]]) -> bool:
         with parquet.ParquetFile(path) as file:
             flat = {field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)}
             return any(
-                batch.column(0).null_count < batch.num_rows
+                not pa.types.is_nested(batch.schema.field(0).type) and batch.column(0).null_count < batch.num_rows
                 for group, column in places
-                if (name := file.schema.column(column).path) in flat
-                for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[name])
+                if file.schema.column(column).path in flat  # or in a nested column, and spelled like one that is flat
+                for batch in file.reader.iter_batches(_ROWS, row_groups=[group], column_indices=[column])
             )
     except (pa.ArrowException, OSError) as error:
         raise InvalidData("the data file cannot be read: it is not a Parquet file", where=path.name) from error
@@ -339,14 +345,11 @@ def _arrow(path: Path, config: Config) -> Files:
     return Files(path.name, columns, relation, session, frame=lambda: _batches(path))
 
 
-_MAGIC: Final = b"ARROW1\0\0"
-
-
 def _stream(file: pyarrow.NativeFile, path: Path) -> pyarrow.RecordBatchReader:
-    """The stream within an Arrow file: its footer, which can point anywhere, is not asked."""
+    """The stream within an Arrow file. Its footer, which can point anywhere, is held against it before it is read."""
     import pyarrow as pa
 
-    if file.read(len(_MAGIC)) != _MAGIC:
+    if file.read(len(MAGIC)) != MAGIC:
         raise _not_arrow(path)
     return pa.ipc.open_stream(file)
 
@@ -354,11 +357,9 @@ def _stream(file: pyarrow.NativeFile, path: Path) -> pyarrow.RecordBatchReader:
 def _batches(path: Path) -> pyarrow.RecordBatchReader:
     import pyarrow as pa
 
-    from tallystick.policy.engines.unpacked import check_sizes
-
     file = pa.memory_map(str(path))
-    file.seek(len(_MAGIC))
-    check_sizes(file, limit=MAX_BATCH, name=path.name)
+    file.seek(len(MAGIC))
+    check_messages(file, limit=MAX_BATCH, name=path.name)
     file.seek(0)
     return _stream(file, path)
 

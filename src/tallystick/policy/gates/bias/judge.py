@@ -14,7 +14,7 @@ Pure: the same counts, gate and seed give the same results, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -161,8 +161,7 @@ def _replicates(case: Case, drawn: Any) -> Any:
 
     ratio = case.metric.metric.form == "ratio"
     each = []
-    for rate in case.rates:
-        values = drawn[..., list(rate.above)].sum(axis=-1) / drawn[..., list(rate.below)].sum(axis=-1)
+    for values in np.moveaxis(_shares(case.rates, drawn), -1, 0):
         one, two = values.min(axis=1), values.max(axis=1)
         if case.reference_at is not None:
             against = values[:, [case.reference_at]]
@@ -171,6 +170,17 @@ def _replicates(case: Case, drawn: Any) -> Any:
         each.append(found if found.ndim == 1 else found.min(axis=1) if ratio else found.max(axis=1))
     stacked = np.stack(each)
     return stacked.min(axis=0) if ratio else stacked.max(axis=0)
+
+
+def _shares(rates: Sequence[Rate], drawn: Any) -> Any:
+    """Each rate of each group of each replicate. A product of matrices sums counts exactly: they are whole numbers."""
+    import numpy as np
+
+    above, below = np.zeros((2, drawn.shape[-1], len(rates)))
+    for at, rate in enumerate(rates):
+        above[list(rate.above), at] = 1
+        below[list(rate.below), at] = 1
+    return (drawn @ above) / (drawn @ below)
 
 
 def _comparisons(case: Case) -> Comparisons:
