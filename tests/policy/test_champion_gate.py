@@ -380,8 +380,8 @@ def test_the_plan_says_in_words_what_is_compared(policy: Make) -> None:
     assert read.plan == ("q/accuracy.versus", "q/accuracy.versus/sex", "q/accuracy.versus/sex+region")
     assert read.planned[1].demand == (
         "accuracy within each group by sex is at most 0.02 worse than the champion's. The whole interval of the "
-        "difference must agree. Groups of fewer than 100 rows are left out, in the open. "
-        "It does not apply where no model stands in the stage."
+        "difference must agree. Groups of fewer than 100 rows are left out, in the open; if more than 2 % of all "
+        "rows are in such groups, nothing is judged. It does not apply where no model stands in the stage."
     )
 
 

@@ -328,3 +328,18 @@ def test_reading_a_policy_loads_nothing_heavy(python: Callable[..., Any]) -> Non
     heavy = "duckdb numpy pandas pandera pyarrow sklearn fairlearn"
     code = f"import sys, tallystick.policy.document; print([m for m in {heavy.split()!r} if m in sys.modules])"
     assert python(code).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ("y_true: hired, y_pred: hired", "the true and the predicted outcome are one column, 'hired'"),
+        ("y_true: hired, y_pred: said, score: hired", "the true outcome and the score are one column, 'hired'"),
+        ("y_true: hired, y_pred: said, id: hired", "the id is a column of outcomes or scores, 'hired'"),
+        ("y_true: hired, y_pred: said, score: p, id: p", "the id is a column of outcomes or scores, 'p'"),
+    ],
+)
+def test_a_column_that_is_compared_with_itself_is_refused(columns: str, words: str) -> None:
+    text = GOOD.replace("y_true: default, y_pred: approved, score: score", columns)
+    with pytest.raises(InvalidPolicy, match=words):
+        parse(text.encode(), name="p.yaml")

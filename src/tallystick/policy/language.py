@@ -57,6 +57,19 @@ class Columns(Part):
             raise invalid("the favourable outcome is empty or not a value")
         return value
 
+    @model_validator(mode="after")
+    def _apart(self) -> Columns:
+        """What is compared with itself, or with a name, agrees whatever the model does."""
+        if self.y_pred == self.y_true:
+            raise invalid(f"the true and the predicted outcome are one column, {self.y_true!r}", "y_pred")
+        if self.score == self.y_true:
+            raise invalid(f"the true outcome and the score are one column, {self.y_true!r}", "score")
+        if self.id is not None and self.id in (self.y_true, self.y_pred, self.score):
+            raise invalid(
+                f"the id is a column of outcomes or scores, {self.id!r}: it must say which case a row is", "id"
+            )
+        return self
+
     def axes(self, *groups: str) -> tuple[Axis, ...]:
         """Of a table by these groups, and by true and predicted outcome."""
         return by_outcome(groups, true=self.y_true, predicted=self.y_pred)
@@ -134,6 +147,11 @@ class Gate(Reasoned):
         Whatever it raises becomes an error of all its checks.
         """
         raise NotImplementedError
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """What holds for all of its checks, and can stop them, in sentences."""
+        return ()
 
     @property
     def notes(self) -> tuple[str, ...]:
