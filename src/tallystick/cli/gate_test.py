@@ -57,6 +57,8 @@ def _finding(finding: Finding) -> dict[str, object]:
 
 
 def _cases(findings: Sequence[Finding], missing: Sequence[str], given: int) -> list[str]:
+    from tallystick.report.words import plural
+
     rows = [("case", "of", "expected", "got"), *((f.case, f.of, f.expected, f.got) for f in findings)]
     lines = columns(rows)
     for finding in findings:
@@ -64,7 +66,8 @@ def _cases(findings: Sequence[Finding], missing: Sequence[str], given: int) -> l
             lines += wrapped(f"OTHERWISE  {finding.case}, {finding.of}: {finding.reason}", "")
     lines += [f"note: no case expects anything of {check}" for check in missing]
     failed = sum(not finding.holds for finding in findings)
-    return [*lines, f"{given} cases, {len(findings)} expectations, {failed or 'none'} came out otherwise"]
+    tried = f"{plural(given, 'case')}, {plural(len(findings), 'expectation')}"
+    return [*lines, f"{tried}, {failed or 'none'} came out otherwise"]
 
 
 @click.command()

@@ -126,6 +126,23 @@ class Compared:
 Need = Counted | Compared | Rows | Scored | Tallied | Known
 
 
+def columns_named(need: Need) -> tuple[str, ...]:
+    """The columns that a need reads."""
+    match need:
+        case Compared():
+            return (need.column,)
+        case Counted():
+            return tuple(axis.column for axis in need.axes)
+        case Rows():
+            return need.columns
+        case Scored():
+            return (need.true, need.score)
+        case Tallied():
+            return tuple(columns_of(need.predicate))
+        case Known():
+            return ()
+
+
 @dataclass(frozen=True)
 class Setting:
     """What holds for every gate of an evaluation."""

@@ -9,10 +9,11 @@ stand with the gate; what they are made of, in :mod:`tallystick.policy.keys`.
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
@@ -21,6 +22,7 @@ from tallystick.policy.counts import Axis, by_outcome, label
 from tallystick.policy.evidence import Evidence, Need, Setting
 from tallystick.policy.keys import GateId, Id, Name, Outcome, Part, Reasoned, Semver, Text, invalid
 from tallystick.policy.results import CheckResult
+from tallystick.records import KINDS
 
 __all__ = [
     "AppliesTo",
@@ -81,12 +83,22 @@ class Inputs(Part):
     columns: Columns
 
 
+_ENTRIES: Final = ("dataset", "model", "usecase")
+"""The facts that are the fields of an entry, whose names are known before anything is recorded."""
+
+
 def readable_rule(text: str) -> str:
     """A rule over recorded facts as it was written, if it can be read; otherwise what is wrong with it."""
     try:
-        cel.parse(text)
+        paths = cel.parse(text).paths
     except cel.CelError as error:
         raise invalid(str(error)) from None
+    for root, *way in paths:
+        known = list(KINDS[root].fields) if root in _ENTRIES else []
+        if known and way and way[0] not in known:
+            close = difflib.get_close_matches(str(way[0]), known, n=1, cutoff=0.5)
+            near = f"did you mean {root}.{close[0]}?" if close else "known are " + ", ".join(known)
+            raise invalid(f"no fact {root}.{str(way[0])[:60]} is ever recorded; {near}")
     return text
 
 
