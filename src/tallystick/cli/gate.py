@@ -73,7 +73,11 @@ gate.add_command(selftest)
 )
 @click.option("--submit", is_flag=True, help="Hand the results in instead: without the ledger's key.")
 @click.option(
-    "--wait", type=click.FloatRange(min=0), default=60, show_default=True, help="With --submit: how many seconds to wait until the results are recorded."
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    help="With --submit: how many seconds to wait until the results are recorded.",
 )
 @_verify_with
 @acting

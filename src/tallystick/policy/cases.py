@@ -78,7 +78,11 @@ def load(path: Path, policy: Policy) -> tuple[Case, ...]:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise NotFound("there are no cases", where=str(path), remedy="Write some beside the policy: docs/how-to/test-a-policy.md shows how.") from error
+        raise NotFound(
+            "there are no cases",
+            where=str(path),
+            remedy="Write some beside the policy: docs/how-to/test-a-policy.md shows how.",
+        ) from error
     except OSError as error:
         raise InvalidPolicy("the cases cannot be read", where=str(path), got=error.strerror) from error
     return parse(data, policy, name=str(path))

@@ -17,7 +17,7 @@ from tallystick.canonical import Value
 from tallystick.errors import InvalidData
 from tallystick.policy.cel import Path
 from tallystick.policy.counts import Axis, Counts, Scores
-from tallystick.policy.predicates import Predicate, Tallies
+from tallystick.policy.predicates import Predicate, Tallies, columns_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -41,6 +41,7 @@ __all__ = [
     "Scored",
     "Setting",
     "Tallied",
+    "columns_named",
     "of_champion",
 ]
 

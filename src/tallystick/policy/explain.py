@@ -15,6 +15,7 @@ from typing import Final
 
 from tallystick.policy.controls import Control
 from tallystick.policy.document import Policy
+from tallystick.policy.keys import reason_given
 from tallystick.policy.language import Gate, Planned
 
 __all__ = ["Paragraph", "explain"]
@@ -83,7 +84,7 @@ def _gate(number: int, gate: Gate) -> Iterator[Paragraph]:
     if gate.when is not None:
         yield Paragraph(f"Only where {gate.when}; elsewhere it does not apply.", 3)
     checks = list(gate.plan())
-    for because, members in groupby(checks, key=lambda check: check.because):
+    for because, members in groupby(checks, key=lambda check: reason_given(check.because, gate.because)):
         yield from _demands(list(members))
         if because:
             yield Paragraph(f"Because: {' '.join(because.split())}", 5)

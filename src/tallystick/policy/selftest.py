@@ -23,7 +23,7 @@ from tallystick.errors import TallystickError
 from tallystick.policy import judge
 from tallystick.policy.counts import label
 from tallystick.policy.document import Policy
-from tallystick.policy.evidence import EVALUATED_AT, Compared, Counted, Known, Rows, Scored, Tallied
+from tallystick.policy.evidence import EVALUATED_AT, Compared, Counted, Known, Rows, Scored, Tallied, columns_named
 from tallystick.policy.gates.bias.model import BiasGate
 from tallystick.policy.gates.schema import Case, Column, SchemaGate
 from tallystick.policy.language import Gate
