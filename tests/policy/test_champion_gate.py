@@ -361,7 +361,7 @@ def test_a_prediction_that_the_champion_lacks_is_refused(policy: Make, write: Wr
         (against("expected_calibration_error", 1), "no interval for a difference"),
         (against("roc_auc", 1, ", by: [sex]"), "does not follow from counts"),
         (against("accuracy", 1, ", max_group_drop: 0.1"), "no group is looked at"),
-        (against("accuracy", -1), "greater than or equal to 0"),
+        (against("accuracy", -1), "must be 0 or more"),
         ('{name: accuracy, versus: {baseline: "@other", max_drop: 1}}', "unknown word '@other'"),
         ("{name: accuracy, versus: {max_drop: 1}}", "baseline is missing"),
         ("{name: accuracy, versus: {max_drops: 1}}", "did you mean 'max_drop'"),

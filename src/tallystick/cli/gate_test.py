@@ -83,6 +83,7 @@ def selftest(front: Front, policy: Path, data: Path | None) -> int:
     from tempfile import TemporaryDirectory
 
     from tallystick.policy.selftest import examine
+    from tallystick.report.words import plural
     from tallystick.workflow import evaluate
     from tallystick.workflow.desk import now
 
@@ -98,7 +99,8 @@ def selftest(front: Front, policy: Path, data: Path | None) -> int:
     }
     rows = [("check", "defect", "caught", "verdict"), *((s.check, s.defect, _yes(s.caught), s.verdict) for s in shown)]
     said = [line for one in missed for line in wrapped(f"NOT SHOWN  {one.check}: {one.reason}", "")]
-    front.print(value, [*columns(rows), *said, f"{len(shown) - len(missed)} of {len(shown)} checks catch their defect"])
+    told = f"{len(shown) - len(missed)} of {plural(len(shown), 'check')} caught a defect"
+    front.print(value, [*columns(rows), *said, told])
     return 1 if missed else 0
 
 

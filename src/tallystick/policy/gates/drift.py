@@ -70,7 +70,7 @@ class DriftMetric(Thresholds):
             try:
                 Axis(self.column, "band", tuple(map(float, self.edges)))
             except ValueError:
-                raise invalid("edges must be finite numbers, each larger than the one before", "edges") from None
+                raise invalid("edges must be finite numbers in ascending order", "edges") from None
         return self
 
     @property
