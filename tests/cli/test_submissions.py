@@ -299,3 +299,16 @@ def test_a_ledger_that_takes_no_submissions_says_so_before_anything_is_judged(ba
     code, _, err = bank_here(*HAND_IN.split())
     assert code == 3
     assert "takes no submissions" in err
+
+
+def test_without_an_inbox_a_job_is_refused_before_the_gates_run(bank_here):
+    code, _, err = bank_here(*HAND_IN.split())
+    assert (code, "this ledger takes no submissions" in err) == (3, True)
+    assert "reading the data" not in err
+
+
+def test_whoever_receives_is_told_that_the_inbox_is_open_and_how_many_wait(bank, key):
+    handed_in(bank)
+    with key:
+        assert "the inbox is open; 1 submission waits" in bank("ledger", "receive")[2]
+        assert "the inbox is open; 0 submissions wait" in bank("ledger", "receive")[2]
