@@ -172,7 +172,7 @@ CALLS = [
 @pytest.mark.parametrize("call", CALLS)
 def test_every_command_in_a_file_for_ci_can_be_parsed(call):
     """By click itself, so that a missing argument is found too; nothing is run."""
-    command, context, words = cli, None, shlex.split(call.split("|")[0].split("&&")[0])[1:]
+    command, context, words = cli, None, shlex.split(re.split(r"\||&&| > ", call)[0])[1:]
     while isinstance(command, click.Group):
         context = click.Context(command, parent=context)
         name, *words = words

@@ -628,7 +628,8 @@ def _problems(draft: Draft) -> list[str]:
             if spec.required:
                 problems.append(f"{name} is missing")
         elif not _TYPES[spec.type](body[name]) and not _stands_for(body[name], spec, attached):
-            problems.append(f"{name} is not a {spec.type}")
+            form = " written YYYY-MM-DD" if spec.type == "date" else ""
+            problems.append(f"{name} is not a {spec.type}{form}")
     problems += [f"unknown field {name!r}" for name in body if name not in fields]
     return problems
 

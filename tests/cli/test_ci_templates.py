@@ -21,7 +21,7 @@ from tallystick.resources import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = ROOT / "tests" / "vectors"
-INSTALL = "python -m pip install tallystick"
+INSTALL = 'python -m pip install "$TALLYSTICK_SOURCE"'
 
 
 def read(name):
@@ -88,21 +88,25 @@ def job(request, bank, monkeypatch):
     return found
 
 
-def given(model, predictions):
+def given(file, predictions):
     return {
+        "USECASE": "credit",
+        "MODEL": "credit",
+        "MODEL_FILE": file,
         "TALLYSTICK_LEDGER": ".tallystick/ledger.db",
         "TALLYSTICK_AS": "engineer",
-        "MODEL": model,
         "PREDICTIONS": predictions,
         "TEST_SET": "german",
     }
 
 
 @pytest.mark.parametrize(
-    ("code", "model", "predictions"), [(0, "credit@2", "fair.csv"), (1, "credit@1", "unfair.csv")], ids=["pass", "fail"]
+    ("code", "file", "model", "predictions"),
+    [(0, "m2.bin", "credit@2", "fair.csv"), (1, "m1.bin", "credit@1", "unfair.csv")],
+    ids=["pass", "fail"],
 )
-def test_the_job_ends_with_the_verdict_and_keeps_what_was_found(bank, job, code, model, predictions):
-    got, said = job.run(**given(model, predictions))
+def test_the_job_ends_with_the_verdict_and_keeps_what_was_found(bank, job, code, file, model, predictions):
+    got, said = job.run(**given(file, predictions))
     assert got == code, said
     assert [path for path in job.kept if not Path(path).is_file()] == []
     etree.XMLSchema(etree.parse(VECTORS / "jenkinsci_xunit/junit-10.xsd")).assertValid(etree.parse("gate/junit.xml"))
@@ -116,9 +120,17 @@ def test_the_job_ends_with_the_verdict_and_keeps_what_was_found(bank, job, code,
     outside.check(bank.ledger)
 
 
+def test_the_model_of_the_commit_is_recorded_and_judged_itself(bank, job):
+    """Otherwise the predictions of a new model would be held against the version that was recorded last."""
+    Path("new.bin").write_bytes(b"model three")
+    code, said = job.run(**given("new.bin", "fair.csv"))
+    assert code == 0, said
+    assert json.loads(Path("gate/results.json").read_text())["model"] == "credit@3"
+
+
 def test_a_job_that_cannot_judge_fails_and_keeps_nothing_of_an_earlier_one(bank, job):
-    assert job.run(**given("credit@2", "fair.csv"))[0] == 0
-    code, said = job.run(**given("credit@2", "nowhere.csv"))
+    assert job.run(**given("m2.bin", "fair.csv"))[0] == 0
+    code, said = job.run(**given("m2.bin", "nowhere.csv"))
     assert code == 3, said
     assert [path for path in job.kept if Path(path).is_file()] == ["gate/checkpoint.txt"]
 
@@ -127,7 +139,7 @@ def test_the_job_needs_no_private_key_of_a_person(bank, job):
     for path in Path(".tallystick/keys").glob("*.pem"):
         if path.stem not in ("ledger", "seal"):
             path.unlink()
-    assert job.run(**given("credit@2", "fair.csv"))[0] == 0
+    assert job.run(**given("m2.bin", "fair.csv"))[0] == 0
 
 
 def test_each_template_says_where_it_goes_and_names_the_same_outputs():

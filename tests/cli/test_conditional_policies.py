@@ -62,7 +62,7 @@ def test_a_policy_that_is_named_is_asked_and_says_that_it_does_not_apply(bank):
 
 
 def test_a_condition_without_an_answer_is_not_passed_over(bank):
-    policy(bank, "unknown", 'usecase.colour == "red"')
+    policy(bank, "unknown", 'usecase.oversight == "red"')
     code, out, _ = bank(*RUN)
     assert code == 3
     assert "whether it applies cannot be said" in " ".join(out.split())

@@ -432,3 +432,16 @@ def test_a_submission_is_for_its_user_and_group_and_nobody_takes_out_anothers(ba
     path = handed_in(bank)
     assert stat.S_IMODE(path.stat().st_mode) & 0o137 == 0
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o1700
+
+
+def test_without_an_inbox_a_job_is_refused_before_the_gates_run(bank_here):
+    code, _, err = bank_here(*HAND_IN.split())
+    assert (code, "this ledger takes no submissions" in err) == (3, True)
+    assert "reading the data" not in err
+
+
+def test_whoever_receives_is_told_that_the_inbox_is_open_and_how_many_wait(bank, key):
+    handed_in(bank)
+    with key:
+        assert "the inbox is open; 1 submission waits" in bank("ledger", "receive")[2]
+        assert "the inbox is open; 0 submissions wait" in bank("ledger", "receive")[2]

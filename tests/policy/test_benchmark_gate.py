@@ -332,3 +332,10 @@ def test_a_weight_of_1_for_every_row_changes_nothing(
     weighted, plain = (evaluate(policy(text), path) for text in (WEIGHTED, WEIGHTED.replace("    weight: w\n", "")))
     for one, other in zip(weighted.checks, plain.checks, strict=True):
         assert one.value == pytest.approx(other.value)
+
+
+def test_decisions_that_are_never_wrong_are_wondered_at(policy: Make, counted: Counted) -> None:
+    read = policy(gate("{name: accuracy, fail_if: '< 0.5'}"))
+    never, once = judge(read, counted({"a": (50, 0, 0, 50)})), judge(read, counted({"a": (50, 0, 1, 50)}))
+    assert "y_pred equals y_true in every row" in never["accuracy"].reason
+    assert "in every row" not in once["accuracy"].reason

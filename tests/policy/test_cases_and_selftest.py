@@ -220,3 +220,8 @@ def test_a_case_says_at_what_time_data_are_judged(policy: Make, tmp_path: Path) 
 - {{name: timeless, rows: [{{day: 2026-11-11}}], expect: {{s: error}}}}
 """
     assert [finding.got for finding in tried(fresh, case, tmp_path)] == ["pass", "fail", "error"]
+
+
+def test_a_misspelt_column_of_a_case_is_not_taken_for_a_missing_group(policy: Make) -> None:
+    with pytest.raises(InvalidPolicy, match=r"reads a column 'sexx'.*expected y_true, y_pred, score, sex"):
+        cases.parse(UNFAIR.replace("sex: F, y_true: 1", "sexx: F, y_true: 1").encode(), policy(GATES), name="c")

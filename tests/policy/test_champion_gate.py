@@ -361,7 +361,7 @@ def test_a_prediction_that_the_champion_lacks_is_refused(policy: Make, write: Wr
         (against("expected_calibration_error", 1), "no interval for a difference"),
         (against("roc_auc", 1, ", by: [sex]"), "does not follow from counts"),
         (against("accuracy", 1, ", max_group_drop: 0.1"), "no group is looked at"),
-        (against("accuracy", -1), "greater than or equal to 0"),
+        (against("accuracy", -1), "must be 0 or more"),
         ('{name: accuracy, versus: {baseline: "@other", max_drop: 1}}', "unknown word '@other'"),
         ("{name: accuracy, versus: {max_drop: 1}}", "baseline is missing"),
         ("{name: accuracy, versus: {max_drops: 1}}", "did you mean 'max_drop'"),
@@ -380,8 +380,8 @@ def test_the_plan_says_in_words_what_is_compared(policy: Make) -> None:
     assert read.plan == ("q/accuracy.versus", "q/accuracy.versus/sex", "q/accuracy.versus/sex+region")
     assert read.planned[1].demand == (
         "accuracy within each group by sex is at most 0.02 worse than the champion's. The whole interval of the "
-        "difference must agree. Groups of fewer than 100 rows are left out, in the open. "
-        "It does not apply where no model stands in the stage."
+        "difference must agree. Groups of fewer than 100 rows are left out, in the open; if more than 2 % of all "
+        "rows are in such groups, nothing is judged. It does not apply where no model stands in the stage."
     )
 
 

@@ -113,10 +113,10 @@ def test_a_gate_whose_condition_does_not_hold_does_not_apply_and_says_why(policy
 
 
 def test_a_condition_without_an_answer_is_an_error(policy: Make, data: Path) -> None:
-    outcome = judged(policy(TWO % 'usecase.tier == "low"'), data)
+    outcome = judged(policy(TWO % 'usecase.oversight == "low"'), data)
     assert outcome.checks[1].verdict == outcome.verdict == "error"
     assert "whether it applies cannot be said" in outcome.checks[1].reason
-    replayed = judge.replay(policy(TWO % 'usecase.tier == "low"'), outcome.evidence, seed=outcome.seed)
+    replayed = judge.replay(policy(TWO % 'usecase.oversight == "low"'), outcome.evidence, seed=outcome.seed)
     assert replayed == tuple(check for check in outcome.checks if check.replay == "counts")
 
 

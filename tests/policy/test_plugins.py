@@ -242,7 +242,7 @@ def test_a_gate_cannot_take_the_name_of_a_shipped_one(tmp_path: Path) -> None:
 
 
 def test_the_ledger_is_as_it_was_after_a_gate_that_ends_the_process(tmp_path: Path) -> None:
-    """Nothing within it can catch os._exit. Then nothing is recorded, there are no results, and the answer is no 0."""
+    """The gate ends the process with 0; the command ends with 3, records nothing and leaves no file of results."""
     house = House(tmp_path, installed(tmp_path, PROJECT, {"rogue.py": ROGUE})).opened()
     (tmp_path / "policy.yaml").write_text(POLICY % "ends")
     assert house("policy", "publish", "policy.yaml", "--as", "officer") == 0, house.said

@@ -328,3 +328,42 @@ def test_reading_a_policy_loads_nothing_heavy(python: Callable[..., Any]) -> Non
     heavy = "duckdb numpy pandas pandera pyarrow sklearn fairlearn"
     code = f"import sys, tallystick.policy.document; print([m for m in {heavy.split()!r} if m in sys.modules])"
     assert python(code).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ("y_true: hired, y_pred: hired", "the true and the predicted outcome are one column, 'hired'"),
+        ("y_true: hired, y_pred: said, score: hired", "the true outcome and the score are one column, 'hired'"),
+        ("y_true: hired, y_pred: said, id: hired", "the id is a column of outcomes or scores, 'hired'"),
+        ("y_true: hired, y_pred: said, score: p, id: p", "the id is a column of outcomes or scores, 'p'"),
+    ],
+)
+def test_a_column_that_is_compared_with_itself_is_refused(columns: str, words: str) -> None:
+    text = GOOD.replace("y_true: default, y_pred: approved, score: score", columns)
+    with pytest.raises(InvalidPolicy, match=words):
+        parse(text.encode(), name="p.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('fail_if: "< 0.78"', 'pass_if: "> 0.78"', "use fail_if the other way"),
+        ("version: 1.2.3", "version: 1.2", "three numbers"),
+        ("min: 100", "min: many", "must be a whole number"),
+        ("owner: model-risk", "owner: [a]", "must be text"),
+        ("type: benchmark", "type: house", "distribution that brings this gate is not installed"),
+        ("because: We chose parity.", "when: model.vresion > 1", r"did you mean model\.version\?"),
+    ],
+)
+def test_a_problem_is_told_in_our_own_words(old: str, new: str, words: str) -> None:
+    assert old in GOOD
+    with pytest.raises(InvalidPolicy, match=f"(?i){words}") as caught:
+        parse(GOOD.replace(old, new, 1).encode(), name="p.yaml")
+    assert "should" not in str(caught.value)
+
+
+def test_each_of_several_problems_stands_beside_its_own_remedy() -> None:
+    text = GOOD.replace("gates:", "gatez: 1\ngates:").replace("name: accuracy", "name: acuracy")
+    with pytest.raises(InvalidPolicy, match=r"(?s)unknown key 'gatez' \(did you mean 'gates'\?\); line .*'accuracy'\?"):
+        parse(text.encode(), name="p.yaml")

@@ -102,3 +102,33 @@ def test_a_confident_decision_by_an_interval_for_two_groups_is_noted(
     told = " ".join(paragraph.text for paragraph in explain(policy(f"  - {gate % keys}\n")))
     assert ("Note: b decides by the interval multinomial_bootstrap" in told) == noted
     assert ("Recommended is interval: {method: simultaneous}" in told) == noted
+
+
+def test_conditions_and_what_can_stop_a_check_are_said(head: str) -> None:
+    text = head.replace("{stage: production}", "{stage: production, when: 'usecase.risk_tier.value == \"low\"'}")
+    text += """\
+gates:
+  - {id: b, type: bias, when: "model.version > 3", sensitive: [sex], missing_group: error, require_groups: {sex: [F]},
+     min_group: {positives: 7, max_excluded_share: 0.3}, metrics: [{name: equalized_odds_ratio, fail_if: "< 0.8"}]}
+"""
+    told = [paragraph.text for paragraph in explain(document.parse(text.encode(), name="p.yaml"))]
+    assert 'Only where usecase.risk_tier.value == "low"; elsewhere the policy is not asked.' in told
+    assert "Only where model.version > 3; elsewhere it does not apply." in told
+    said = " ".join(told)
+    for words in ("an error: F.", "no group is recorded is an error", "at least 7 of them", "more than 30 % of all"):
+        assert words in said
+
+
+def test_terms_of_the_field_are_explained_where_they_occur(policy) -> None:  # type: ignore[no-untyped-def]
+    gates = "  - {id: q, type: benchmark, metrics: [{name: roc_auc, fail_if: '< 0.7'}]}\n"
+    told = " ".join(paragraph.text for paragraph in explain(policy(gates)))
+    assert "says how well the score ranks people" in told
+    assert "Equalized odds compares" not in told
+
+
+def test_controls_are_told_with_their_titles() -> None:
+    from tallystick.policy import controls
+
+    catalogue = controls.load(POLICIES / "controls.yaml")
+    told = [p.text for p in explain(document.load(POLICIES / "starter.yaml"), catalogue)]
+    assert f"- euaia-10.2: {catalogue['euaia-10.2'].title}" in told

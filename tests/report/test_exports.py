@@ -289,3 +289,16 @@ def test_the_same_results_give_the_same_bytes():
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_lone_surrogate_in_a_name_stops_no_format(form):
     assert FORMATS[form](hostile("\udc80"))
+
+
+def test_a_value_without_a_threshold_does_not_look_like_a_passed_test():
+    told = results("pass", [check("pass", "bias.sex/sex/ll144", threshold={"decision": "point"})])
+    for text in (table.render(told), markdown.render(told)):
+        (line,) = [line for line in text.splitlines() if "ll144" in line]
+        assert "reported, not judged" in line
+        assert "pass" not in line
+
+
+def test_looks_are_told_only_of_a_recorded_test_set():
+    assert any("look number 3" in note for note in results("pass").notes)
+    assert not any("look number" in note for note in results("pass", names_test_set=False).notes)

@@ -65,9 +65,10 @@ def _seen(book: Book, approval: Entry) -> list[str]:
     test_set = book.find(data.get("dataset"))
     named = f"{test_set.body['name']}@{test_set.body['version']}" if test_set is not None else "no recorded test set"
     attempt = evaluation.body["attempt"]
+    looks = f"look {attempt['data']} at this test set" if test_set is not None else "on data that nobody recorded"
     lines = [
         f"verdict {evaluation.body['verdict']} in entry {evaluation.seq}, on {data.get('rows', 0):,} rows of {named}",
-        f"recorded evaluation {attempt['usecase']} of this use case, look {attempt['data']} at this test set",
+        f"recorded evaluation {attempt['usecase']} of this use case, {looks}",
     ]
     checks = book.field(evaluation, "checks") or []
     lines += [f"{check['verdict']}: {check['id']}: {check['reason']}" for check in checks if check["verdict"] != "pass"]

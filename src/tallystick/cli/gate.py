@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ from tallystick.cli.outputs import Outputs, Target
 from tallystick.settings import FOLDER
 
 if TYPE_CHECKING:
+    from tallystick.ledger.inbox import Inbox
     from tallystick.ledger.places import Place
     from tallystick.workflow.desk import Desk
     from tallystick.workflow.evaluate import Evaluated, Judged
@@ -75,7 +77,11 @@ gate.add_command(selftest)
 )
 @click.option("--submit", is_flag=True, help="Hand the results in instead: without the ledger's key.")
 @click.option(
-    "--wait", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds to wait for the answer, then."
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    help="With --submit: how many seconds to wait until the results are recorded.",
 )
 @_verify_with
 @acting
@@ -117,7 +123,7 @@ def run(
     taken = [*handed_in, *front.settings.keys.glob("*"), *_of_ledger(front.ledger)]
     target = Outputs.of(outputs, default=front.settings.format, environ=os.environ, taken=taken)
     target.clear()
-    with front.desk(writing=not submit) as desk:
+    with front.desk(writing=not submit) as desk, _opened(front, submit=submit) as inbox:
         actor = desk.actor(front.actor)
         judged = evaluate.judged(
             desk,
@@ -133,8 +139,8 @@ def run(
         if verify_with is not None:
             progress("asking fairlearn")
             click.echo(str(evaluate.second_opinion(desk, judged)), err=True)
-        if submit:
-            found = _handed_in(front, desk, judged, actor=actor, explain=explain, patience=wait)
+        if inbox is not None:
+            found = _handed_in(inbox, desk, judged, actor=actor, explain=explain, patience=wait)
         else:
             found = evaluate.recorded(desk, judged, actor=actor, explain=explain)
     told = results(found, predictions)
@@ -155,18 +161,25 @@ def _of_ledger(place: Place) -> Iterator[Path]:
     yield from (path for path in beside if path.is_file())
 
 
+def _opened(front: Front, *, submit: bool) -> AbstractContextManager[Inbox | None]:
+    """The inbox, opened before the gates run: a ledger that takes no submissions says so first."""
+    if not submit:
+        return nullcontext()
+    from tallystick.ledger.inbox import inbox
+
+    return inbox(front.ledger)
+
+
 def _handed_in(
-    front: Front, desk: Desk, judged: Judged, *, actor: str, explain: str | None, patience: float
+    opened: Inbox, desk: Desk, judged: Judged, *, actor: str, explain: str | None, patience: float
 ) -> Evaluated:
     from tallystick.errors import Refused
-    from tallystick.ledger.inbox import inbox
     from tallystick.workflow import evaluate
     from tallystick.workflow import submit as verbs
 
-    with inbox(front.ledger) as opened:
-        name = verbs.hand_in(desk, judged, opened, actor=actor, explain=explain)
-        progress("waiting until it is recorded")
-        answer = verbs.wait_for(opened, name, patience=patience)
+    name = verbs.hand_in(desk, judged, opened, actor=actor, explain=explain)
+    progress("waiting until it is recorded")
+    answer = verbs.wait_for(opened, name, patience=patience)
     if answer.evaluation is None or answer.decision is None:
         raise Refused("what was handed in was not recorded", where=f"submission {name}", got=answer.refused)
     return evaluate.read_back(desk, judged, answer.evaluation, answer.decision)

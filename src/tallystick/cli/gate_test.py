@@ -57,6 +57,8 @@ def _finding(finding: Finding) -> dict[str, object]:
 
 
 def _cases(findings: Sequence[Finding], missing: Sequence[str], given: int) -> list[str]:
+    from tallystick.report.words import plural
+
     rows = [("case", "of", "expected", "got"), *((f.case, f.of, f.expected, f.got) for f in findings)]
     lines = columns(rows)
     for finding in findings:
@@ -64,7 +66,8 @@ def _cases(findings: Sequence[Finding], missing: Sequence[str], given: int) -> l
             lines += wrapped(f"OTHERWISE  {finding.case}, {finding.of}: {finding.reason}", "")
     lines += [f"note: no case expects anything of {check}" for check in missing]
     failed = sum(not finding.holds for finding in findings)
-    return [*lines, f"{given} cases, {len(findings)} expectations, {failed or 'none'} came out otherwise"]
+    tried = f"{plural(given, 'case')}, {plural(len(findings), 'expectation')}"
+    return [*lines, f"{tried}, {failed or 'none'} came out otherwise"]
 
 
 @click.command()
@@ -80,6 +83,7 @@ def selftest(front: Front, policy: Path, data: Path | None) -> int:
     from tempfile import TemporaryDirectory
 
     from tallystick.policy.selftest import examine
+    from tallystick.report.words import plural
     from tallystick.workflow import evaluate
     from tallystick.workflow.desk import now
 
@@ -95,7 +99,8 @@ def selftest(front: Front, policy: Path, data: Path | None) -> int:
     }
     rows = [("check", "defect", "caught", "verdict"), *((s.check, s.defect, _yes(s.caught), s.verdict) for s in shown)]
     said = [line for one in missed for line in wrapped(f"NOT SHOWN  {one.check}: {one.reason}", "")]
-    front.print(value, [*columns(rows), *said, f"{len(shown) - len(missed)} of {len(shown)} checks catch their defect"])
+    told = f"{len(shown) - len(missed)} of {plural(len(shown), 'check')} caught a defect"
+    front.print(value, [*columns(rows), *said, told])
     return 1 if missed else 0
 
 

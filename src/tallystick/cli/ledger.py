@@ -278,9 +278,12 @@ def receive(front: Front, watch: bool) -> None:
     What follows from counts is computed again; what does not hold is refused, and whoever handed it in is told.
     """
     from tallystick.ledger import inbox as inboxes
+    from tallystick.report.words import plural
     from tallystick.workflow import submit
 
     with front.desk(writing=True) as desk, inboxes.lay_out(front.ledger) as inbox, _until_stopped() as stopped:
+        count = len(inbox.waiting())
+        click.echo(f"the inbox is open; {plural(count, 'submission')} {'waits' if count == 1 else 'wait'}", err=True)
         while True:
             for found in submit.receive(desk, inbox):
                 _tell(front, found)

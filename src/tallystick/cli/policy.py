@@ -34,12 +34,14 @@ def policy() -> None:
 @front
 def check(front: Front, file: Path) -> None:
     """Check a policy file and say in plain words what it demands, to be read aloud. The ledger is not needed."""
+    from tallystick.policy import controls
     from tallystick.policy.explain import explain
+    from tallystick.resources import shipped
     from tallystick.workflow import evaluate
 
     found = evaluate.checked(file)
     lines: list[str] = []
-    for paragraph in explain(found):
+    for paragraph in explain(found, controls.load(shipped("policies") / "controls.yaml")):
         lines += wrapped(paragraph.text, " " * paragraph.indent) if paragraph.text else [""]
     notes = [note for gate in found.gates for note in gate.notes]
     front.print({**_named(found), "plan": list(found.plan), "notes": notes}, lines)
@@ -61,6 +63,7 @@ def schema() -> None:
 def publish(front: Front, file: Path, author: str | None) -> None:
     """Publish a version of a policy, signed by a risk officer. Its thresholds stand on the ledger from then on."""
     from tallystick.errors import UsageError
+    from tallystick.report.words import plural
     from tallystick.workflow import evaluate
 
     with front.desk(writing=True) as desk:
@@ -69,7 +72,8 @@ def publish(front: Front, file: Path, author: str | None) -> None:
         done = evaluate.publish(desk, file, by=front.actor, author=author)
         body = done.entry.body
         state = "was published before, as" if done.repeated else "published as"
-        line = f"policy {body['id']} {body['version']} {state} entry {done.seq}, {len(body['plan'])} checks planned"
+        planned = plural(len(body["plan"]), "check")
+        line = f"policy {body['id']} {body['version']} {state} entry {done.seq}, {planned} planned"
         front.print(
             {"entry": done.seq, "id": body["id"], "version": body["version"], "digest": body["digest"]},
             [line, *_unauthored(done.entry)],

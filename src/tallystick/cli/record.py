@@ -191,6 +191,7 @@ def model(
 def metrics(front: Front, file: Path, model: str | None, dataset: str | None, n: int | None) -> None:
     """Record metrics from FILE: names with numbers, or with the fields of a metric record."""
     from tallystick.cli.front import model_version
+    from tallystick.report.words import plural
     from tallystick.workflow import record as verbs
 
     with front.desk(writing=True) as desk:
@@ -203,7 +204,8 @@ def metrics(front: Front, file: Path, model: str | None, dataset: str | None, n:
             n=n,
         )
         seqs = [done.seq for done in appended]
-        front.print({"entries": seqs}, [f"{len(seqs)} metrics recorded as entries {seqs[0]} to {seqs[-1]}"])
+        where = f"entry {seqs[0]}" if len(seqs) == 1 else f"entries {seqs[0]} to {seqs[-1]}"
+        front.print({"entries": seqs}, [f"{plural(len(seqs), 'metric')} recorded as {where}"])
 
 
 @record.command()

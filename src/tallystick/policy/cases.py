@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from tallystick.errors import InvalidData, InvalidPolicy, NotFound
 from tallystick.policy import judge, strict_yaml
 from tallystick.policy.baseline import Baseline
 from tallystick.policy.document import Policy
+from tallystick.policy.evidence import columns_named
 from tallystick.policy.results import VERDICTS, roll_up
 
 __all__ = ["MAX_ROWS", "Case", "Finding", "beside", "load", "parse", "try_case", "uncovered"]
@@ -77,7 +78,11 @@ def load(path: Path, policy: Policy) -> tuple[Case, ...]:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise NotFound("there are no cases", where=str(path), remedy="Write some beside the policy.") from error
+        raise NotFound(
+            "there are no cases",
+            where=str(path),
+            remedy="Write some beside the policy: docs/how-to/test-a-policy.md shows how.",
+        ) from error
     except OSError as error:
         raise InvalidPolicy("the cases cannot be read", where=str(path), got=error.strerror) from error
     return parse(data, policy, name=str(path))
@@ -93,17 +98,36 @@ def parse(data: bytes, policy: Policy, *, name: str) -> tuple[Case, ...]:
 
     if not isinstance(parsed.value, list) or not parsed.value:
         raise _wrong(parsed, name, (), "there are no cases", "a list of them")
-    cases = []
+    cases, known = [], _read_by(policy)
     for place, value in enumerate(parsed.value):
         if not isinstance(value, dict) or not isinstance(value.get("name"), str) or set(value) - _KEYS:
             raise _wrong(parsed, name, (place,), "a case is not of the known form", ", ".join(sorted(_KEYS)))
         for key, what in _unexpected(value.get("expect"), policy):
             raise _wrong(parsed, name, (place, "expect", key), what)
         try:
-            cases.append(_case(value))
+            case = _case(value)
         except (TypeError, ValueError, AttributeError) as error:
             raise _wrong(parsed, name, (place,), f"case {value['name'][:60]!r}: {error}") from None
+        strange = next(_strange(case, known), None) if known else None
+        if strange is not None:
+            what = f"case {case.name[:60]!r}: no gate of the policy reads a column {strange[:60]!r}"
+            raise _wrong(parsed, name, (place,), what, ", ".join(known))
+        cases.append(case)
     return tuple(cases)
+
+
+def _read_by(policy: Policy) -> tuple[str, ...]:
+    """The columns that a policy knows of: those that it names as inputs, and those that its gates read."""
+    inputs = policy.document.inputs
+    named = [] if inputs is None else [getattr(inputs.columns, part) for part in ("y_true", "y_pred", "score", "id")]
+    read = [column for gate in policy.gates for need in gate.needs(inputs) for column in columns_named(need)]
+    return tuple(dict.fromkeys(column for column in (*named, *read) if column))
+
+
+def _strange(case: Case, known: Collection[str]) -> Iterator[str]:
+    """Columns that nothing would look at: a misspelt one would pass for one that is missing."""
+    for row, _ in (*case.counts, *case.baseline):
+        yield from (column for column in row if column not in known)
 
 
 def _wrong(

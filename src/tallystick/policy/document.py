@@ -224,12 +224,12 @@ class _Problem:
 def _gathered(parsed: strict_yaml.Parsed, problems: list[_Problem], name: str) -> InvalidPolicy:
     ordered = sorted(problems, key=lambda problem: parsed.place(problem.path))
     line, column = parsed.place(ordered[0].path)
-    others = [f"line {parsed.place(p.path)[0]}: {p}" for p in ordered[1:_SHOWN]]
-    what = "; ".join([ordered[0].what, *others])
-    if len(ordered) > _SHOWN:
-        what += f"; and {len(ordered) - _SHOWN} more"
+    if len(ordered) > 1:  # each with its own remedy, or that of the first would seem to be that of the last
+        others = [f"line {parsed.place(p.path)[0]}: {p}" for p in ordered[1:_SHOWN]]
+        more = [f"and {len(ordered) - _SHOWN} more"] if len(ordered) > _SHOWN else []
+        return InvalidPolicy("; ".join([str(ordered[0]), *others, *more]), where=f"{name}:{line}:{column}")
     remedy = f"{ordered[0].remedy[0].upper()}{ordered[0].remedy[1:]}" if ordered[0].remedy else None
-    return InvalidPolicy(what, where=f"{name}:{line}:{column}", remedy=remedy)
+    return InvalidPolicy(ordered[0].what, where=f"{name}:{line}:{column}", remedy=remedy)
 
 
 def _validated(parsed: strict_yaml.Parsed, name: str) -> tuple[Document | None, list[_Problem]]:
@@ -266,7 +266,7 @@ def _problem(detail: dict[str, Any], value: canonical.Value) -> _Problem:
     if kind == "literal_error":
         return _unknown_word(path, value, detail["ctx"]["expected"])
     hint = _SPELLED.get(str(path[-1])) if kind == "string_type" and path else None
-    return _Problem(path, f"{_dotted(path)}: {hint or _plain(detail['msg'])}")
+    return _Problem(path, f"{_dotted(path)}: {hint or _plain(detail)}")
 
 
 _SPELLED: Final = {
@@ -300,7 +300,35 @@ def _dotted(path: strict_yaml.Path) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".") or "the policy"
 
 
-def _plain(message: str) -> str:
+_OWN: Final = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "model_attributes_type": "must be a mapping of keys to values",
+    "string_pattern_mismatch": "is not of the form {pattern}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length}, and has {actual_length}",
+    "too_long": "must have at most {max_length}, and has more",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be {le:g} or less",
+    "finite_number": "must be a finite number",
+    "value_error": "{error}",
+}
+"""What is wrong, by pydantic's name for it."""
+
+
+def _plain(detail: Mapping[str, Any]) -> str:
+    message = str(detail["msg"])
+    if detail["type"] in _OWN:
+        return _OWN[detail["type"]].format_map(detail.get("ctx", {}))
     return message[:1].lower() + message[1:]
 
 
@@ -310,10 +338,12 @@ def _close(word: object, known: Collection[str]) -> list[str]:
 
 def _near(word: object, known: Collection[str]) -> str:
     close = _close(word, known)
-    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(list(known)[:12])
+    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(known)
 
 
 def _unknown_key(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
+    if path[-1] == "pass_if":
+        return _Problem(path, "unknown key 'pass_if'", "there is no pass_if: use fail_if the other way", unknown=True)
     model = _model_at(path[:-1], value)
     known = () if model is None else tuple(part.alias or name for name, part in model.model_fields.items())
     near = _close(path[-1], known)
@@ -326,7 +356,8 @@ def _unknown_type(path: strict_yaml.Path, value: canonical.Value) -> _Problem:
     known = (*SHIPPED, *installed())
     if not isinstance(gate, dict) or "type" not in gate:
         return _Problem(path, f"{_dotted(path)} has no type", "known are " + ", ".join(known))
-    return _Problem((*path, "type"), f"unknown gate type {str(gate['type'])[:40]!r}", _near(gate["type"], known))
+    remedy = f"{_near(gate['type'], known)}; or the distribution that brings this gate is not installed here"
+    return _Problem((*path, "type"), f"unknown gate type {str(gate['type'])[:40]!r}", remedy)
 
 
 def _unknown_word(path: strict_yaml.Path, value: canonical.Value, expected: str) -> _Problem:

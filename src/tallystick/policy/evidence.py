@@ -17,7 +17,7 @@ from tallystick.canonical import Value
 from tallystick.errors import InvalidData
 from tallystick.policy.cel import Path
 from tallystick.policy.counts import Axis, Counts, Scores
-from tallystick.policy.predicates import Predicate, Tallies
+from tallystick.policy.predicates import Predicate, Tallies, columns_of
 from tallystick.policy.reading import read_count
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ __all__ = [
     "Scored",
     "Setting",
     "Tallied",
+    "columns_named",
     "of_champion",
 ]
 
@@ -125,6 +126,23 @@ class Compared:
 
 
 Need = Counted | Compared | Rows | Scored | Tallied | Known
+
+
+def columns_named(need: Need) -> tuple[str, ...]:
+    """The columns that a need reads."""
+    match need:
+        case Compared():
+            return (need.column,)
+        case Counted():
+            return tuple(axis.column for axis in need.axes)
+        case Rows():
+            return need.columns
+        case Scored():
+            return (need.true, need.score)
+        case Tallied():
+            return tuple(columns_of(need.predicate))
+        case Known():
+            return ()
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,16 @@ sentence; here they are put in order, and what is asked of one column in several
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from typing import Final
 
+from tallystick.policy.controls import Control
 from tallystick.policy.document import Policy
+from tallystick.policy.keys import reason_given
 from tallystick.policy.language import Gate, Planned
 
 __all__ = ["Paragraph", "explain"]
@@ -20,6 +24,8 @@ _ASKS: Final = {
     "schema": "are the data what they should be?",
     "bias": "are groups of people treated alike?",
     "benchmark": "is the model right often enough?",
+    "drift": "are the data still like those that they are compared with?",
+    "expr": "is what the ledger knows of the model as it must be?",
 }
 _EVERYWHERE: Final = ", in every row."
 
@@ -32,15 +38,21 @@ class Paragraph:
     indent: int = 0
 
 
-def explain(policy: Policy) -> list[Paragraph]:
-    """The whole policy; an empty text stands between its parts."""
-    told = [*_about(policy)]
+def explain(policy: Policy, catalogue: Mapping[str, Control] = MappingProxyType({})) -> list[Paragraph]:
+    """The whole policy; an empty text stands between its parts.
+
+    Args:
+        policy: what is explained.
+        catalogue: where the titles of its controls are looked up.
+    """
+    told = [*_about(policy, catalogue)]
     for number, gate in enumerate(policy.gates, 1):
         told += [Paragraph(""), *_gate(number, gate)]
-    return [*told, Paragraph(""), *_follows()]
+    words = [*_words(paragraph.text for paragraph in told)]
+    return [*told, *([Paragraph(""), *words] if words else []), Paragraph(""), *_follows()]
 
 
-def _about(policy: Policy) -> Iterator[Paragraph]:
+def _about(policy: Policy, catalogue: Mapping[str, Control]) -> Iterator[Paragraph]:
     since = f", in force from {policy.effective_from}" if policy.effective_from else ""
     yield Paragraph(f"{policy.id} {policy.version}, for which {policy.owner} answers{since}")
     if policy.because:
@@ -57,19 +69,26 @@ def _about(policy: Policy) -> Iterator[Paragraph]:
             f"The data say what turned out to be true in {found.y_true}, what the model decided in {found.y_pred}"
             f"{score}; {policy.favourable} is the good outcome for the person."
         )
+    if policy.document.applies_to.when is not None:
+        yield Paragraph(f"Only where {policy.document.applies_to.when}; elsewhere the policy is not asked.")
     if policy.controls:
-        yield Paragraph(f"It is evidence for: {', '.join(policy.controls)}.")
+        yield Paragraph("It is evidence for:")
+        for name in policy.controls:
+            yield Paragraph(f"- {name}: {catalogue[name].title}" if name in catalogue else f"- {name}", 3)
     yield Paragraph(f"Its digest is {policy.digest}")
 
 
 def _gate(number: int, gate: Gate) -> Iterator[Paragraph]:
     asks = _ASKS.get(gate.type, f"a gate of type {gate.type}")
     yield Paragraph(f"{number}. {gate.id}: {asks}")
+    if gate.when is not None:
+        yield Paragraph(f"Only where {gate.when}; elsewhere it does not apply.", 3)
     checks = list(gate.plan())
-    for because, members in groupby(checks, key=lambda check: check.because):
+    for because, members in groupby(checks, key=lambda check: reason_given(check.because, gate.because)):
         yield from _demands(list(members))
         if because:
             yield Paragraph(f"Because: {' '.join(because.split())}", 5)
+    yield from (Paragraph(f"- {term}", 3) for term in gate.terms)
     yield from (Paragraph(f"Note: {note}", 3) for note in gate.notes)
 
 
@@ -102,6 +121,47 @@ def _together(subject: str, demands: Iterable[str]) -> str:
 def _sentence(check: Planned) -> str:
     """The demand with a capital, unless it begins with the name of a column."""
     return check.demand if _column(check) else check.demand[:1].upper() + check.demand[1:]
+
+
+_MEANINGS: Final = {
+    r"of type u?int\d+": "A column of type int64, or another int, holds whole numbers.",
+    r"of type float\d+": "A column of type float64, or float32, holds numbers that may have a fraction.",
+    "selection rate|demographic parity|four fifths": (
+        "The selection rate of a group is the share of its people whom the model selects; demographic parity compares"
+        " these rates."
+    ),
+    "equalized odds": (
+        "Equalized odds compares two rates: how often people who merit the favourable outcome receive it, and how often"
+        " people who do not merit it receive it all the same."
+    ),
+    "ROC curve": (
+        "The area under the ROC curve (ROC AUC) says how well the score ranks people: how often somebody with"
+        " the favourable true outcome has a higher score than somebody without it. 0.5 is chance, and 1 is never wrong."
+    ),
+    "balanced accuracy": (
+        "Balanced accuracy is the share of right decisions within each true outcome, averaged over the outcomes, so"
+        " that the rarer one counts as much as the commoner one."
+    ),
+    "population stability index": (
+        "The population stability index says how far the shares of a column have moved between two data sets: 0 is not"
+        " at all; above 0.1 is often called some, above 0.25 much."
+    ),
+    "Kolmogorov-Smirnov": (
+        "The Kolmogorov-Smirnov statistic is the largest gap between the shares of rows below a value in two data sets:"
+        " 0 is none, 1 is everything."
+    ),
+    "Cramér's V": "Cramér's V says how far the categories of two data sets differ: 0 is not at all, 1 is entirely.",
+}
+"""Terms of the field, as they are spelt in demands, and each in a sentence."""
+
+
+def _words(texts: Iterable[str]) -> Iterator[Paragraph]:
+    """The terms that occur, explained."""
+    said = " ".join(texts)
+    found = [means for term, means in _MEANINGS.items() if re.search(term, said, re.IGNORECASE)]
+    if found:
+        yield Paragraph("The words")
+        yield from (Paragraph(f"- {means}", 3) for means in found)
 
 
 _FOLLOWS: Final = (

@@ -9,10 +9,11 @@ stand with the gate; what they are made of, in :mod:`tallystick.policy.keys`.
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
@@ -21,6 +22,7 @@ from tallystick.policy.counts import Axis, by_outcome, label
 from tallystick.policy.evidence import Evidence, Need, Setting
 from tallystick.policy.keys import GateId, Id, Name, Outcome, Part, Reasoned, Semver, Text, invalid
 from tallystick.policy.results import CheckResult
+from tallystick.records import KINDS
 
 __all__ = [
     "AppliesTo",
@@ -57,6 +59,19 @@ class Columns(Part):
             raise invalid("the favourable outcome is empty or not a value")
         return value
 
+    @model_validator(mode="after")
+    def _apart(self) -> Columns:
+        """What is compared with itself, or with a name, agrees whatever the model does."""
+        if self.y_pred == self.y_true:
+            raise invalid(f"the true and the predicted outcome are one column, {self.y_true!r}", "y_pred")
+        if self.score == self.y_true:
+            raise invalid(f"the true outcome and the score are one column, {self.y_true!r}", "score")
+        if self.id is not None and self.id in (self.y_true, self.y_pred, self.score):
+            raise invalid(
+                f"the id is a column of outcomes or scores, {self.id!r}: it must say which case a row is", "id"
+            )
+        return self
+
     def axes(self, *groups: str) -> tuple[Axis, ...]:
         """Of a table by these groups, and by true and predicted outcome."""
         return by_outcome(groups, true=self.y_true, predicted=self.y_pred)
@@ -68,12 +83,22 @@ class Inputs(Part):
     columns: Columns
 
 
+_ENTRIES: Final = ("dataset", "model", "usecase")
+"""The facts that are the fields of an entry, whose names are known before anything is recorded."""
+
+
 def readable_rule(text: str) -> str:
     """A rule over recorded facts as it was written, if it can be read; otherwise what is wrong with it."""
     try:
-        cel.parse(text)
+        paths = cel.parse(text).paths
     except cel.CelError as error:
         raise invalid(str(error)) from None
+    for root, *way in paths:
+        known = list(KINDS[root].fields) if root in _ENTRIES else []
+        if known and way and way[0] not in known:
+            close = difflib.get_close_matches(str(way[0]), known, n=1, cutoff=0.5)
+            near = f"did you mean {root}.{close[0]}?" if close else "known are " + ", ".join(known)
+            raise invalid(f"no fact {root}.{str(way[0])[:60]} is ever recorded; {near}")
     return text
 
 
@@ -134,6 +159,11 @@ class Gate(Reasoned):
         Whatever it raises becomes an error of all its checks.
         """
         raise NotImplementedError
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """What holds for all of its checks, and can stop them, in sentences."""
+        return ()
 
     @property
     def notes(self) -> tuple[str, ...]:

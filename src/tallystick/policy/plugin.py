@@ -5,8 +5,8 @@ A gate is a subclass of :class:`Gate`, named by an installed distribution as an 
 
 It runs within tallystick, with all that tallystick may do: whoever installs it trusts it like tallystick itself. What
 it cannot do is be green by mistake. If it raises, tries to end the program, hands back too few results, too many, one
-twice, one that is not finite or another gate's, every check of it is an error. Only ``os._exit`` and a crash of the
-process cannot be caught; then nothing is recorded, and a file asked for with ``-o`` is not there.
+twice, one that is not finite or another gate's, every check of it is an error. If ``os._exit`` or a crash ends its
+process, the command ends with exit code 3, nothing is recorded, and a file asked for with ``-o`` is not there.
 
 Its results are marked ``replay: threshold-only`` unless all it needs are counts and facts: nobody could compute them
 again without the rows.

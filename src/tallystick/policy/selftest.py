@@ -23,7 +23,7 @@ from tallystick.errors import TallystickError
 from tallystick.policy import judge
 from tallystick.policy.counts import label
 from tallystick.policy.document import Policy
-from tallystick.policy.evidence import EVALUATED_AT, Compared, Counted, Known, Rows, Scored, Tallied
+from tallystick.policy.evidence import EVALUATED_AT, Compared, Counted, Known, Rows, Scored, Tallied, columns_named
 from tallystick.policy.gates.bias.model import BiasGate
 from tallystick.policy.gates.schema import Case, Column, SchemaGate
 from tallystick.policy.language import Gate
@@ -167,16 +167,7 @@ class _Examined:
     def columns(self, check: str) -> Iterator[str]:
         """The columns that a gate reads: first those that the check names."""
         named = [part for part in re.split(r"[/+.]", check.partition("/")[2]) if part]
-        read = []
-        for need in self.needs:
-            if isinstance(need, Compared):
-                read.append(need.column)
-            elif isinstance(need, Counted):
-                read += [axis.column for axis in need.axes]
-            elif isinstance(need, Rows):
-                read += need.columns
-            elif isinstance(need, Tallied):
-                read += columns_of(need.predicate)
+        read = [column for need in self.needs for column in columns_named(need)]
         yield from sorted(read, key=lambda column: column not in named)
 
     def of_everyone(self) -> Iterator[_Defect]:

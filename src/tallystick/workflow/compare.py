@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tallystick.canonical import Value, decode
-from tallystick.errors import InvalidData, NotFound, Refused, UsageError
+from tallystick.errors import InvalidData, NotFound, UsageError
 from tallystick.people.book import Book
 from tallystick.records import Attachment, Entry
 from tallystick.workflow.record import dataset_named
@@ -40,8 +40,7 @@ def baseline(book: Book, policy: Policy, said: str | None) -> Iterator[Baseline 
 
     Raises:
         NotFound: there is no such file or dataset, or no histograms of it are at hand.
-        Refused: the policy names another dataset.
-        UsageError: the policy's gates name several.
+        UsageError: the policy names another dataset, or its gates name several.
     """
     from tallystick.policy.baseline import recorded
 
@@ -107,7 +106,12 @@ def _pinned(book: Book, policy: Policy) -> Entry | None:
 def _same(pinned: Entry | None, entry: Entry | None, said: str | None) -> None:
     if pinned is None or (entry is not None and _bytes(entry) == _bytes(pinned)):
         return
-    raise Refused("the policy compares with another baseline", expected=_name(pinned), got=said)
+    raise UsageError(
+        "the policy compares with another baseline",
+        expected=_name(pinned),
+        got=said,
+        remedy="Leave --baseline away, or name the one that the policy names.",
+    )
 
 
 def _bytes(entry: Entry) -> object:

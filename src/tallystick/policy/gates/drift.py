@@ -29,7 +29,7 @@ from tallystick.errors import InvalidData
 from tallystick.policy.baseline import Histograms, edges_from_json
 from tallystick.policy.counts import MISSING, Axis, Counts, Mark
 from tallystick.policy.evidence import BASELINE, DECILES, PERCENTILES, Compared, Evidence, Need, Setting
-from tallystick.policy.keys import Name, Thresholds
+from tallystick.policy.keys import Name, Thresholds, invalid
 from tallystick.policy.language import Gate, Inputs, Planned
 from tallystick.policy.results import CheckResult, Limits, Verdict
 from tallystick.policy.threshold import Threshold
@@ -65,9 +65,12 @@ class DriftMetric(Thresholds):
         low, high = _BOUNDS[self.method]
         self.check_limits(low, high, wants_high=False)
         if self.method == "ks" and self.edges is None:
-            raise ValueError("ks needs an order, so it needs edges")
+            raise invalid("ks needs an order, so it needs edges", "edges")
         if isinstance(self.edges, list):
-            Axis(self.column, "band", tuple(map(float, self.edges)))
+            try:
+                Axis(self.column, "band", tuple(map(float, self.edges)))
+            except ValueError:
+                raise invalid("edges must be finite numbers in ascending order", "edges") from None
         return self
 
     @property

@@ -12,7 +12,7 @@ from tallystick.policy.results import number
 from tallystick.policy.threshold import Threshold
 from tallystick.report import words
 
-__all__ = ["Results", "Tone", "limits", "one_line", "said", "tone", "value"]
+__all__ = ["Results", "Tone", "is_unjudged", "limits", "one_line", "said", "tone", "value"]
 
 Tone = Literal["good", "care", "skipped", "open", "bad", "broken"]
 
@@ -118,10 +118,12 @@ class Results:
         notes = []
         if not self.names_test_set:
             notes.append("no recorded test set was named (--dataset): this is no ground for an approval or a promotion")
-        if max(self.attempt["usecase"], self.attempt["data"]) > 1:
+        looks = self.attempt["data"] if self.names_test_set else 1
+        if max(self.attempt["usecase"], looks) > 1:
+            look = f", and look number {self.attempt['data']} at this test set, whatever the model"
             notes.append(
-                f"this is recorded evaluation number {self.attempt['usecase']} of this use case, and look number "
-                f"{self.attempt['data']} at this test set, whatever the model"
+                f"this is recorded evaluation number {self.attempt['usecase']} of this use case"
+                f"{look if self.names_test_set else ''}"
             )
         if self.scored_before_policy is not None:
             notes.append(
@@ -195,7 +197,14 @@ def limits(check: Mapping[str, Value]) -> str:
         parts.append(f"warns {_BEYOND[warn.op]} {warn.text[len(warn.op) :].strip()}")
     elif warn is not None:
         parts.append(f"warns if {warn}")
-    return "; ".join(parts)
+    return "; ".join(parts) or ("reported, not judged" if is_unjudged(check) else "")
+
+
+def is_unjudged(check: Mapping[str, Value]) -> bool:
+    """Whether a value was measured that the policy sets no threshold for, so that a pass says nothing of it."""
+    thresholds = check.get("threshold")
+    known = thresholds if isinstance(thresholds, Mapping) else {}
+    return tone(check["verdict"]) == "good" and check.get("value") is not None and set(known) == {"decision"}
 
 
 def _threshold(check: Mapping[str, Value], name: str) -> Threshold | str | None:

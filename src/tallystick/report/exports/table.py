@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tallystick.canonical import Value
-from tallystick.report.exports.results import Results, limits, one_line, said, tone, value
+from tallystick.report.exports.results import Results, is_unjudged, limits, one_line, said, tone, value
 
 __all__ = ["Row", "collapsed", "render"]
 
@@ -58,6 +58,8 @@ def _row(gate: str, check: Mapping[str, Value]) -> Row:
     verdict, n = said(check, "verdict").replace("_", " "), check.get("n")
     counted = f"{n:,}" if isinstance(n, int) and n else ""
     result = verdict.upper() if tone(check["verdict"]) in ("open", "bad", "broken") else verdict
+    if is_unjudged(check):
+        result = "reported"  # it has passed nothing: there was no threshold
     return Row(gate, (said(check, "id"), result, value(check), limits(check), counted))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tallystick.canonical import Value
@@ -218,7 +218,7 @@ def _check_counted(case: Case) -> None:
 
 
 def _judge(case: Case) -> CheckResult:
-    from tallystick.policy.gates.benchmark import calibration, versus
+    from tallystick.policy.gates.benchmark import versus
 
     about = case.check.about
     if isinstance(about, RecordedMetric):
@@ -227,6 +227,12 @@ def _judge(case: Case) -> CheckResult:
         return versus.judge(case)
     if case.gate.task == "binary":
         case.counts.check_favourable(case.setting.favourable)
+    return _wondering(case, _by_basis(case, about))
+
+
+def _by_basis(case: Case, about: BenchmarkMetric) -> CheckResult:
+    from tallystick.policy.gates.benchmark import calibration
+
     if about.metric.basis == "bins":
         return calibration.judge(case)
     if about.metric.basis != "counts":
@@ -234,6 +240,17 @@ def _judge(case: Case) -> CheckResult:
     if case.gate.weight is not None:
         return _by_weight(case)
     return _by_cells(case) if case.gate.task == "binary" else _by_table(case)
+
+
+def _wondering(case: Case, found: CheckResult) -> CheckResult:
+    """The result; where no decision is ever wrong, with a word on what that often means."""
+    if case.gate.task == "regression" or found.value is None or case.metric.metric.needs_score:
+        return found
+    cells = case.counts.table(()).cells
+    if any(n for (true, said), n in cells if true != said):
+        return found
+    same = f"{case.columns.y_pred} equals {case.columns.y_true} in every row: see that it is the model's own decision"
+    return replace(found, reason=f"{found.reason}; {same}")
 
 
 # --------------------------------------------------------------------------- counts

@@ -251,7 +251,7 @@ class BenchmarkGate(Gate):
         within = f" within each group by {' and '.join(check.columns)}" if check.columns else ""
         margin = versus.group_margin if check.columns else versus.max_drop
         sure = " The whole interval of the difference must agree." if versus.decision == "confident" else ""
-        small = f" Groups of fewer than {versus.min_group} rows are left out, in the open." if check.columns else ""
+        small = _small(versus) if check.columns else ""
         return f"{words}{within} is at most {margin:g} worse than the champion's.{sure}{small}{_skipped(versus)}"
 
     def words(self, scorer: Scorer) -> str:
@@ -345,6 +345,13 @@ class BenchmarkGate(Gate):
     @property
     def is_binary(self) -> bool:
         return self.task == "binary" and self._reads_data
+
+
+def _small(versus: Versus) -> str:
+    return (
+        f" Groups of fewer than {versus.min_group} rows are left out, in the open; if more than "
+        f"{100 * versus.max_excluded_share:g} % of all rows are in such groups, nothing is judged."
+    )
 
 
 def _skipped(against: _Against) -> str:

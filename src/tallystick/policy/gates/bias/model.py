@@ -288,6 +288,27 @@ class BiasGate(Gate):
             return f"A group of fewer than {self.min_group.n} people is an error"
         return f"Groups of fewer than {self.min_group.n} people are left out, in the open"
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return tuple(self._all_terms())
+
+    def _all_terms(self) -> Iterator[str]:
+        for column, groups in self.require_groups.items():
+            yield f"Of {column}, these groups must be among the data, or it is an error: {', '.join(map(str, groups))}."
+        if self.missing_group == "error":
+            yield "A person of whom no group is recorded is an error."
+        else:
+            yield "People of whom no group is recorded form a group of their own."
+        own = [metric for metric in self.metrics if metric.metric.rule != "ll144"]
+        if any(metric.metric.rates and not metric.metric.rule for metric in own):
+            yield (
+                "A rate among people of one outcome, such as those who merit the favourable one, is compared only where"
+                f" it stands on at least {self.min_group.positives} of them in a group."
+            )
+        if own and self.min_group.on_small != "error":
+            share = f"{100 * self.min_group.max_excluded_share:g} %"
+            yield f"If more than {share} of all people are in groups left out, nothing is judged."
+
     def problem(self, inputs: Inputs | None) -> str | None:
         missing = without_outcomes(self, inputs)
         if missing is None and inputs is not None and inputs.columns.score is None:
