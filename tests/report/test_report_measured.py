@@ -264,7 +264,7 @@ def test_a_ledger_without_models_says_so(story):
 
 def test_pictures_of_every_kind_say_in_words_what_they_show(sample):
     pictures = re.findall(r"<svg.*?</svg>", render.html(sample("measured")), re.S)
-    assert len(pictures) == 21
+    assert len(pictures) == 18
     for picture in pictures:
         assert re.search(r"<title>[^<]{40,}</title>\s*<desc>[^<]{20,}</desc>", picture)
         assert "None" not in picture

@@ -282,7 +282,7 @@ def receive(front: Front, watch: bool) -> None:
     from tallystick.workflow import submit
 
     with front.desk(writing=True) as desk, inboxes.lay_out(front.ledger) as inbox, _until_stopped() as stopped:
-        count = len(inbox.waiting())
+        count = sum(1 for _ in inbox.waiting())
         click.echo(f"the inbox is open; {plural(count, 'submission')} {'waits' if count == 1 else 'wait'}", err=True)
         while True:
             for found in submit.receive(desk, inbox):
