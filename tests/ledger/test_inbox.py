@@ -94,13 +94,13 @@ def test_what_is_no_submission_is_left_alone(opened, place, tmp_path):
     with (folder / f"{'23' * 16}.submission").open("wb") as file:
         file.truncate(inboxes.MAX_SIZE + 1)
     with opened() as keeper:
-        assert keeper.waiting() == []
+        assert list(keeper.waiting()) == []
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_the_folder_is_its_users_own_and_opened_again_it_stays_as_they_made_it(opened, place):
     folder = place.with_name(f"{place.name}.inbox")
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o1700
     folder.chmod(0o1770)
     inboxes.lay_out(place)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o1770

@@ -8,6 +8,7 @@ taken away: what is left is what a program has that never thought of it.
 import gzip
 import struct
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -333,6 +334,11 @@ def footers_are_believed():
 def bad_lines_are_skipped():
     files = ours("policy.engines.files")
     files._CSV = files._CSV.replace("ignore_errors=false", "ignore_errors=true")
+    any_number_of_rows()
+
+
+def any_number_of_rows():
+    put("policy.engines.duckdb:Source", _counted_too=lambda _, rows: rows)
 
 
 def the_first_of_two_columns_will_do():
@@ -391,6 +397,12 @@ def ends_on_import(folder):
 def library_that_exits(folder):
     """In the place of the engine, which is imported when data are read."""
     (folder / "site" / "duckdb.py").write_text("raise SystemExit(0)\n")
+
+
+@contextmanager
+def as_it_lies(path, *, wanted=None, progress=None):
+    """The file itself, in the place of a copy of its own."""
+    yield path, ours("capture.fingerprint").fingerprint(path)
 
 
 def good_data_beside(folder):
@@ -543,7 +555,7 @@ WAYS = (
         steps=(PUBLISH, RUN.replace("data.csv", "data.parquet")),
     ),
     Way(
-        "a file whose last line is cut",
+        "a file whose last line is cut; the engine, and who counts its rows apart",
         RANGE,
         "score,id\n0.5,1\n7",
         "a row has another number of columns than the header",
@@ -556,7 +568,7 @@ WAYS = (
         RANGE,
         with_a_last_line_of_40_mb,
         "a line of the data file is too long",
-        guard("policy.engines.files", _check_lines=nothing),
+        all_of(guard("policy.engines.files", _LONGEST_LINE=1 << 40), any_number_of_rows),
         code=3,
         verdict=None,
         steps=(PUBLISH, RUN.replace("data.csv", "data.csv.gz")),
@@ -605,20 +617,8 @@ WAYS = (
         "the data change after their digest was taken and before they are read",
         RANGE + rogue("changes the data"),
         SCORED,
-        "changed while it was read",
-        guard("capture.fingerprint", _marks=nothing),
-        code=3,
-        verdict=None,
-        between=good_data_beside,
-    ),
-    Way(
-        "the data change while they are read; both that look whether they did",
-        RANGE + rogue("changes the data late"),
-        SCORED,
-        "changed while it was read",
-        all_of(guard("policy.engines.files", state=nothing), guard("capture.fingerprint", _marks=nothing)),
-        code=3,
-        verdict=None,
+        "1 of 1 rows (100 %) miss this",
+        guard("workflow.evaluate", private_copy=as_it_lies),
         between=good_data_beside,
     ),
     # who is compared
@@ -850,7 +850,7 @@ WAYS = (
         "a gate ends the process with 0, which nothing within it catches",
         rogue("ends"),
         BANDS,
-        "ended the program; nothing was decided",
+        "ended the program; look with `tallystick log`",
         SUPERVISED,
         code=3,
         verdict=None,
@@ -860,7 +860,7 @@ WAYS = (
         "a library ends the process with 0 when it is imported",
         rogue("well"),
         BANDS,
-        "ended the program; nothing was decided",
+        "ended the program; look with `tallystick log`",
         SUPERVISED,
         code=3,
         verdict=None,
