@@ -26,9 +26,16 @@ from tallystick.policy import cel, document
 from tallystick.policy.evidence import Evidence, Setting
 
 FACTS = {
-    "model": {"name": "credit", "version": 3, "share": 0.5, "vetted": True, "tags": ["a", "b"], "long": "a" * 5_000},
+    "model": {"name": "credit", "version": 3},
     "usecase": {"risk_tier": {"value": "high"}, "jurisdictions": ["EU", "UK"]},
-    "metric": {"latency": 42.5, "wide": list(range(2_000))},
+    "metric": {
+        "latency": 42.5,
+        "wide": list(range(2_000)),
+        "share": 0.5,
+        "vetted": True,
+        "tags": ["a", "b"],
+        "long": "a" * 5_000,
+    },
     "inputs": {"rows": 100},
 }
 HEAD = """\
@@ -68,9 +75,9 @@ def escapes():
         yield f"model.name.{name}('id') == 'x'"
     yield from (
         "().__class__.__bases__[0].__subclasses__()[140]('id')",
-        "__import__('os').system('id') == 0 || model.vetted",
-        "(lambda: model.vetted)()",
-        "[x for x in model.tags]",
+        "__import__('os').system('id') == 0 || metric.vetted",
+        "(lambda: metric.vetted)()",
+        "[x for x in metric.tags]",
         "{**model}",
         "f'{model.name}' == 'credit'",
         "f\"{__import__('os')}\" == model.name",
@@ -83,12 +90,12 @@ def escapes():
         "<%= 1 %> == model.version",
         "model.name; import os",
         "model.name\nimport os",
-        "model.vetted #",
-        "model.vetted // comment",
-        "model.vetted /* comment */",
-        "model.vetted if True else False",
-        "model.vetted and model.vetted",
-        "not model.vetted",
+        "metric.vetted #",
+        "metric.vetted // comment",
+        "metric.vetted /* comment */",
+        "metric.vetted if True else False",
+        "metric.vetted and metric.vetted",
+        "not metric.vetted",
         "model.version is 3",
         "model.version := 4",
         "model.version = 4",
@@ -105,9 +112,9 @@ def escapes():
         "model.*",
         "model[0:1] == 'c'",
         "model[model.name] == 'x'",
-        "model.tags[model.version - 3] == 'a'",
-        "model.tags[-1] == 'b'",
-        "model.tags[99999999999999999999999999] == 'b'",
+        "metric.tags[model.version - 3] == 'a'",
+        "metric.tags[-1] == 'b'",
+        "metric.tags[99999999999999999999999999] == 'b'",
         "model.name[0] == 'c'",
         "metric.wide.map(a, metric.wide.map(b, metric.wide.map(c, a + b + c))).size() > 0",
         "metric.wide.all(a, metric.wide.all(b, metric.wide.all(c, a + b + c >= 0)))",
@@ -117,13 +124,13 @@ def escapes():
         "[1].map(x, [x].map(x, [x].map(x, x))).size() == model.version",
         "cel.bind(a, 'aa', a + a) == model.name",
         "model.name.matches('(a+)+$')",
-        "model.long.matches('^(([a-z])+.)+[A-Z]([a-z])+$')",
+        "metric.long.matches('^(([a-z])+.)+[A-Z]([a-z])+$')",
         "model.name.replace('c', 'd') == 'x'",
         "model.name.split('').join('') == 'x'",
         "model.name * 1000000000 == 'x'",
         "model.name + model.name == 'creditcredit'",
-        "model.tags + model.tags == model.tags",
-        "model.long + model.long != ''",
+        "metric.tags + metric.tags == metric.tags",
+        "metric.long + metric.long != ''",
         "'a' * model.version == 'aaa'",
         "type(model.name) == string",
         "dyn(model.version) == '3'",
@@ -133,9 +140,9 @@ def escapes():
         "usecase.risk_tier == usecase.risk_tier",
         "model.version == '3'",
         "model.version == true",
-        "model.vetted == 1",
-        "model.vetted < 2",
-        "model.share == '0.5'",
+        "metric.vetted == 1",
+        "metric.vetted < 2",
+        "metric.share == '0.5'",
         "model.name < 3",
         "'EU' == usecase.jurisdictions",
         "'x' in model.name",
@@ -144,35 +151,35 @@ def escapes():
         "!model.version",
         "!!model.name",
         "-model.name == 0",
-        "-model.vetted == 0",
+        "-metric.vetted == 0",
         "model.version && true",
-        "'' || model.vetted",
+        "'' || metric.vetted",
         "model.version ? true : true",
         "model.version",
         "model.name",
-        "model.tags",
+        "metric.tags",
         "model.version + 1",
         "size(model.version) == 1",
-        "double('nan') == model.share",
-        "double('inf') > model.share",
-        "model.share / 0.0 > 1.0",
-        "0.0 / 0.0 != model.share",
+        "double('nan') == metric.share",
+        "double('inf') > metric.share",
+        "metric.share / 0.0 > 1.0",
+        "0.0 / 0.0 != metric.share",
         "model.version / 0 == 0",
         "model.version % 0 == 0",
-        "1e999 > model.share",
-        "-1e999 < model.share",
+        "1e999 > metric.share",
+        "-1e999 < metric.share",
         "9223372036854775808 > model.version",
         "9223372036854775807 + model.version > 0",
         "-9223372036854775808 - model.version < 0",
         "-9223372036854775808 / -1 > model.version",
         "model.version * 9223372036854775807 > 0",
-        "int(model.share * 1e300) > 0",
+        "int(metric.share * 1e300) > 0",
         "1_000 > model.version",
         "0x7f > model.version",
         "0b1 < model.version",
         "1u < model.version",
-        "1. < model.share",
-        ".5 == model.share",
+        "1. < metric.share",
+        ".5 == metric.share",
         "b'credit' == model.name",
         "r'credit' == model.name",
         '"""credit""" == model.name',
@@ -185,27 +192,27 @@ def escapes():
         "mоdel.vetted",  # a Cyrillic o
         "ｍodel.vetted",  # a wide m
         "model．vetted",
-        "model.vettеd",
-        "model.vetted＆＆true",
-        "model.vetted \u200b&& true",
-        "model.vetted \u202e&& true",
-        "model.vetted\u00a0",
+        "metric.vettеd",
+        "metric.vetted＆＆true",
+        "metric.vetted \u200b&& true",
+        "metric.vetted \u202e&& true",
+        "metric.vetted\u00a0",
         "model.name == 'cre\u200bdit'",
-        "\ufeffmodel.vetted",
-        "model.vetted\x00",
-        "model.vetted\x1b[2J",
+        "\ufeffmetric.vetted",
+        "metric.vetted\x00",
+        "metric.vetted\x1b[2J",
         "metric.absent < 1.0",
         "metric.absent < 1.0 || true",
         "true || metric.absent < 1.0",
-        "model.vetted || metric.absent < 1.0",
-        "false && metric.absent < 1.0 || model.vetted",
-        "model.vetted ? true : metric.absent < 1.0",
+        "metric.vetted || metric.absent < 1.0",
+        "false && metric.absent < 1.0 || metric.vetted",
+        "metric.vetted ? true : metric.absent < 1.0",
         "!(metric.absent < 1.0)",
         "metric.absent != 1.0",
         "metric['absent'] != 'x'",
         "dataset.rows == 100",
-        "dataset.rows == 100 || model.vetted",
-        "has(dataset.rows) || dataset.name == 'x' || model.vetted",
+        "dataset.rows == 100 || metric.vetted",
+        "has(dataset.rows) || dataset.name == 'x' || metric.vetted",
         "size(metric.absent) == 0",
         "!('x' in metric.absent)",
         "has(model)",
@@ -240,13 +247,13 @@ def bombs():
     """Those that want time, room or stack: within limits whatever comes of them."""
     for opened, closed in (("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("!(", ")"), ("size(", ")"), ("has(", ")")):
         for depth in (20, 25, 300, 990):
-            yield opened * depth + "model.vetted" + closed * depth
+            yield opened * depth + "metric.vetted" + closed * depth
     for sign, part in product(
         ("&&", "||", "+", "*", "-", "/", "==", "in", "?", ":", ".", ","), ("model.version", "true")
     ):
         yield f" {sign} ".join([part] * 60)
         yield f"{sign}".join([part] * 1_500)
-    yield "true ? " * 300 + "model.vetted" + " : true" * 300
+    yield "true ? " * 300 + "metric.vetted" + " : true" * 300
     yield "model" + ".a" * 900 + " == 1"
     yield "model" + "['a']" * 350 + " == 1"
     yield "'" + "a" * 1_900 + "' == model.name"
@@ -257,7 +264,7 @@ def bombs():
     yield "model.version in [" + ",".join(["1"] * 190) + "]"
     yield " && ".join(["size(metric.wide) > 0"] * 50)
     yield " && ".join(["1999 in metric.wide"] * 75)
-    yield " && ".join(["model.long.contains('b') == false"] * 40)
+    yield " && ".join(["metric.long.contains('b') == false"] * 40)
     yield "'" + "\\" * 1_998
     yield '"' * 2_000
     yield " " * 1_999 + "x"
@@ -291,7 +298,7 @@ def policies(text):
     """The expression as a rule, and as a condition, in policies."""
     spelt = json.dumps(text)
     yield f"{HEAD}  - {{id: r, type: expr, lang: cel, expr: {spelt}}}\n"
-    yield f"{HEAD}  - {{id: r, type: expr, lang: cel, expr: model.vetted, when: {spelt}}}\n"
+    yield f"{HEAD}  - {{id: r, type: expr, lang: cel, expr: metric.vetted, when: {spelt}}}\n"
 
 
 def tried(text, listener):

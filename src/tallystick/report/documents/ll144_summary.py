@@ -141,12 +141,20 @@ def _results(evaluation: Entry, check: Mapping[str, Value], figures: Mapping[str
     lines = _lines(check)
     count, rate = _names(lines)
     unknown = words.numeric(figures.get("unknown"))
-    told = words.count(int(unknown)) if unknown is not None else words.NOT_RECORDED
+    absent = words.NOT_RECORDED
+    withheld = "fewer than 10" if "unknown" in figures else absent
+    told = words.count(int(unknown)) if unknown is not None else withheld
     yield Facts(
         f"unknown-{evaluation.seq}",
         "People",
         (
-            Fact("Individuals of an unknown category", told, evaluation.seq, evaluation.basis, missing=unknown is None),
+            Fact(
+                "Individuals of an unknown category",
+                told,
+                evaluation.seq,
+                evaluation.basis,
+                missing=told == words.NOT_RECORDED,
+            ),
             Fact("Check", words.shortened(str(check.get("id")), 80), evaluation.seq, style="code"),
         ),
     )
