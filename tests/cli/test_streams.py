@@ -93,6 +93,27 @@ def test_the_process_that_works_ends_with_the_one_that_waits(tmp_path, number):
         assert "no answer came" in err
 
 
+LEAVES_ONE_BEHIND = """
+import os, sys, time
+from tallystick.cli.supervised import supervised
+def work():
+    if os.fork() == 0:
+        os.close(1), os.close(2)
+        time.sleep(60)
+    os._exit(0)
+sys.exit(supervised(work))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_process_that_the_work_left_behind_keeps_nobody_waiting():
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVES_ONE_BEHIND], env=ENVIRON, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 3
+    assert "no answer came" in done.stderr
+
+
 def _until(holds):
     deadline = time.monotonic() + 30
     while not holds():

@@ -20,7 +20,7 @@ _SILENCE: Final = (
     "tallystick: no answer came: a gate, a library that it uses or a signal ended the program; look with"
     " `tallystick log` whether it was recorded\n"
 )
-_FORWARDED: Final = (signal.SIGTERM, signal.SIGHUP)
+_FORWARDED: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -44,8 +44,13 @@ def supervised(work: Callable[[], int]) -> int:
     for number in _FORWARDED:
         signal.signal(number, lambda number, _: os.kill(child, number))
     signal.pthread_sigmask(signal.SIG_SETMASK, held)
-    answer = os.read(reader, 1)
-    os.waitpid(child, 0)
+    os.waitpid(child, 0)  # before the pipe is read: a process that the child left behind may hold it open for ever
+    os.set_blocking(reader, False)
+    try:
+        answer = os.read(reader, 1)
+    except BlockingIOError:
+        answer = b""
+    os.close(reader)
     if answer:
         return answer[0]
     sys.stderr.write(_SILENCE)
