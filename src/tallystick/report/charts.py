@@ -372,7 +372,7 @@ def strip(title: str, checks: Sequence[Mapping[str, Value]], entry: int) -> Stri
         label = words.shortened(str(check.get("id")), 52) if labelled else ""
         cells.append((x, y, words.shortened(str(check.get("verdict")), 16), label))
     verdicts = [words.shortened(str(check.get("verdict")), 16) for check in checks]
-    told = ", ".join(f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts))
+    told = ", ".join(f"{words.number(verdicts.count(word))} {word}" for word in dict.fromkeys(verdicts))
     height = (cells[-1][1] if cells else 0) + 22
     more = f" The worst {len(cells)} are drawn." if len(checks) > len(cells) else ""
     heading = f"Checks: {title}{f', the worst {len(cells)} of {words.count(len(checks))}' if more else ''}"

@@ -115,7 +115,7 @@ def _gates_in_short(story: Story, ground: Ground) -> Fact:
         return Fact("Gates", "check results are not at hand", ground.evaluation.seq, missing=True)
     verdicts = [words.shortened(str(check.get("verdict")), 16) for check in checks]
     order = sorted(set(verdicts), key=lambda word: (-severity(word), word))
-    told = ", ".join(f"{verdicts.count(word)} {word.replace('_', ' ')}" for word in order)
+    told = ", ".join(f"{words.number(verdicts.count(word))} {word.replace('_', ' ')}" for word in order)
     text = f"{words.plural(len(checks), 'check')} under {policy}: {told}"
     also = () if ground.policy is None else (ground.policy.seq,)
     return Fact("Gates", words.shortened(text, 220), ground.evaluation.seq, ground.evaluation.basis, also=also)

@@ -7,6 +7,7 @@ fonts are the same: identifier and times are handed in.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import os
@@ -85,7 +86,7 @@ def printed(page: str, *, identifier: bytes, moment: datetime, attached: bytes |
     """
     if moment.tzinfo is None:
         raise InvalidInput("time has no zone", got=moment.isoformat())
-    with _ONE_AT_A_TIME, _fixed_epoch(moment):
+    with _ONE_AT_A_TIME, _fixed_epoch(moment), _no_collection():
         data, unknown = _written(page, attached, identifier, moment)
         if unknown:
             data, unknown = _written(_escaped(page, unknown), attached, identifier, moment)
@@ -270,6 +271,20 @@ def _fixed_epoch(moment: datetime) -> Iterator[None]:
             del os.environ[_EPOCH]
         else:
             os.environ[_EPOCH] = before
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let the garbage collector rest: the boxes of a page live until it is drawn, and looking through them again and
+    again takes a fifth of the time. What forms a cycle is kept until the end, which is a quarter more memory.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager
