@@ -358,8 +358,15 @@ def verify_report(
     """Whether a PDF is the report that an entry of this ledger records; and, by others, when it was there and whose.
 
     A file cannot contain the entry that records it: without the receipt beside it, its issue is not proven, and
-    integrity is unknown at best.
+    integrity is unknown at best. A report is of its time: whether it is the newest one is not asked.
     """
+    return _report(pdf, receipt, key, anchors, authorities)
+
+
+def _report(
+    pdf: bytes, receipt: bytes | None, key: VerifierKey, anchors: Anchors, authorities: Authorities, *, known: int = 0
+) -> Verdict:
+    """The verdict on a report, of whose ledger ``known`` entries are known to exist."""
     checks: list[Check] = []
     if receipt is None:
         return _without_receipt(pdf, key, authorities)
@@ -375,9 +382,30 @@ def verify_report(
         _check_facts(entry, facts)
     except NotVerified as error:
         return _failed("report", key, step, error, checks)
-    checks.append(Check("issue", "ok", f"entry {entry.seq} records this file, its signer and its evidence"))
+    checks.append(Check("issue", "ok", f"entry {entry.seq} records this file, its signer and its evidence{_of(entry)}"))
     verdict = _verdict("report", key, checks, checkpoint, anchors, not_proven=(PEOPLE, SEAL, APPEARANCE), entry=entry)
+    known = max(known, checkpoint.size, verdict.anchor.size if verdict.anchor else 0)
+    verdict = replace(verdict, not_proven=(*verdict.not_proven, *_since(entry, known)))
     return _identified(verdict, facts, authorities)
+
+
+def _of(entry: Entry) -> str:
+    """Which model and version a report is of, as its entry says: a file can be called anything."""
+    scope = entry.body.get("scope")
+    if not isinstance(scope, Mapping) or "name" not in scope:
+        return ""
+    return f": {str(scope['name'])[:100]}, version {scope.get('version')}, as of {str(entry.body.get('as_of'))[:19]}Z"
+
+
+def _since(entry: Entry, known: int) -> Iterator[str]:
+    """A report that holds can be out of date: what is known to have been recorded since it was made."""
+    drawn = entry.body.get("checkpoint")
+    covered = drawn.get("size") if isinstance(drawn, Mapping) else None
+    if not isinstance(covered, int):
+        return
+    later = max(known - max(covered, entry.seq + 1), 0)
+    told = f"; at least {later} more entries are known" if later else ""
+    yield f"Whether this report is still up to date is not shown: it speaks of the first {covered} entries{told}."
 
 
 def _identified(verdict: Verdict, facts: Any, authorities: Authorities) -> Verdict:
@@ -564,7 +592,7 @@ def _stamped(pack: Pack, key: VerifierKey, authorities: Authorities) -> Iterator
 def _with_report(verdict: Verdict, pack: Pack, authorities: Authorities) -> Verdict:
     """The verdict with the report in the pack, by the rules for a report, and its entry by the pack's own tree."""
     pdf, receipt = pack.report["audit.pdf"], pack.report.get("receipt.tlog-proof")
-    report = verify_report(pdf, receipt, verdict.key, authorities=authorities)
+    report = _report(pdf, receipt, verdict.key, NO_ANCHORS, authorities, known=pack.checkpoint.size)
     found = [check for check in report.checks if check != _NO_STAMP]
     stamped = any(check.name == "time" for check in found)
     own = [check for check in verdict.checks if not (stamped and check == _NO_STAMP)]
@@ -609,7 +637,17 @@ def _open_questions(pack: Pack, anchor: Checkpoint | None) -> Iterator[str]:
     yield from _beyond(pack.checkpoint, anchor)
     yield TIMES
     yield PEOPLE
-    if pack.withheld:
-        names = ", ".join(f"{name} of entry {seq}" for seq, name in pack.withheld[:5])
-        more = f" and {len(pack.withheld) - 5} more" if len(pack.withheld) > 5 else ""
-        yield f"{len(pack.withheld)} values are erased, withheld or missing: {names}{more}."
+    lacking = [one for one in pack.withheld if one not in _standing_as_files(pack)]
+    if lacking:
+        names = ", ".join(f"{name} of entry {seq}" for seq, name in lacking[:5])
+        more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+        yield f"{len(lacking)} values are erased, withheld or missing: {names}{more}."
+
+
+def _standing_as_files(pack: Pack) -> set[tuple[int, str]]:
+    """The report in the pack is a file of its own there, not the value of its entry."""
+    there = digest(pack.report.get("audit.pdf", b""))
+    files = {entry.seq: entry.body.get("file") for entry in pack.entries if entry.kind == "report"}
+    return {
+        (seq, "audit.pdf") for seq, file in files.items() if isinstance(file, Mapping) and file.get("sha256") == there
+    }

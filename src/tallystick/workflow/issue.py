@@ -365,7 +365,9 @@ def _packed(
         programs=standalone.programs(),
     )
     data = build(contents, desk.signer(signing.LEDGER_KEY))
-    return Packed(data, len(told), checkpoint.size, bool(report), tuple(withheld))
+    there = digest(report.get(PDF, b""))  # as a file of its own, not as the value of its entry
+    shown = {f"{PDF} of entry {e.seq}" for e in told if e.kind == "report" and e.body["file"]["sha256"] == there}
+    return Packed(data, len(told), checkpoint.size, bool(report), tuple(name for name in withheld if name not in shown))
 
 
 def _bare(desk: Desk, entry: Entry, size: int) -> Item:
@@ -451,7 +453,7 @@ def _item(desk: Desk, entry: Entry, size: int, withheld: list[str]) -> Item:
             attachments.append(Attachment(name, media, data))
         elif name in _DISCLOSED and name in salts:
             attachments.append(Attachment(name, media, salts[name][1], salts[name][0]))
-        elif name != PDF:  # the report itself stands in the pack as a file
+        else:
             withheld.append(f"{name} of entry {entry.seq}")
     for line in entry.personal:
         name = str(line["name"])
