@@ -12,7 +12,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from _authority import authority, usage
 from tallystick.cli.main import run
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "how-to" / "verify-by-hand.md"
@@ -72,6 +75,26 @@ def handed_out(tmp_path_factory):
 
 
 @pytest.fixture
+def certified(auditor, handed_out, tmp_path_factory, monkeypatch):
+    """The same, with a report that is sealed under the certificate of an authority."""
+    home, root = tmp_path_factory.mktemp("certified") / "home", authority()
+    shutil.copytree(handed_out, home)
+    monkeypatch.chdir(home)
+    assert run(["key", "certificate", "--request", "-o", "seal.csr"]) == 0
+    asked = x509.load_pem_x509_csr(Path("seal.csr").read_bytes())
+    usages = (usage("digital_signature", "content_commitment"), True)
+    seal = root.certify(asked.public_key(), "Bank of the test", usages)
+    Path("seal.pem").write_bytes(seal.public_bytes(Encoding.PEM))
+    (auditor / "ca.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
+    for line in (
+        f"key certificate --install seal.pem --chain {auditor / 'ca.pem'}",
+        f"report small -o {auditor / 'audit.pdf'} --force",
+    ):
+        assert run(line.split()) == 0, line
+    return auditor
+
+
+@pytest.fixture
 def auditor(handed_out, tmp_path):
     for name in ("evidence.zip", "kept.checkpoint", "audit.pdf", "audit.pdf.tlog-proof", ".tallystick/ledger.vkey"):
         if (handed_out / name).exists():
@@ -98,6 +121,21 @@ def test_the_commands_of_the_page_confirm_a_report(auditor):
     code, said = by_hand(auditor, report=True)
     assert code == 0, said
     assert "Signature is Valid" in said
+
+
+def test_a_refusal_names_the_step(auditor):
+    alter_an_entry(auditor)
+    code, said = by_hand(auditor)
+    assert code != 0
+    assert "REFUSED: this step does not hold: " in said
+
+
+@needs_report
+def test_the_commands_of_the_page_confirm_a_report_that_an_authority_certified(certified):
+    code, said = by_hand(certified, report=True)
+    assert code == 0, said
+    words = ["openssl", "verify", "-CAfile", "ca.pem", "seal.pem"]
+    assert "seal.pem: OK" in subprocess.run(words, cwd=certified, capture_output=True, text=True, check=False).stdout
 
 
 def swap(path, old, new):

@@ -82,6 +82,30 @@ def test_a_pack_of_another_ledger_is_refused_and_so_is_its_fingerprint(auditor, 
     assert "fingerprint" in err
 
 
+def test_a_fingerprint_is_taken_as_it_was_dictated(auditor):
+    auditor.ok("pack", "credit@1", "-o", "pack.zip")
+    told = json.loads(auditor.ok("verify", "pack.zip", *KEY, "--format", "json"))["key"]["fingerprint"]
+    assert told in auditor.ok("doctor")
+    spoken = " ".join(told[at : at + 4].upper() for at in range(0, 64, 4))
+    colons = ":".join(told[at : at + 2] for at in range(0, 64, 2))
+    for said in (spoken, colons, f"{told}\n"):
+        assert verdict(auditor, "pack.zip", "--key", said)[0] == 0
+    code, _, err = auditor("verify", "pack.zip", "--key", spoken[:-1])
+    assert code == 3
+    assert "cannot be read" in err
+    evaluation = json.loads(auditor.ok("log", "--kind", "evaluation", "--format", "json"))[0]["seq"]
+    auditor.ok("gate", "replay", str(evaluation), "--pack", "pack.zip", "--key", spoken)
+
+
+@pytest.mark.parametrize("command", [["verify"], ["report", "trace"]])
+def test_a_report_has_no_key_for_a_fingerprint_to_pick(auditor, command):
+    told = json.loads(auditor.ok("verify", "audit.pdf", *KEY, "--format", "json"))["key"]["fingerprint"]
+    code, _, err = auditor(*command, "audit.pdf", "--key", told)
+    assert code == 3
+    assert "picks a key out of an evidence pack" in err
+    assert "keys/ledger.vkey" in err
+
+
 def test_a_pack_lists_what_it_lacks_and_not_the_report_that_stands_in_it(auditor):
     out = auditor.ok("pack", "credit@1", "-o", "pack.zip")
     assert "audit.pdf" not in out

@@ -26,7 +26,7 @@ def test_a_sample_is_drawn_and_verified_with_nothing_but_a_fingerprint(bank):
 def test_a_pack_is_found_by_no_other_fingerprint(bank):
     bank.ok("pack", "credit", "-o", "m.zip")
     code, _, err = bank("verify", "m.zip", "--key", "0" * 64)
-    assert (code, "does not hold the key of this fingerprint" in err) == (3, True)
+    assert (code, "the key in the file has another fingerprint" in err) == (3, True)
 
 
 def test_of_entries_that_were_not_drawn_a_pack_holds_the_bytes_alone(bank):

@@ -105,7 +105,9 @@ def test_a_number_is_listed_with_the_fields_in_which_it_stands(reported):
     assert "].value" in out
     out = reported.ok("report", "trace", "audit.pdf", "--fact", id)
     assert f"{number}  {id}" in out
-    assert "no such number" in reported.ok("report", "trace", "audit.pdf", "--number", "0.123456")
+    code, out, _ = reported("report", "trace", "audit.pdf", "--number", "0.123456")
+    assert code == 1
+    assert "FAILED  no such number" in out
 
 
 def test_with_a_key_and_without_the_receipt_the_issue_is_not_found_out(reported):

@@ -188,7 +188,7 @@ def _handed_in(
 @gate.command()
 @click.argument("evaluation", metavar="ENTRY")
 @click.option("--pack", type=click.Path(path_type=Path), help="An evidence pack to read instead of a ledger.")
-@click.option("--key", metavar="KEY|FILE", help="The ledger's public key, to open the pack with.")
+@click.option("--key", metavar="KEY|FILE|FINGERPRINT", help="The ledger's public key, to open the pack with.")
 @_verify_with
 @front
 def replay(front: Front, evaluation: str, pack: Path | None, key: str | None, verify_with: str | None) -> int:

@@ -150,8 +150,8 @@ def trace(
 
     Holds the evidence against itself, builds the report again from it, compares every fact, and draws the pages again.
     With a key it also shows that the entries are the ledger's, and with the receipt that the ledger issued the file.
-    Exits 0 if all is what the evidence gives, 1 if something is not, 3 if that cannot be said (other programs draw
-    here, no receipt).
+    Exits 0 if all is what the evidence gives, 1 if something is not or what was asked for is not printed there, 3 if
+    that cannot be said (other programs draw here, no receipt).
     """
     import json
 
@@ -161,13 +161,15 @@ def trace(
     asked = [
         one for one in found.origins if (number is None or one.number == number) and (fact is None or one.fact == fact)
     ]
+    narrowed = number is not None or fact is not None
+    code = found.exit_code or (1 if narrowed and not asked else 0)
     if form == "json":
         click.echo(json.dumps(replace(found, origins=tuple(asked)).value(), indent=2))
-        return found.exit_code
-    listed = _places(asked) if number is not None or fact is not None else _by_entry(asked)
+        return code
+    listed = _places(asked) if narrowed else _by_entry(asked)
     for line in [*_checks(found), *listed, "", "Not proven by this:", *_bullets(found.not_proven)]:
         click.echo(visible(line))
-    return found.exit_code
+    return code
 
 
 def _checks(found: Traced) -> list[str]:
@@ -175,7 +177,8 @@ def _checks(found: Traced) -> list[str]:
     rows = [(marks[check.outcome], check.name, check.detail) for check in found.checks]
     hang = sum(max(len(row[i]) for row in rows) + 2 for i in (0, 1))
     told = {"facts": f"{found.same} of {found.facts} are what the evidence gives", "numbers": str(len(found.origins))}
-    return [*(line for row in columns(rows) for line in wrapped(row, "", hang=hang)), "", *pairs(told), ""]
+    lines = [line for row in columns(rows) for line in wrapped(row, "", hang=hang)]
+    return [*lines, "", *(pairs(told) if found.facts else ["nothing was derived: the evidence does not hold"]), ""]
 
 
 def _by_entry(origins: Sequence[Origin]) -> list[str]:
@@ -198,7 +201,7 @@ _MOST_NUMBERS: Final = 24
 def _places(origins: Sequence[Origin]) -> list[str]:
     """For each number its fact, and the fields in which it stands."""
     if not origins:
-        return ["no such number, or no such fact"]
+        return ["FAILED  no such number, or no such fact, is printed in this report"]
     lines = []
     for one in origins:
         sources = ", ".join(f"entry {seq}" for seq in one.entries) or "what the report says of itself"

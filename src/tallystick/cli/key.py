@@ -66,17 +66,24 @@ def new(
 @key.command("list")
 @front
 def list_(front: Front) -> None:
-    """List the people who have a key, with their roles."""
+    """List the people who have a key, with their roles and the key's fingerprint."""
     from tallystick.people.keys import KeyRing
 
     with front.desk(writing=False) as desk:
         book = desk.book()
         people = [
-            (person.actor, ", ".join(person.roles), book.personal(person.entry, "name") or "-", str(person.entry.seq))
+            (
+                person.actor,
+                ", ".join(person.roles),
+                book.personal(person.entry, "name") or "-",
+                str(person.entry.seq),
+                person.key.fingerprint,
+            )
             for person in KeyRing.of(book).persons.values()
         ]
-        value = [dict(zip(("actor", "roles", "name", "entry"), row, strict=True)) for row in people]
-        front.print(value, columns([("actor", "roles", "name", "entry"), *people]))
+        names = ("actor", "roles", "name", "entry", "fingerprint")
+        value = [dict(zip(names, row, strict=True)) for row in people]
+        front.print(value, columns([names, *people]))
 
 
 _FILE = click.Path(path_type=Path)

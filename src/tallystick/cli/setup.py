@@ -35,16 +35,18 @@ def init(front: Front, name: str, protect: bool) -> None:
         "keys": str(front.settings.keys),
         "public key": str(vkey),
         "": key,
+        "fingerprint": ledger.key.public.fingerprint,
     }
     ledger.close()
     lines = [
         *pairs(facts),
         "",
-        "Hand the public key to whoever will verify, by a way of its own:",
+        "Hand the public key, or its fingerprint, to whoever will verify, by a way of its own:",
         "a proof is worth what the source of its key is worth.",
         "Next: tallystick key new officer --role risk-officer",
     ]
-    front.print({"ledger": ledger.where, "origin": facts["origin"], "key": key}, lines)
+    told = {name: facts[name] for name in ("ledger", "origin", "fingerprint")}
+    front.print({**told, "key": key}, lines)
 
 
 @click.command()

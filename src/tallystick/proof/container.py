@@ -157,7 +157,7 @@ def _directory(data: bytes) -> Iterator[tuple[str, int, int, int]]:
     try:
         signature, _, _, _, count, _, at, _ = _END.unpack_from(data, len(data) - _END.size)
         if signature != b"PK\x05\x06":
-            raise Malformed("not a ZIP without comment")
+            raise Malformed("the container does not end where a pack ends: it was cut off, or bytes were appended")
         for _ in range(count):
             fields = _CENTRAL.unpack_from(data, at)
             crc, size, length, offset = fields[7], fields[9], fields[10], fields[16]

@@ -71,11 +71,7 @@ def open_envelope(envelope: Value, keys: Iterable[PublicKey]) -> Opened:
     verified = {_signed_by(known, hint, signature, message) for hint, signature in signatures}
     fingerprints = frozenset(item for item in verified if item is not None)
     if not fingerprints:
-        raise Tampered(
-            "no signature of the envelope verifies",
-            expected="a signature by " + ", ".join(item[:16] for item in list(known)[:5]),
-            got=", ".join(ascii(hint[:16]) for hint, _ in signatures[:5]) or "none",
-        )
+        raise _unsigned(known, [hint for hint, _ in signatures])
     return Opened(payload_type, payload, fingerprints)
 
 
@@ -87,6 +83,19 @@ def read_unverified(envelope: Value) -> tuple[str, bytes]:
     """
     payload_type, payload, _ = _parts(envelope)
     return payload_type, payload
+
+
+def _unsigned(known: Iterable[str], hints: Sequence[str]) -> Tampered:
+    """Why no signature verifies: another key's, or one that what was signed no longer fits."""
+    if not set(known).isdisjoint(hints):
+        return Tampered(
+            "no signature of the envelope verifies: it names the right key, and what is signed was altered since"
+        )
+    return Tampered(
+        "no signature of the envelope verifies: it is by another key",
+        expected="a signature by " + ", ".join(item[:16] for item in list(known)[:5]),
+        got=", ".join(ascii(hint[:16]) for hint in hints[:5]),
+    )
 
 
 def _signed_by(known: Mapping[str, PublicKey], hint: str, signature: bytes, message: bytes) -> str | None:

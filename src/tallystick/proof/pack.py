@@ -391,13 +391,16 @@ def _check_members(members: Mapping[str, bytes], manifest: Mapping[str, Value]) 
         raise Malformed("pack holds a member that packs do not have", where=strange[0])
     if names != sorted(names, key=_rank):
         raise Malformed("members of the pack are not in their order")
-    listed = manifest["members"]
-    for name, line in zip(names[1:], listed, strict=False):
-        wanted = {"name": name, "size": len(members[name]), "sha256": digest(members[name])}
-        if line != wanted:
-            raise Tampered("member is not the one that the manifest lists", where=name, expected=str(line)[:160])
-    if len(listed) != len(names) - 1:
-        raise Tampered("manifest lists more or fewer members", expected=str(len(listed)), got=str(len(names) - 1))
+    listed = [line.get("name") for line in manifest["members"] if isinstance(line, Mapping)]
+    told = {name for name in listed if isinstance(name, str)}
+    for name in sorted(told ^ {*names[1:]}):
+        what = "is missing: it was taken out" if name in told else "is not listed in the manifest: it was added"
+        raise Tampered(f"a member of the pack {what} after the ledger signed", where=name[:100])
+    for name, line in zip(names[1:], manifest["members"], strict=False):
+        if line != {"name": name, "size": len(members[name]), "sha256": digest(members[name])}:
+            raise Tampered("member is not the one that the manifest lists: it was exchanged or altered", where=name)
+    if len(manifest["members"]) != len(names) - 1:
+        raise Tampered("manifest lists a member twice, or a line that names none")
 
 
 def _open_checkpoint(members: Mapping[str, bytes], manifest: Mapping[str, Value], key: VerifierKey) -> Checkpoint:

@@ -161,6 +161,7 @@ def _ledger(place: Place) -> Iterator[Line]:
         with Ledger.open(place, read_only=True) as ledger:
             condition = ledger.condition()
             yield Line(True, "origin", ledger.origin)
+            yield Line(True, "fingerprint", ledger.key.public.fingerprint)
             yield Line(True, "entries", str(ledger.size))
     except TallystickError as error:
         yield Line(False, "ledger", str(error))

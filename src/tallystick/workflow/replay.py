@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tallystick.canonical import Value, decode, encode
-from tallystick.errors import InvalidData, Malformed, NotFound, UsageError
+from tallystick.errors import InvalidData, Malformed, NotFound
 from tallystick.people import rules
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
@@ -18,7 +18,7 @@ from tallystick.policy.gates.bias.groups import SMALL_CELL
 from tallystick.policy.statistics import evaluation_seed
 from tallystick.records import Entry
 from tallystick.workflow.evaluate import published
-from tallystick.workflow.verify import pack_of, trusted_keys
+from tallystick.workflow.verify import pack_of
 
 if TYPE_CHECKING:
     from tallystick.policy.gates.bias.reference import Agreement
@@ -74,10 +74,7 @@ def book_of_pack(path: Path, key: str | None) -> Book:
     Raises:
         NotVerified: the pack does not hold under the key.
     """
-    (known, *more) = trusted_keys(key, None)
-    if more:
-        raise UsageError("a pack is opened with one key", got=f"{len(more) + 1} keys")
-    pack = pack_of(path, known)
+    pack, known = pack_of(path, key)
     return Book(pack.entries, origin=known.name, parts=pack.part)
 
 

@@ -29,7 +29,7 @@ __all__ = ["Traced", "trace_report"]
 _MOST_SHOWN: Final = 5
 _ABSENT: Final = (
     "That nothing else bears on the model: an entry that was left out of the evidence is missed here. A pack of all "
-    "entries (tallystick pack --all) shows what there is."
+    "entries (tallystick pack MODEL --all) shows what there is."
 )
 _GIVEN: Final = (
     "What no entry says: which checkpoint is held outside, and the clauses of the controls. Whoever issued the report "
@@ -93,7 +93,7 @@ def trace_report(
         Unavailable: a file that nobody vouches for is too large to be read.
     """
     data = verify.read_pdf(file)
-    keys = None if key is None and trust is None else verify.trusted_keys(key, trust, holder=data)
+    keys = None if key is None and trust is None else verify.trusted_keys(key, trust, holder=data, where=file.name)
     checks: list[Check] = []
     if keys is not None:
         verdict = verify.verify(file, key=key, trust=trust, receipt=receipt)

@@ -51,7 +51,8 @@ _SIGNATURE: Final = b"\n\n\xe2\x80\x94 "
 """What every signed note holds: an empty line and the em dash of its first signature."""
 _DATABASE: Final = b"SQLite format 3\x00"
 """How a ledger file begins: the signed notes in it are not the file's own."""
-_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_FINGERPRINT: Final = re.compile(r"(?:[0-9A-Fa-f][\s:-]*){64}", re.ASCII)
+"""As it is printed, or as it is dictated: in capitals, in groups."""
 _VKEY: Final = re.compile(rb"\+[0-9a-f]{8}\+A[A-Za-z0-9+/]{43}")
 """A verifier key without its name."""
 _NAME: Final = re.compile(rb"[^\x00-\x20\x22+\x7f]{1,300}\Z")
@@ -98,7 +99,7 @@ def verify(
         raise UsageError("a consistency proof links a file to a checkpoint that was kept", remedy="Add --anchor FILE.")
     with _opened(file) as stream:
         begins = stream.read(MAX_BEGINNING)
-        keys = trusted_keys(key, trust, holder=begins)
+        keys = trusted_keys(key, trust, holder=begins, where=file.name)
         kept = _Kept.read(anchors, consistency, required=require_anchor)
         authorities = _authorities(tsa, ca)
         if begins.startswith(b"PK"):
@@ -122,16 +123,24 @@ def verify(
     return _of_another(_best([judge(data, one, kept.under(one)) for one in _named(data, keys)]), data, keys)
 
 
-def pack_of(path: Path, key: VerifierKey) -> Pack:
-    """A pack from a file, every byte of it checked against a key.
+def pack_of(path: Path, key: str | None) -> tuple[Pack, VerifierKey]:
+    """A pack from a file, every byte of it checked against a key, and that key.
+
+    Args:
+        key: a verifier key, the path of a file with one, or the fingerprint of the one in the pack.
 
     Raises:
         NotFound: the file cannot be read.
         NotVerified: it does not hold, or is no pack.
+        UsageError: several keys were given.
     """
     with _opened(path) as stream:
-        ((_, data),) = _packs(stream, stream.read(MAX_BEGINNING), [key])
-    return open_pack(data, key)
+        begins = stream.read(MAX_BEGINNING)
+        (known, *more) = trusted_keys(key, None, holder=begins, where=path.name)
+        if more:
+            raise UsageError("a pack is opened with one key", got=f"{len(more) + 1} keys")
+        ((_, data),) = _packs(stream, begins, [known])
+    return open_pack(data, known), known
 
 
 def read_pdf(path: Path) -> bytes:
@@ -236,8 +245,10 @@ def is_fingerprint(key: str) -> bool:
     return _FINGERPRINT.fullmatch(key) is not None
 
 
-def _of_fingerprint(fingerprint: str, holder: bytes) -> VerifierKey:
+def _of_fingerprint(said: str, holder: bytes, where: str) -> VerifierKey:
     """The verifier key in a file that has this fingerprint: a key that was found so is the one that was given."""
+    fingerprint = re.sub(r"[^0-9a-f]", "", said.lower())
+    other = None
     for match in islice(_VKEY.finditer(holder), _MOST_VKEYS):
         name = _NAME.search(holder[max(0, match.start() - 300) : match.start()])
         try:
@@ -246,25 +257,38 @@ def _of_fingerprint(fingerprint: str, holder: bytes) -> VerifierKey:
             continue
         if key.public.fingerprint == fingerprint:
             return key
+        other = other or key.public.fingerprint
+    if other is not None:
+        raise Unavailable(
+            "the key in the file has another fingerprint than the one given",
+            where=where,
+            expected=fingerprint,
+            got=other,
+            remedy="Ask again for the fingerprint, or for the file: one of them is of another ledger.",
+        )
     raise Unavailable(
-        "the file does not hold the key of this fingerprint",
-        got=fingerprint,
-        remedy="Give the verifier key itself, from a source that you trust, or look whether it is this ledger's.",
+        "a fingerprint picks a key out of an evidence pack, and this file carries none",
+        where=where,
+        expected="the verifier key itself",
+        remedy="Open the pack with the fingerprint first; then keys/ledger.vkey in it is the key to give with --key.",
     )
 
 
-def trusted_keys(key: str | None, trust: Path | None, *, holder: bytes = b"") -> list[VerifierKey]:
+def trusted_keys(
+    key: str | None, trust: Path | None, *, holder: bytes = b"", where: str = "--key"
+) -> list[VerifierKey]:
     """The keys that the caller trusts, by text, by file or by fingerprint.
 
     Args:
         holder: what is searched for the key of a fingerprint.
+        where: what that is called.
 
     Raises:
         Unavailable: none was given, or none of that fingerprint is there.
         InvalidInput: a line that is no verifier key.
     """
     if key is not None and is_fingerprint(key):
-        return [_of_fingerprint(key, holder)]
+        return [_of_fingerprint(key, holder, where)]
     texts: list[tuple[str, str]] = []
     if trust is not None:
         texts += _lines(trust)
