@@ -28,6 +28,7 @@ from typing import Final
 
 from tallystick.canonical import Value, commitment, decode, digest, encode, leaf_hash, reread
 from tallystick.errors import InvalidRecord, Malformed, NewerFormat
+from tallystick.unicode14 import unassigned
 
 __all__ = [
     "FIRST_PREV",
@@ -564,9 +565,12 @@ class Draft:
             InvalidRecord: the table of kinds does not allow it, or it is larger than 65,535 bytes.
         """
         self.check()
+        for item in self.personal:
+            _refuse_unassigned(f" of {item.name}", item.text.encode())
         value = self.value()
         value["seq"], value["prev"], value["recorded_at"] = seq, prev, recorded_at
         data = encode(value)
+        _refuse_unassigned("", data)
         if len(data) > MAX_ENTRY:
             raise InvalidRecord(
                 f"{self.kind} entry is too large",
@@ -589,6 +593,16 @@ class Draft:
             return Entry.of(raw, _checked(reread(raw)))
         except Malformed as error:
             raise InvalidRecord(f"{self.kind} record cannot be read back: {error.what}", got=error.got) from error
+
+
+def _refuse_unassigned(what: str, data: bytes) -> None:
+    odd = None if data.isascii() else unassigned(data.decode())
+    if odd is not None:
+        raise InvalidRecord(
+            f"text{what} has a character that not every program knows",
+            expected="characters of Unicode 14.0",
+            got=f"U+{ord(odd):04X}",
+        )
 
 
 _NOT_CONTENT = frozenset({"seq", "prev", "recorded_at", "claimed_at", "statement", "idempotency_key"})
@@ -840,6 +854,15 @@ def _check_shape(value: Mapping[str, Value]) -> None:
     bad += [name for name, check in _SHAPE_IF_THERE.items() if name in value and not check(value[name])]
     if bad:
         raise Malformed("entry lacks or misspells " + ", ".join(bad))
+    _check_names(value)
+
+
+def _check_names(value: Mapping[str, Value]) -> None:
+    """A name stands for one part: another of that name could be withheld behind it."""
+    if "attachments" in value or "personal" in value:
+        names = [item["name"] for field in ("attachments", "personal") for item in value.get(field, ())]
+        if len(names) != len(set(names)):
+            raise Malformed("entry names a part twice", got=next(name for name in names if names.count(name) > 1)[:80])
 
 
 _ALWAYS: Final = itemgetter("seq", "prev", "kind", "recorded_at", "claimed_at", "actor", "basis", "subject", "body")

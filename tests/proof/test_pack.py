@@ -26,7 +26,7 @@ TIME = "2026-03-01T09:00:00.000000Z"
 @pytest.fixture(scope="module")
 def packed(world):
     """The whole ledger with a report, a person's key and a consistency proof."""
-    report = {"audit.pdf": b"%PDF", "audit.html": b"<html>", "receipt.tlog-proof": b"c2sp"}
+    report = {"audit.pdf": b"%PDF", "receipt.tlog-proof": b"c2sp"}
     person = Signer.generate(ECDSA_P256).public
     proof = consistency_proof(3, len(world.raws), world.nodes)
     return world.pack(report=report, people=(person,), consistency={3: proof})
@@ -63,7 +63,7 @@ def test_a_pack_opens_with_everything_in_it(world, packed, vkey):
     assert pack.part(dataset, "cells") == b"group,n\nb,3\n"
     assert pack.part(dataset, "author") == b'"Ann Example"'
     assert pack.part(dataset, "nothing") is None
-    assert pack.report == {"audit.pdf": b"%PDF", "audit.html": b"<html>", "receipt.tlog-proof": b"c2sp"}
+    assert pack.report == {"audit.pdf": b"%PDF", "receipt.tlog-proof": b"c2sp"}
     assert (len(pack.people), list(pack.consistency), pack.withheld) == (1, [3], ())
     assert pack.manifest["members"][0]["name"] == "checkpoint"
 
@@ -85,7 +85,6 @@ def test_members_stand_in_the_documented_order(world, packed):
         "keys/ledger.vkey",
         *sorted(keys),
         "report/audit.pdf",
-        "report/audit.html",
         "report/receipt.tlog-proof",
         "readme.txt",
     ]
@@ -299,7 +298,7 @@ def test_an_envelope_of_another_type_is_no_manifest(packed, vkey, signer):
 
 
 @pytest.mark.parametrize(
-    "name", ["notes.txt", "entries/1.json", "report/other.pdf", "side/000000002.txt", "keys/x.pem"]
+    "name", ["notes.txt", "entries/1.json", "report/other.pdf", "report/audit.html", "side/000000002.txt", "keys/x.pem"]
 )
 def test_a_member_that_packs_do_not_have_is_refused(packed, vkey, forge, name):
     with pytest.raises(Malformed, match="do not have") as caught:

@@ -11,7 +11,7 @@ Members, in this order::
     consistency/<old size>        hashes of a consistency proof from an earlier checkpoint, base64, a line each
     timestamps/<size>.tsr         an RFC 3161 answer over the signed note of that size
     keys/ledger.vkey, keys/<fingerprint>.pem
-    report/audit.pdf, report/audit.html, report/receipt.tlog-proof
+    report/audit.pdf, report/receipt.tlog-proof
     readme.txt                    how to verify by hand
     verify.py, verify.html        verifiers that share no code with this one
 
@@ -64,7 +64,6 @@ _LAYOUT = tuple(
         r"keys/ledger\.vkey",
         r"keys/([0-9a-f]{64})\.pem",
         r"report/audit\.pdf",
-        r"report/audit\.html",
         r"report/receipt\.tlog-proof",
         r"readme\.txt",
         r"verify\.py",
@@ -81,7 +80,7 @@ MAX_BEGINNING: Final = _MAX_MANIFEST + 1024
 """Bytes of a pack that hold its manifest."""
 _MAX_PATH: Final = 63
 """Hashes of a consistency proof: as many as a tree of 2^63 leaves needs."""
-_REPORT = ("audit.pdf", "audit.html", "receipt.tlog-proof")
+_REPORT = ("audit.pdf", "receipt.tlog-proof")
 _PROGRAMS = ("verify.py", "verify.html")
 _MANIFEST = frozenset(
     {"format", "ledger", "size", "root", "filter", "range", "entries", "members", "made_at", "withheld"}
@@ -125,7 +124,7 @@ class Contents:
     people: tuple[PublicKey, ...] = ()
     """Keys of those who signed, for the reader's convenience."""
     report: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    """``audit.pdf``, ``audit.html``, ``receipt.tlog-proof``: those there are."""
+    """``audit.pdf``, ``receipt.tlog-proof``: those there are."""
     consistency: Mapping[int, Sequence[bytes]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """Proofs from earlier checkpoints, by their size."""
     timestamps: Mapping[int, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
@@ -248,7 +247,7 @@ class Pack:
     people: tuple[PublicKey, ...]
     """Keys in the pack besides the ledger's. That they are here says nothing about whose they are."""
     report: Mapping[str, bytes] = field(repr=False)
-    """``audit.pdf``, ``audit.html``, ``receipt.tlog-proof``: those there are. Only their digests were checked."""
+    """``audit.pdf``, ``receipt.tlog-proof``: those there are. Only their digests were checked."""
     consistency: Mapping[int, tuple[bytes, ...]] = field(repr=False)
     """Consistency proofs by old size. They prove something once an old root is at hand."""
     timestamps: Mapping[int, bytes] = field(repr=False)

@@ -28,6 +28,8 @@ __all__ = ["ALWAYS", "FILTER", "Sample", "take"]
 FILTER: Final = "sample"
 ALWAYS: Final = ("ledger", "key", "role", "policy")
 """Kinds of which the story needs every entry: who people are, and what the rules were."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What breaks a line or is none: named, for what is printable differs from one Unicode to the next."""
 MAX_SEED: Final = 200
 """Characters."""
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII)
@@ -82,8 +84,12 @@ class Sample:
         found: dict[str, Any] = dict(value)
         if not all(_TIME.fullmatch(found[name]) for name in ("from", "until")):
             raise Malformed("times of a sample are none", got=f"{found['from']}, {found['until']}"[:80])
+        if found["population"] < 1 or not found["drawn"]:
+            raise Malformed("sample is of nothing: a population and a draw of at least one are expected")
         if not _is_seed(found["seed"]):
-            raise Malformed("seed of a sample is none", expected=f"1 to {MAX_SEED} printable characters")
+            raise Malformed(
+                "seed of a sample is none", expected=f"1 to {MAX_SEED} characters without control characters"
+            )
         return cls(
             found["kind"], found["from"], found["until"], found["first"], found["last"], found["population"],
             found["seed"], tuple(found["drawn"]), tuple(found["told"]),
@@ -161,7 +167,7 @@ def take(entries: Iterable[Entry], *, kind: str, since: str, until: str, count: 
             which entries are of it.
     """
     if not _is_seed(seed):
-        raise InvalidInput("seed of a sample is not usable", expected=f"1 to {MAX_SEED} printable characters")
+        raise InvalidInput("seed of a sample is not usable", expected=f"1 to {MAX_SEED} characters, none for control")
     entries = list(entries)
     inside = [entry for entry in entries if since <= entry.recorded_at < until]
     population = [entry for entry in inside if entry.kind == kind]
@@ -185,7 +191,7 @@ def draw(population: Iterable[Entry], seed: str, count: int) -> tuple[int, ...]:
 
 
 def _is_seed(text: str) -> bool:
-    return 0 < len(text) <= MAX_SEED and text.isprintable()
+    return 0 < len(text) <= MAX_SEED and _CONTROL.search(text) is None
 
 
 def _ascending(value: Value) -> bool:

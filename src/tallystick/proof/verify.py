@@ -176,10 +176,23 @@ def _compared(
     if anchors.required and not (anchors.kept or anchors.unopened):
         checks.append(Check("anchor", "unknown", "one is required, and none was given"))
     begun = [] if leaves is None else _begun(checkpoint, leaves, (link.new.size for link in known))
-    size = fork([checkpoint, *begun, *anchors.kept, *(link.new for link in known)])
+    trees = [checkpoint, *begun, *anchors.kept, *(link.new for link in known)]
+    checks += _broken(known, trees)
+    size = fork(trees)
     if size is not None:
         checks.append(Check("history", "failed", f"two different trees of {size} entries are signed with this key"))
     return _Compared(tuple(checks), max(agreeing, key=lambda kept: kept.size, default=None))
+
+
+def _broken(links: Sequence[Link], trees: Sequence[Checkpoint]) -> Iterator[Check]:
+    """Links that do not hold from a tree of their size, also where no anchor needs them: that shows two histories."""
+    for link in links:
+        try:
+            for tree in trees:
+                if tree.size == link.old:
+                    link.check(tree)
+        except NotVerified as error:
+            yield Check("consistency", "failed", f"from {link.old} to {link.new.size} entries: {error}")
 
 
 def _begun(checkpoint: Checkpoint, leaves: Sequence[bytes], sizes: Iterable[int]) -> list[Checkpoint]:
@@ -598,7 +611,7 @@ def _with_report(verdict: Verdict, pack: Pack, authorities: Authorities) -> Verd
     own = [check for check in verdict.checks if not (stamped and check == _NO_STAMP)]
     checks = [*own, *(Check(f"report {check.name}", check.outcome, check.detail) for check in found)]
     if report.entry is not None and report.checkpoint is not None:
-        checks.append(_same_history(pack, report.entry, report.checkpoint))
+        checks += [_same_history(pack, report.entry, report.checkpoint), *_newer(pack, report.entry)]
     times = [check for check in checks if check.name.removeprefix("report ") == "time"]
     lines = [line for line in report.not_proven if line not in (TRUTH, TIMES, BOUNDED, PEOPLE, _NO_ANCHOR)]
     return replace(
@@ -621,6 +634,18 @@ def _same_history(pack: Pack, issue: Entry, checkpoint: Checkpoint) -> Check:
     return Check("report entry", outcome, f"entry {issue.seq} is not in the pack; {detail}")
 
 
+def _newer(pack: Pack, issue: Entry) -> Iterator[Check]:
+    """A pack carries the newest report on its model: what came of it since is told by a later one."""
+    scope = issue.body.get("scope")
+    about = scope.get("model") if isinstance(scope, Mapping) else None
+    for entry in pack.entries:
+        other = entry.body.get("scope") if entry.kind == "report" and entry.seq > issue.seq else None
+        if about is not None and isinstance(other, Mapping) and other.get("model") == about:
+            why = f"entry {entry.seq} records a newer report on this model than that of entry {issue.seq}, in the pack"
+            yield Check("report newest", "failed", why)
+            return
+
+
 def _open_questions(pack: Pack, anchor: Checkpoint | None) -> Iterator[str]:
     yield TRUTH
     chosen, last = pack.manifest["filter"]["name"], pack.checkpoint.size - 1
@@ -629,6 +654,12 @@ def _open_questions(pack: Pack, anchor: Checkpoint | None) -> Iterator[str]:
             f"That the rest of the story of what was drawn is here is stated by the ledger, not proven; and that its "
             f"clock ran forward between entries 0 and {last}."
         )
+        if anchor is None or anchor.size <= pack.sample.last:
+            yield (
+                "That the draw was not steered: without a checkpoint from elsewhere that covers the time and was kept "
+                "before the seed was named, whoever holds the ledger's key could have added to the population until "
+                "the draw suited them."
+            )
     elif not pack.completeness.whole:
         yield (
             f"That nothing else of entries 0 to {last} belongs under the filter {chosen!r} "

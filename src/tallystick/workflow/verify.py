@@ -39,6 +39,7 @@ from tallystick.proof.verify import (
     verify_receipt,
     verify_report,
 )
+from tallystick.records import Entry
 
 __all__ = ["is_fingerprint", "pack_of", "read_pdf", "read_small", "trusted_keys", "verify"]
 
@@ -385,8 +386,12 @@ def _pack(data: bytes, key: VerifierKey, anchors: Anchors, authorities: Authorit
 
 
 def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
-    """Signatures of people, and the rules of evaluation and promotion, over the entries of the pack."""
-    book = Book(pack.story, origin=key.name, parts=pack.part)
+    """Signatures of people, and the rules of evaluation and promotion, over the entries of the pack.
+
+    All of them bear on what is judged, also those that a sample is silent about: a refusal counts if it is here.
+    """
+    book = Book(pack.entries, origin=key.name, parts=pack.part)
+    judged = _judged(pack)
     try:
         ring = KeyRing.of(book)
     except (NotVerified, NotFound) as error:
@@ -394,18 +399,41 @@ def _people(pack: Pack, key: VerifierKey) -> Iterator[Check]:
         return
     yield _beginning(book, ring)
     yield _all(
-        "signatures", audit.signatures(book, ring), "everything that demands a signature has one by somebody entitled"
+        "signatures",
+        audit.signatures(book, ring, judged),
+        "everything that demands a signature has one by somebody entitled",
     )
-    count = len(book.of_kind("evaluation"))
     yield _all(
-        "evaluations follow policy", audit.evaluations(book), f"{count} evaluations answered the plans published before"
+        "evaluations follow policy",
+        audit.evaluations(book, judged),
+        f"{_counted('evaluation', book, judged)} answered the plans published before",
     )
-    count = len(book.of_kind("promotion"))
     yield _all(
         "promotions",
-        audit.promotions(book, ring),
-        f"{count} among these entries, each passed, explained and approved by another, judged by what is here",
+        audit.promotions(book, ring, judged),
+        f"{_counted('promotion', book, judged)}, each passed, explained and approved by another, judged by what is "
+        "here",
     )
+
+
+def _judged(pack: Pack) -> list[Entry]:
+    """The entries to judge: the story, and what else is here with all that it rests on.
+
+    A sample holds the rest of its population to be counted; what such an entry rests on may be elsewhere.
+    """
+    here = {entry.ref for entry in pack.entries}
+    told = {entry.seq for entry in pack.story}
+    closed: set[int] = set()
+    for entry in pack.entries:  # in order: what an entry refers to stands before it
+        if all(ref in here and ref.seq in closed for ref in entry.references):
+            closed.add(entry.seq)
+    return [entry for entry in pack.entries if entry.seq in told or entry.seq in closed]
+
+
+def _counted(kind: str, book: Book, judged: Sequence[Entry]) -> str:
+    """How many of a kind were judged, and how many were not."""
+    count, there = sum(entry.kind == kind for entry in judged), len(book.of_kind(kind))
+    return f"{count} {kind}s" + (f" (of {there} here; of the others the pack holds no story)" if there > count else "")
 
 
 def _beginning(book: Book, ring: KeyRing) -> Check:
