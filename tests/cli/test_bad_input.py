@@ -217,3 +217,28 @@ def test_a_ledger_of_another_key_is_said_to_be_one(bank, tmp_path, monkeypatch):
     assert "not the ledger of the key that was given" in out
     code, out, _ = bank("verify", "usecase.yaml", "--key", ".tallystick/ledger.vkey")
     assert code == 3
+
+
+@pytest.mark.parametrize("name", [".tallystick/ledger.db", ".tallystick/keys/ledger.pem", ".tallystick/keys/seal.pem"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ledger checkpoint",
+        "ledger prove 1",
+        "pack credit@2",
+        "key certificate --request",
+        "document model-card credit@2",
+    ],
+)
+def test_no_output_takes_the_place_of_the_ledger_or_a_key(bank, command, name):
+    before = (bank.folder / name).read_bytes()
+    refuses(bank, f"{command} -o {name} --force", 1, "not overwritten")
+    (bank.folder / "link").symlink_to(name)
+    refuses(bank, f"{command} -o link --force", 1, "not overwritten")
+    assert (bank.folder / name).read_bytes() == before
+
+
+def test_what_a_command_reads_is_not_written_to(bank):
+    bank.ok("ledger", "checkpoint", "-o", "kept.checkpoint")
+    refuses(bank, "report credit@2 --anchor kept.checkpoint -o kept.checkpoint --force", 1, "this command reads it")
+    refuses(bank, "ledger prove --from kept.checkpoint -o kept.checkpoint --force", 1, "this command reads it")

@@ -197,7 +197,7 @@ def test_the_older_checkpoint_is_not_shown_by_the_file_alone(auditor):
         (f"ledger prove 1{'0' * 5000}", 2, ["INDEX"]),
         ("ledger prove 5 -o nowhere/x", 3, ["nowhere/x"]),
         ("ledger prove 5 -o kept", 1, ["--force"]),
-        ("ledger prove --from kept -o kept", 1, ["--force"]),
+        ("ledger prove --from kept -o kept", 1, ["this command reads it"]),
         ("ledger prove --from 0", 2, ["1 or more"]),
         ("ledger prove --from -5", 2, ["1 or more"]),
         ("ledger prove --from 99", 3, ["no checkpoint of size 99"]),

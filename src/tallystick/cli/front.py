@@ -251,14 +251,20 @@ def model_version(text: str) -> tuple[str, int | None]:
     return name, int(version)
 
 
-def check_output(*paths: Path, force: bool = True) -> None:
+def check_output(*paths: Path, force: bool = True, reads: Iterable[Path] = ()) -> None:
     """Ask before any work whether files can be written there: a result must not be recorded and then lost.
 
+    Args:
+        reads: files that the command reads: an anchor that was kept must not give way to what it is compared with.
+
     Raises:
-        Refused: a file is there, and overwriting was not asked for.
+        Refused: a file is there, and overwriting was not asked for, or it is a ledger, a key or what is read.
         NotFound: the folder is not there, or cannot be written to.
     """
     for path in paths:
+        what = _precious(path) or next(("this command reads it" for other in reads if _same_file(path, other)), None)
+        if what is not None:
+            raise Refused(f"file is not overwritten: {what}", where=str(path), remedy="Choose another name.")
         if path.exists() and not force:
             raise Refused("file is there already", where=str(path), remedy="Choose another name, or add --force.")
         folder = path.parent
@@ -266,6 +272,32 @@ def check_output(*paths: Path, force: bool = True) -> None:
             raise NotFound(
                 "file cannot be written", where=str(path), expected="a folder that is there and can be written to"
             )
+
+
+def _precious(path: Path) -> str | None:
+    """What no output ever takes the place of, told by what the file begins with; also where it was asked to."""
+    if not path.is_file():
+        return None
+    if path.name.endswith(("-wal", "-shm", "-journal")):
+        return "it belongs to a database"
+    try:
+        with path.open("rb") as file:
+            begins = file.read(_LOOK)
+    except OSError:
+        return None
+    if begins.startswith(b"SQLite format 3\0"):
+        return "it is a database, such as a ledger"
+    return "it is a private key" if b"PRIVATE KEY-----" in begins else None
+
+
+_LOOK: Final = 4096
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def write_output(path: Path, data: bytes) -> None:

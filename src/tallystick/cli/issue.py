@@ -102,7 +102,7 @@ def write(
     revocations = [read_small(path) for path in crls]
 
     html, receipt = output.with_suffix(".html"), output.with_name(output.name + ".tlog-proof")
-    check_output(output, html, receipt, force=force)
+    check_output(output, html, receipt, force=force, reads=[*crls, *([anchor] if anchor else [])])
     with front.desk(writing=True) as desk:
         progress("reading the books")
         drawn = issue.draw(desk, model_version(model), as_of=None if as_of is None else moment(as_of), anchor=anchor)

@@ -115,13 +115,14 @@ def prove(front: Front, index: int | None, since: str, bare: bool, output: Path 
         raise UsageError(
             "either an entry is proven, or growth", expected="INDEX, perhaps with --bare; or --from SIZE|FILE"
         )
+    start = _since(since) if since else 0
     with front.desk(writing=False) as desk:
         if index is not None:
             done: Inclusion | Growth = verbs.inclusion(desk, index, bare=bare)
         else:
-            done = verbs.growth(desk, _since(since))
+            done = verbs.growth(desk, start)
     path = output or Path(done.name)
-    check_output(path, force=force)
+    check_output(path, force=force, reads=[start] if isinstance(start, Path) else [])
     write_output(path, done.data)
     about, facts = _entry(done, path) if isinstance(done, verbs.Inclusion) else _growth(done, path, since)
     value = {"proof": str(path), **about, "size": done.checkpoint.size, "root": done.checkpoint.root.hex()}
