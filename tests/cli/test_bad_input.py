@@ -227,7 +227,6 @@ def test_a_ledger_of_another_key_is_said_to_be_one(bank, tmp_path, monkeypatch):
         "ledger prove 1",
         "pack credit@2",
         "key certificate --request",
-        "document model-card credit@2",
     ],
 )
 def test_no_output_takes_the_place_of_the_ledger_or_a_key(bank, command, name):
