@@ -19,6 +19,12 @@ def test_a_template_is_filled_and_its_texts_are_escaped():
     assert rendered("<i>{{ document.name }}</i>") == "<i>&lt;b&gt;credit&lt;/b&gt;</i>"
 
 
+def test_what_replace_makes_is_escaped_whatever_it_is_made_of():
+    source = "{% set m %}{{ document.name }}{% endset %}{% set l %}<{% endset %}{{ m|replace('&lt;', l) }}"
+    assert "<" not in rendered(source)
+    assert rendered("{{ document.kind|replace('model', '<i>') }}") == "&lt;i&gt;-card"
+
+
 def test_it_may_use_other_templates_of_its_folder():
     assert rendered("{% include 'foot.html.j2' %}", **{"foot.html.j2": "{{ document.kind }}"}) == "model-card"
     base = {"base.html.j2": "<p>{% block x %}{% endblock %}</p>"}
@@ -51,6 +57,8 @@ HARMFUL = {
     "imports a module": ("{% import 'os' as os %}{{ os.environ }}", "os"),
     "turns escaping off": ("{% autoescape false %}{{ document.name }}{% endautoescape %}", "escaping"),
     "says that it is safe": ("{{ document.name|safe }}", "safe"),
+    "puts text together anew": ("{% set l %}Q{% endset %}{{ l.translate({81: document.name}) }}", "unsafe"),
+    "replaces in what is escaped": ("{% set l %}<{% endset %}{{ document.name.replace('x', l) }}", "unsafe"),
     "changes what it is given": ("{{ document.update({'a': 1}) }}", "unsafe"),
     "has a mistake": ("{% for %}", "Syntax"),
     "asks for what is not there": ("{{ document.nothing }}", "nothing"),

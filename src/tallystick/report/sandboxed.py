@@ -45,6 +45,15 @@ class _Environment(ImmutableSandboxedEnvironment):
             raise TemplateAssertionError("escaping cannot be turned off", found.lineno, name, filename)
         return tree
 
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Refuse the methods of text: by some of them escaped text is put together anew, and comes out as it was."""
+        return not isinstance(obj, str) and super().is_safe_attribute(obj, attr, value)
+
+
+def _replaced(text: Any, old: Any, new: Any, count: int = -1) -> str:
+    """The filter ``replace``, whose answer is text to be escaped, whatever it was made of."""
+    return str.replace(str(text), str(old), str(new), count)
+
 
 def filled(name: str, templates: Mapping[str, str], document: Mapping[str, Any]) -> str:
     """A template, filled.
@@ -68,7 +77,7 @@ def filled(name: str, templates: Mapping[str, str], document: Mapping[str, Any])
         trim_blocks=is_markdown,
         lstrip_blocks=is_markdown,
     )
-    environment.filters = {known: environment.filters[known] for known in FILTERS}
+    environment.filters = {known: environment.filters[known] for known in FILTERS} | {"replace": _replaced}
     environment.tests = {known: environment.tests[known] for known in TESTS}
     environment.globals = {"range": environment.globals["range"]}
     values = _each_text(document) if is_markdown else document
