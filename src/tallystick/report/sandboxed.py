@@ -37,6 +37,10 @@ MOST_TEXT: Final = 8 << 20
 """Characters of a document."""
 
 
+_QUESTIONS: Final = frozenset({"endswith", "startswith"})
+"""Methods of text whose answer is yes or no."""
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         """Refuse ``autoescape``: text of a ledger is never put out as it is."""
@@ -46,8 +50,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         return tree
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Refuse the methods of text: by some of them escaped text is put together anew, and comes out as it was."""
-        return not isinstance(obj, str) and super().is_safe_attribute(obj, attr, value)
+        """Refuse methods that make text: by some of them escaped text is put together anew, and comes out as it was."""
+        return (not isinstance(obj, str) or attr in _QUESTIONS) and super().is_safe_attribute(obj, attr, value)
 
 
 def _replaced(text: Any, old: Any, new: Any, count: int = -1) -> str:
