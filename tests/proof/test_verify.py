@@ -86,7 +86,7 @@ def test_a_verdict_has_one_json_form(world, vkey):
     value = verify.verify_pack(world.pack(), vkey, kept(world.checkpoint())).value()
     assert set(value) == {
         *("kind", "integrity", "completeness", "checks", "not_proven", "key", "checkpoint", "entry"),
-        *("anchor", "unanchored", "time", "existed_at"),
+        *("anchor", "unanchored", "time", "existed_at", "withheld"),
     }
     assert value["key"] == {"name": vkey.name, "fingerprint": vkey.public.fingerprint}
     assert encode(value)

@@ -129,6 +129,7 @@ class Verdict:
             "time": self.time,
             "existed_at": None if self.existed_at is None else self.existed_at.isoformat(),
             "entry": None if self.entry is None else self.entry.ref.value(),
+            "withheld": [] if self.pack is None else [{"seq": seq, "name": name} for seq, name in self.pack.withheld],
         }
 
 
@@ -670,9 +671,13 @@ def _open_questions(pack: Pack, anchor: Checkpoint | None) -> Iterator[str]:
     yield PEOPLE
     lacking = [one for one in pack.withheld if one not in _standing_as_files(pack)]
     if lacking:
-        names = ", ".join(f"{name} of entry {seq}" for seq, name in lacking[:5])
-        more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+        names = ", ".join(f"{name} of entry {seq}" for seq, name in lacking[:_MOST_WITHHELD])
+        more = f" and {len(lacking) - _MOST_WITHHELD} more" if len(lacking) > _MOST_WITHHELD else ""
         yield f"{len(lacking)} values are erased, withheld or missing: {names}{more}."
+
+
+_MOST_WITHHELD: Final = 20
+"""In the sentence; all of them stand in the pack's manifest, and in the JSON form."""
 
 
 def _standing_as_files(pack: Pack) -> set[tuple[int, str]]:

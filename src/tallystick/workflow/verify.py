@@ -433,7 +433,9 @@ def _judged(pack: Pack) -> list[Entry]:
 def _counted(kind: str, book: Book, judged: Sequence[Entry]) -> str:
     """How many of a kind were judged, and how many were not."""
     count, there = sum(entry.kind == kind for entry in judged), len(book.of_kind(kind))
-    return f"{count} {kind}s" + (f" (of {there} here; of the others the pack holds no story)" if there > count else "")
+    return f"{count} {kind}{'' if count == 1 else 's'}" + (
+        f" (of {there} here; of the others the pack holds no story)" if there > count else ""
+    )
 
 
 def _beginning(book: Book, ring: KeyRing) -> Check:
