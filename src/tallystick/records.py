@@ -47,6 +47,7 @@ __all__ = [
     "absent",
     "entry_value",
     "holds_reference",
+    "is_time",
     "references",
 ]
 
@@ -61,7 +62,9 @@ GENESIS: Final = "ledger"
 BASES: Final = frozenset({"observed", "declared", "imported"})
 
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_TIME = re.compile(
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
+)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
 """Of a part, and an idempotency key: indexed, in any database."""
@@ -655,6 +658,11 @@ def _stands_for(value: Value, spec: Field, attached: list[str]) -> bool:
     return (spec.required and isinstance(value.get("absent"), str)) or value.get("attachment") in attached
 
 
+def is_time(value: Value) -> bool:
+    """Whether a value is a time as entries write it, ``YYYY-MM-DDThh:mm:ss.ffffffZ``, each part in its range."""
+    return _matches(_TIME, value)
+
+
 def _is_text(value: Value) -> bool:
     return isinstance(value, str)
 
@@ -685,7 +693,7 @@ _TYPES: Mapping[str, Callable[[Value], bool]] = {
     "count": _is_count,
     "flag": lambda value: isinstance(value, bool),
     "digest": lambda value: _matches(_HEX64, value),
-    "time": lambda value: _matches(_TIME, value),
+    "time": is_time,
     "date": lambda value: _matches(_DATE, value),
     "ref": _is_ref,
     "refs": lambda value: isinstance(value, list) and all(map(_is_ref, value)),
@@ -822,6 +830,8 @@ def _is_part(value: Value, *, attachment: bool) -> bool:
     if not (isinstance(value, dict) and _is_text(value.get("name"))):
         return False
     hashes = [value[key] for key in ("sha256", "hmac_sha256") if key in value]
+    if not attachment and "sha256" in value:  # a plain digest of a personal value could be guessed
+        return False
     if len(hashes) != 1 or not _matches(_HEX64, hashes[0]):
         return False
     return not attachment or (_is_count(value.get("size")) and _is_text(value.get("mediaType")))

@@ -35,8 +35,8 @@ __all__ = [
 MAX_NOTE: Final = 1 << 20
 """Bytes."""
 MAX_SIGNATURES: Final = 100
-MAX_SIZE: Final = 2**63 - 1
-"""Leaves: the largest tree that verifiers with 64-bit integers read."""
+MAX_SIZE: Final = 2**53 - 1
+"""Leaves: the largest number that every reader of JSON has exactly."""
 
 _TYPE_ED25519 = b"\x01"
 _ID = re.compile(r"[0-9a-f]{8}")
@@ -209,7 +209,7 @@ class Checkpoint:
             Malformed: not three lines of origin, decimal size and base64 root.
         """
         lines = text.split("\n")
-        if len(lines) != 4 or lines[3] or not _DECIMAL.fullmatch(lines[1]) or len(lines[1]) > 19:
+        if len(lines) != 4 or lines[3] or not _DECIMAL.fullmatch(lines[1]) or len(lines[1]) > 16:
             raise Malformed("not a checkpoint", expected="origin, size and root, a line each", got=ascii(text[:80]))
         return cls(lines[0], int(lines[1]), unb64(lines[2], what="root of a checkpoint"))
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from tallystick.canonical import Value
 from tallystick.errors import InvalidInput, Malformed, Tampered
-from tallystick.records import Entry
+from tallystick.records import Entry, is_time
 
 __all__ = ["ALWAYS", "FILTER", "Sample", "take"]
 
@@ -32,7 +32,6 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What breaks a line or is none: named, for what is printable differs from one Unicode to the next."""
 MAX_SEED: Final = 200
 """Characters."""
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII)
 _FIELDS: Final[Mapping[str, type]] = {
     "name": str, "kind": str, "from": str, "until": str, "first": int, "last": int, "population": int, "seed": str,
     "drawn": list, "told": list,
@@ -82,7 +81,7 @@ class Sample:
         if wrong or set(value) != set(_FIELDS) or not all(map(_ascending, (value["drawn"], value["told"]))):
             raise Malformed("filter of a sample lacks or misspells a field", got=", ".join(wrong) or None)
         found: dict[str, Any] = dict(value)
-        if not all(_TIME.fullmatch(found[name]) for name in ("from", "until")):
+        if not all(is_time(found[name]) for name in ("from", "until")):
             raise Malformed("times of a sample are none", got=f"{found['from']}, {found['until']}"[:80])
         if found["population"] < 1 or not found["drawn"]:
             raise Malformed("sample is of nothing: a population and a draw of at least one are expected")

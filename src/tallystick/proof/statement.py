@@ -148,6 +148,7 @@ def _matching(entry: Entry, payload_type: str, payload: bytes, ledger: str, fing
     _same("subject", statement.get("subject"), _entry_subject(entry, content), where)
     _same("ledger", binding["ledger"], ledger, where)
     _same("kind", binding["kind"], entry.kind, where)
+    _same("signer", binding["signer"], entry.actor, where)
     _same("content", binding["content"], {"sha256": digest(content)}, where)
     return Signed(
         signer_id=binding["signer"],

@@ -275,6 +275,8 @@ def verify_receipt(data: bytes, key: VerifierKey, anchors: Anchors = NO_ANCHORS)
 
 def _without_entry(proof: Proof, key: VerifierKey, anchors: Anchors) -> Verdict:
     checkpoint = open_checkpoint(proof.checkpoint, key)
+    if proof.index >= checkpoint.size:
+        raise Tampered("index lies beyond the tree", expected=f"below {checkpoint.size}", got=str(proof.index))
     why = f"the proof carries no entry: which one stands at {proof.index} is not shown"
     checks = [_signed(checkpoint), Check("inclusion", "unknown", why)]
     return _verdict("receipt", key, checks, checkpoint, anchors)
