@@ -108,6 +108,9 @@ def read_json(data: bytes, what: str, *, exact: bool = True) -> Any:
     return value
 
 
+TYPES = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+
+
 def shape(value: Any, form: Any, what: str, *, only: bool = False) -> Any:
     """The value, if it has this form; with ``only``, objects have no other fields.
 
@@ -126,7 +129,7 @@ def shape(value: Any, form: Any, what: str, *, only: bool = False) -> Any:
         need(form.fullmatch(shape(value, str, what)), f"{what} is malformed")
     else:
         same = type(value) is form if isinstance(form, type) else (type(value), value) == (type(form), form)
-        need(same, f"{what} is not {form.__name__ if isinstance(form, type) else form}")
+        need(same, f"{what} is not {TYPES.get(form, form)}")
     return value
 
 
@@ -241,9 +244,10 @@ def open_entry(raw: bytes, seq: int, path: list[bytes], head: Head, key: Key) ->
     need(len(raw) <= ENTRY_LIMIT, f"{what} is larger than {ENTRY_LIMIT} bytes")
     fields = shape(read_json(raw, what), {"v": int}, what)
     need(fields["v"] <= 1, f"{what} has format version {fields['v']}, which this verifier does not know", Unknown)
+    optional = {**PARTS, "statement": dict, "idempotency_key": str}
     genesis = {"origin": key.name, "checkpoint_key": key.line}
     form = {**ALWAYS, "v": 1, "seq": seq, "prev": DIGEST if seq else "0" * 64, "body": dict if seq else genesis}
-    form.update((name, one) for name, one in {**PARTS, "statement": dict}.items() if name in fields)
+    form.update((name, one) for name, one in optional.items() if name in fields)
     shape(fields, form, what)
     need((fields["kind"] == "ledger") == (seq == 0), f"{what}: the first entry, and no other, begins the ledger")
     older = [fields["supersedes"]] if "supersedes" in fields else []
@@ -488,16 +492,16 @@ class Verdict:
         self.add(name, *("unknown", f"not here: {', '.join(missing)}") if missing else ("ok", good))
 
     @contextmanager
-    def step(self, name: str, no: str = "failed") -> Iterator[None]:
+    def step(self, name: str, file: str = "", no: str = "failed") -> Iterator[None]:
         """Note why a step could not be taken: whatever a hostile file causes is a no, never a traceback."""
         try:
             yield
         except Refused as reason:
-            self.add(name, no, str(reason))
+            self.add(name, no, f"{file}{reason}")
         except (Unknown, OSError, MemoryError) as reason:
-            self.add(name, "unknown", str(reason) or "there is not enough memory")
+            self.add(name, "unknown", f"{file}{reason}" if str(reason) else "there is not enough memory")
         except Exception as fault:
-            self.add(name, no, f"the file is malformed in a way that was not foreseen: {type(fault).__name__}")
+            self.add(name, no, f"{file}malformed in a way that this program did not foresee: {type(fault).__name__}")
 
     def judge_pack(self, members: dict[str, bytes], key: Key) -> None:
         """Everything in a pack (formats, Evidence packs)."""
@@ -574,7 +578,7 @@ class Verdict:
             begins |= {(a, c) for a, b in begins for c, d in begins if b == d and a <= c}
         linked = {size for pair in begins for size in pair if head.size in pair and 0 not in pair}
         for size in sorted(kept | self.wanted):
-            missing = [] if size in linked else [f"what links the tree of {size} entries to that of {head.size}"]
+            missing = [] if size in linked else [f"a proof between the trees of {size} and of {head.size} entries"]
             self.add_open("anchor", missing, f"the trees of {size} and of {head.size} entries are one history")
         self.anchored = max(linked & kept, default=0)
 
@@ -598,7 +602,7 @@ class Verdict:
         verdicts = [(name, f"{said[name]}: {MEANINGS[said[name]]}") for name in ("integrity", "completeness")]
         agrees = f"agrees up to {self.anchored} entries" if self.anchored else "none that agrees"
         verdicts += [("anchor", f"{agrees}; {said['unanchored']} entries rest on the key alone")] if head else []
-        last = [("not proven", line) for line in NOT_PROVEN] + [("exit code", MEANINGS[code])]
+        last = [*zip(("not proven", "", ""), NOT_PROVEN), ("exit code", MEANINGS[code])]
         blocks = first, checks, verdicts, last
         fill = textwrap.TextWrapper(100, subsequent_indent=" " * 14).fill
         return "\n\n".join("\n".join(fill(f"{name:14}{printable(text)}") for name, text in rows) for rows in blocks)
@@ -610,7 +614,7 @@ def read(name: str) -> bytes:
     with Path(name).open("rb") as source:
         limit = FILE_LIMIT if source.peek(5).startswith((b"PK", b"%PDF-")) else SMALL_LIMIT
         data = source.read(limit + 1)
-    need(len(data) <= limit, f"{name} is larger than {limit} bytes")
+    need(len(data) <= limit, f"it is larger than {limit} bytes")
     return data
 
 
@@ -618,12 +622,13 @@ def given_key(said: str | None, members: dict[str, bytes]) -> Key:
     """The key that was given: its line, a file with that, or the fingerprint of the one in a pack."""
     if said is None:
         raise Unknown("no key was given, and a file does not vouch for itself: add --key, from a source that you trust")
-    line, source = said.encode(errors="replace"), "given as a line"
-    if DIGEST.fullmatch(said):
-        line, source = members.get("keys/ledger.vkey", b""), "taken from the pack: its fingerprint is the one you gave"
-    elif not re.fullmatch(rf"{NAME}\+[0-9a-f]{{8}}\+[A-Za-z0-9+/=]+", said):
-        line, source = read(said), f"read from {said}, given by you"
     try:
+        if DIGEST.fullmatch(said):
+            line, source = members.get("keys/ledger.vkey", b""), "taken from the pack, by the fingerprint that you gave"
+        elif re.fullmatch(rf"{NAME}\+[0-9a-f]{{8}}\+[A-Za-z0-9+/=]+", said):
+            line, source = said.encode(), "given by you as a line"
+        else:
+            line, source = read(said), f"read from {said}, given by you"
         key = parse_key(line.decode().rstrip("\n"), source)
         need(key.fingerprint == said or not DIGEST.fullmatch(said), "it has another fingerprint")
     except ValueError as fault:
@@ -647,10 +652,10 @@ def judge(options: argparse.Namespace, verdict: Verdict) -> None:
             verdict.judge_other(data, read(beside) if wanted else None, verdict.key)
     if verdict.key:
         for name in options.consistency:
-            with verdict.step("consistency"):
+            with verdict.step("consistency", f"{name}: "):
                 verdict.growths.append(open_growth(read(name), verdict.key))
         for name in options.anchor:
-            with verdict.step("anchor", no="unknown"):
+            with verdict.step("anchor", f"{name} cannot be compared: ", no="unknown"):
                 anchors.append(open_checkpoint(read(name), verdict.key))
     with verdict.step("anchor"):
         if verdict.head:
