@@ -140,7 +140,7 @@ def parse_key(line: str, source: str = "") -> Key:
     name, id, rest = match(form, line.encode(), "a verifier key is <name>+<key id>+<base64>")
     blob, p = unbase64(rest), 2**255 - 19
     need(len(blob) == 33 and blob[0] == 1, "a verifier key holds 0x01 and 32 bytes")
-    need(sha256(f"{name}\n".encode() + blob).hexdigest()[:8] == id, "the verifier key has an id that is not its own")
+    need(sha256(f"{name}\n".encode() + blob).hexdigest()[:8] == id, "the verifier key has another id than its own")
     y = int.from_bytes(blob[1:], "little") & (2**255 - 1)
     square = (y * y - 1) * pow(-121665 * pow(121666, -1, p) * y * y + 1, -1, p)  # of x, on -x^2 + y^2 = 1 + d x^2 y^2
     need(pow(square, (p - 1) // 2, p) in (0, 1), "the key is no point of the curve")
@@ -453,6 +453,7 @@ NOT_PROVEN = [
     "What is complete as stated is so by the ledger's word; entries that no checkpoint from elsewhere covers"
     " (unanchored) rest on its key alone: whoever holds it could have made them anew, or show others to others.",
 ]
+OUTCOMES = {"ok": "ok", "failed": "FAILED", "unknown": "open"}
 MEANINGS = {
     "ok": "what is here is what the ledger's key signed, unaltered and in its place",
     "failed": "something does not hold: rely on nothing in this file",
@@ -461,9 +462,9 @@ MEANINGS = {
     "stated": "the ledger signed that nothing else belongs here, which is its word and no proof",
     "partial": "something that belongs here is missing",
     "not asked": "that is asked of packs alone, and once they are known to be unaltered",
-    0: "0: everything that was asked holds",
-    1: "1: something does not hold, see FAILED above",
-    3: "3: nothing is known to be wrong, but something could not be found out",
+    0: "everything that was asked holds",
+    1: "something does not hold, see FAILED above",
+    3: "nothing is known to be wrong, but something could not be found out",
 }
 
 
@@ -592,20 +593,27 @@ class Verdict:
         found = {"key": key, "kind": self.kind, "integrity": integrity, "completeness": complete}
         return {**found, "unanchored": unanchored, "checks": self.checks, "not_proven": NOT_PROVEN}
 
-    def text(self, file: str, code: int) -> str:
-        """What is printed for people."""
-        said, key, head, words = self.value(), self.key, self.head, {"ok": "ok", "failed": "FAILED", "unknown": "open"}
-        first = [("key", key.name), ("fingerprint", key.fingerprint), ("", key.source)] if key else [("key", "none")]
-        first += [("file", f"{file}: a {self.kind}")]
-        first += [("head", f"{head.size} entries, root {head.root.hex()}")] if head else []
-        checks = [(words[check["outcome"]], f"{check['name']}: {check['detail']}") for check in self.checks]
-        verdicts = [(name, f"{said[name]}: {MEANINGS[said[name]]}") for name in ("integrity", "completeness")]
-        agrees = f"agrees up to {self.anchored} entries" if self.anchored else "none that agrees"
-        verdicts += [("anchor", f"{agrees}; {said['unanchored']} entries rest on the key alone")] if head else []
-        last = [*zip(("not proven", "", ""), NOT_PROVEN), ("exit code", MEANINGS[code])]
-        blocks = first, checks, verdicts, last
-        fill = textwrap.TextWrapper(100, subsequent_indent=" " * 14).fill
-        return "\n\n".join("\n".join(fill(f"{name:14}{printable(text)}") for name, text in rows) for rows in blocks)
+    def rows(self, file: str, code: int) -> Iterator[tuple[str, str]]:
+        """What is printed for people: lines of a name and a sentence, empty ones between."""
+        said, agrees = self.value(), f"agrees up to {self.anchored} entries" if self.anchored else "none that agrees"
+        yield "key", self.key.name if self.key else "none: nothing was verified"
+        if self.key:
+            yield "fingerprint", self.key.fingerprint
+            yield "", self.key.source
+        yield "file", f"{file}: a {self.kind}"
+        if self.head:
+            yield "head", f"{self.head.size} entries, root {self.head.root.hex()}"
+        yield "", ""
+        for check in self.checks:
+            yield OUTCOMES[check["outcome"]], f"{check['name']}: {check['detail']}"
+        yield "", ""
+        yield "integrity", f"{said['integrity']}: {MEANINGS[said['integrity']]}"
+        yield "completeness", f"{said['completeness']}: {MEANINGS[said['completeness']]}"
+        if self.head:
+            yield "anchor", f"{agrees}; {said['unanchored']} of {self.head.size} rest on the ledger's key alone"
+        yield "", ""
+        yield from zip(("not proven", "", ""), NOT_PROVEN)
+        yield "exit code", f"{code}: {MEANINGS[code]}"
 
 
 # The command line
@@ -618,13 +626,14 @@ def read(name: str) -> bytes:
     return data
 
 
-def given_key(said: str | None, members: dict[str, bytes]) -> Key:
-    """The key that was given: its line, a file with that, or the fingerprint of the one in a pack."""
+def given_key(said: str | None, data: bytes) -> Key:
+    """The key that was given: its line, a file with that, or the fingerprint of the one in the pack."""
     if said is None:
         raise Unknown("no key was given, and a file does not vouch for itself: add --key, from a source that you trust")
     try:
         if DIGEST.fullmatch(said):
-            line, source = members.get("keys/ledger.vkey", b""), "taken from the pack, by the fingerprint that you gave"
+            line = open_container(data).get("keys/ledger.vkey", b"")
+            source = "taken from the pack, because its fingerprint is the one you gave"
         elif re.fullmatch(rf"{NAME}\+[0-9a-f]{{8}}\+[A-Za-z0-9+/=]+", said):
             line, source = said.encode(), "given by you as a line"
         else:
@@ -642,10 +651,9 @@ def judge(options: argparse.Namespace, verdict: Verdict) -> None:
     with verdict.step("file"):
         data = read(options.file)
         verdict.kind = next((kind for start, kind in KINDS.items() if data.startswith(start)), "checkpoint")
-        members = open_container(data) if verdict.kind == "pack" else {}
-        verdict.key = given_key(options.key, members)
+        verdict.key = given_key(options.key, data)
         if verdict.kind == "pack":
-            verdict.judge_pack(members, verdict.key)
+            verdict.judge_pack(open_container(data), verdict.key)
         else:
             beside = options.receipt or options.file + ".tlog-proof"
             wanted = options.receipt or (verdict.kind == "report" and Path(beside).exists())
@@ -679,7 +687,11 @@ def main(words: list[str] | None = None) -> int:
     judge(options, verdict)
     outcomes = {check["outcome"] for check in verdict.checks}
     code = 1 if "failed" in outcomes else 3 if "unknown" in outcomes else 0
-    print(json.dumps(verdict.value(), indent=2) if options.format == "json" else verdict.text(options.file, code))
+    if options.format == "json":
+        print(json.dumps(verdict.value(), indent=2))
+        return code
+    for name, text in verdict.rows(options.file, code):
+        print(textwrap.fill(f"{name:14}{printable(text)}", 100, subsequent_indent=" " * 14))
     return code
 
 
