@@ -484,6 +484,7 @@ class Verdict:
         self.growths: list[Growth] = []
         self.seen: list[Head] = []  # other heads that the key signed
         self.wanted: set[int] = set()  # sizes of trees that have to be one history with the file's
+        self.older: set[int] = set()  # and of one that only an anchor can show
         self.checks: list[dict[str, str]] = []
 
     def add(self, name: str, outcome: str, detail: str) -> None:
@@ -553,7 +554,7 @@ class Verdict:
             self.add("receipt", "ok", f"entry {seq}, of kind {kind}, stands in the tree of {self.head.size} entries")
         elif self.kind == "consistency":
             self.growths = [open_growth(data, key)]
-            self.head, self.wanted = self.growths[0].head, {self.growths[0].old}
+            self.head, self.older = self.growths[0].head, {self.growths[0].old}
         else:
             self.head = open_checkpoint(data, key)
             self.add("checkpoint", "ok", f"the key signed a tree of {self.head.size} entries")
@@ -578,8 +579,12 @@ class Verdict:
             begins |= {(a, d) for a, b in begins for c, d in begins if b == c}
             begins |= {(a, c) for a, b in begins for c, d in begins if b == d and a <= c}
         linked = {size for pair in begins for size in pair if head.size in pair and 0 not in pair}
-        for size in sorted(kept | self.wanted):
-            missing = [] if size in linked else [f"a proof between the trees of {size} and of {head.size} entries"]
+        for size in sorted(kept | self.wanted | self.older):
+            missing = (
+                []
+                if size in linked - (self.older - kept)
+                else [f"a proof between the trees of {size} and of {head.size} entries"]
+            )
             self.add_open("anchor", missing, f"the trees of {size} and of {head.size} entries are one history")
         self.anchored = max(linked & kept, default=0)
 
