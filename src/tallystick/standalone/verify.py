@@ -6,6 +6,7 @@
 One file to read from top to bottom and to copy anywhere: it needs Python 3.9 and openssl 3.0, or later ones, shares no
 code with tallystick and was written from its documents: "formats" is docs/reference/formats.md, "records" is records.md
 beside it. It uses no network, unpacks nothing, and reads no JSON before a signature by the key covers it.
+Ends with 0: all that was asked holds; 1: something does not; 2: called wrongly; 3: something could not be found out.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ FILE_LIMIT, MANIFEST_LIMIT, SMALL_LIMIT, ENTRY_LIMIT = 1 << 30, 1 << 26, 1 << 20
 NAME, NUMBER, HASH = r"[^\s+\x00-\x1f]+", "(0|[1-9][0-9]{0,17})", "([A-Za-z0-9+/]{43}=)"
 HASHES, NOTE = "((?:[A-Za-z0-9+/]{43}=\n){0,63})", "\n((?s:.+))"
 DIGEST, TIME = re.compile("[0-9a-f]{64}"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+TYPES = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
 
 Key = namedtuple("Key", "line name id der fingerprint source")  # der: SubjectPublicKeyInfo (RFC 8410, section 4)
 Head = namedtuple("Head", "size root")  # what a signed checkpoint says: so many entries have this root
@@ -108,9 +110,6 @@ def read_json(data: bytes, what: str, *, exact: bool = True) -> Any:
     return value
 
 
-TYPES = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
-
-
 def shape(value: Any, form: Any, what: str, *, only: bool = False) -> Any:
     """The value, if it has this form; with ``only``, objects have no other fields.
 
@@ -157,10 +156,7 @@ def signed(key: Key, message: bytes, signature: bytes, kind: str = "") -> bool:
     with tempfile.TemporaryDirectory() as folder:
         for name, data in (("key", key.der), ("message", whole), ("signature", signature)):
             Path(folder, name).write_bytes(data)
-        try:
-            done = subprocess.run(words.split(), cwd=folder, capture_output=True, check=False)
-        except OSError as fault:
-            raise Unknown(f"openssl, which has to check signatures, does not start: {fault}") from fault
+        done = subprocess.run(words.split(), cwd=folder, capture_output=True, check=False)
     if done.returncode and b"Signature Verification Failure" not in done.stdout + done.stderr and len(signature) == 64:
         raise Unknown(f"openssl cannot verify Ed25519 signatures: {done.stderr[:200].decode(errors='replace')}")
     return done.returncode == 0
@@ -329,13 +325,13 @@ class Pack:
         self.members, self.key = members, key
         self.parts: dict[str, dict[str, bytes]] = defaultdict(dict)  # by folder, and by name up to the dot
         self.entries: dict[int, Entry] = {}
-        self.check_manifest()
+        self.check_manifest(members, key)
         self.check_entries()
         self.check_parts()
 
-    def check_manifest(self) -> None:
+    def check_manifest(self, members: dict[str, bytes], key: Key) -> None:
         """The key signed it, it speaks of all other members, and these are those that a pack has, in their order."""
-        members, key, what, kind = self.members, self.key, "the manifest", "application/vnd.tallystick.manifest+json"
+        what, kind = "the manifest", "application/vnd.tallystick.manifest+json"
         form = r'\{"payload":"([^"\\]*)","payloadType":"%s","signatures":\[\{"keyid":"%s","sig":"([^"\\]*)"\}\]\}'
         form %= re.escape(kind), key.fingerprint
         data, complaint = members.get("manifest.json", b""), f"{what} is no envelope with one signature, by the key"
@@ -404,24 +400,26 @@ class Pack:
         for seq in sorted(self.entries, reverse=True):  # an entry can mention earlier ones only: it holds their hashes
             fields = self.entries[seq].fields if seq in story else {}
             for other in references([fields.get("body"), fields.get("supersedes")]):
-                story.add(index.get(other["leaf"], seq))
-                missing += [] if other["leaf"] in index else [f"entry {other['seq']}, named by entry {seq}"]
+                if other["leaf"] in index:
+                    story.add(index[other["leaf"]])
+                else:
+                    missing.append(f"entry {other['seq']}, named by entry {seq}")
         return story, missing
 
     def gaps(self, story: set[int]) -> list[str]:
         """What is wrong with the numbers of the story's evaluations: those of a use case count from 1."""
         told, wrong = set(), []
         numbers: dict[str, set[int]] = defaultdict(set)
-        evaluations = {seq for seq, entry in self.entries.items() if entry.fields["kind"] == "evaluation"}
-        for seq in sorted(evaluations):
-            body = self.entries[seq].fields["body"]
-            usecase, attempt = canonical(body.get("usecase")), body.get("attempt")
-            number = attempt.get("usecase") if isinstance(attempt, dict) else None
-            if type(number) is int and number > 0 and number not in numbers[usecase]:
-                numbers[usecase].add(number)
-            elif seq in story:
-                wrong.append(f"a number of its own for evaluation {seq}")
-            told |= {usecase} if seq in story else set()
+        for seq, (_, fields, _) in self.entries.items():
+            if fields["kind"] == "evaluation":
+                usecase, attempt = canonical(fields["body"].get("usecase")), fields["body"].get("attempt")
+                number = attempt.get("usecase") if isinstance(attempt, dict) else None
+                if type(number) is int and number > 0 and number not in numbers[usecase]:
+                    numbers[usecase].add(number)
+                elif seq in story:
+                    wrong.append(f"a number of its own for evaluation {seq}")
+                if seq in story:
+                    told.add(usecase)
         lacks = [max(numbers[usecase], default=0) - len(numbers[usecase]) for usecase in told]
         return wrong + [f"{lack} evaluations of one use case" for lack in lacks if lack]
 
@@ -500,7 +498,9 @@ class Verdict:
             yield
         except Refused as reason:
             self.add(name, no, f"{file}{reason}")
-        except (Unknown, OSError, MemoryError) as reason:
+        except OSError as fault:  # of openssl too
+            self.add(name, "unknown", f"{fault.filename} cannot be opened or started: {fault.strerror}")
+        except (Unknown, MemoryError) as reason:
             self.add(name, "unknown", f"{file}{reason}" if str(reason) else "there is not enough memory")
         except Exception as fault:
             self.add(name, no, f"{file}malformed in a way that this program did not foresee: {type(fault).__name__}")
@@ -527,7 +527,8 @@ class Verdict:
             seq, entry, other = self.judge_report(pdf, receipt, key)
             need(entries.get(seq, entry).leaf == entry.leaf, f"the pack has another entry {seq}")
             self.seen.append(other)
-            self.wanted |= set() if seq in entries else {other.size}
+            if seq not in entries:
+                self.wanted.add(other.size)
 
     def judge_report(self, pdf: bytes, receipt: bytes | None, key: Key) -> tuple[int, Entry, Head]:
         """Index and entry that record this very file, and the head over it (formats, Reports)."""
@@ -694,9 +695,9 @@ def main(words: list[str] | None = None) -> int:
     code = 1 if "failed" in outcomes else 3 if "unknown" in outcomes else 0
     if options.format == "json":
         print(json.dumps(verdict.value(), indent=2))
-        return code
-    for name, text in verdict.rows(options.file, code):
-        print(textwrap.fill(f"{name:14}{printable(text)}", 100, subsequent_indent=" " * 14))
+    else:
+        for name, text in verdict.rows(options.file, code):
+            print(textwrap.fill(f"{name:14}{printable(text)}", 100, subsequent_indent=" " * 14))
     return code
 
 
