@@ -493,6 +493,14 @@ def test_32_levels_are_counted_in_objects_and_arrays_also_where_the_last_is_empt
         verify.canonical([value])
 
 
+@pytest.mark.parametrize("entries", [[], [ENTRY]])
+def test_a_pack_without_entries_is_refused(tmp_path, entries):
+    forger = Forger()
+    history = forger.history(entries) if entries else []
+    (tmp_path / "pack.zip").write_bytes(forger.pack(history, [], filter={"name": "model"}))
+    assert agree(tmp_path / "pack.zip", "--key", forger.vkey)[0] == 1
+
+
 def test_a_second_genesis_is_refused(tmp_path):
     forger = Forger()
     (tmp_path / "pack.zip").write_bytes(forger.pack(forger.history([{"kind": "ledger"}])))

@@ -358,9 +358,9 @@ class Pack:
 
     def check_entries(self) -> None:
         """Each is under the checkpoint, by a proof of its own, and neighbours are linked."""
-        proofs, newer = self.parts["proofs"], []
-        need(self.parts["entries"].keys() == proofs.keys(), "an entry of the pack has no proof, or a proof no entry")
-        for name, raw in self.parts["entries"].items():
+        raws, proofs, newer = self.parts["entries"], self.parts["proofs"], []
+        need(raws and raws.keys() == proofs.keys(), "the pack has no entry, or an entry or proof stands alone")
+        for name, raw in raws.items():
             seq, (extra, index, path, note) = int(name), open_receipt(proofs[name])
             need((extra, index, note) == (None, seq, self.members["checkpoint"]), f"entry {seq} has another's proof")
             try:
