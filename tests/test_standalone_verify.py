@@ -821,7 +821,7 @@ def test_people_see_where_the_key_came_from(home):
 
 def test_people_see_what_the_page_about_verifying_by_hand_shows(monkeypatch, capsys):
     monkeypatch.chdir(GOLDEN)
-    assert verify.main("evidence.zip --key ledger.vkey --anchor kept.checkpoint".split()) == 0
+    assert verify.main(["evidence.zip", "--key", "ledger.vkey", "--anchor", "kept.checkpoint"]) == 0
     page = (Path(__file__).parent.parent / "docs/how-to/verify-by-hand.md").read_text(encoding="utf-8")
     command = "$ python3 verify.py evidence.zip --key ledger.vkey --anchor kept.checkpoint\n"
     assert f"```text\n{command}{capsys.readouterr().out}```" in page
