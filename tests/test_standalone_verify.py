@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -246,7 +247,7 @@ def test_who_forges_a_pack_whole_is_found_by_the_key(home):
 
 
 def test_the_key_is_told_first_and_last_what_is_not_proven(home, capsys):
-    assert verify.main([str(home / "all.zip"), "--key", str(home / "ledger.vkey")]) == 0
+    assert verify.main([str(home / "all.zip"), "--key", str(home / "ledger.vkey"), "--format", "json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (next(iter(said)), list(said)[-1]) == ("key", "not_proven")
     assert said["key"] == {"name": Forger.of(home).name, "fingerprint": Forger.of(home).fingerprint}
@@ -412,6 +413,7 @@ def test_a_member_that_stands_twice_is_refused(home, tmp_path):
 
 
 ENTRY = {"kind": "document", "body": {"title": "x"}}
+LINE = {"name": "a", "mediaType": "text/plain", "size": 1, "sha256": "0" * 64}
 
 
 @pytest.mark.parametrize(
@@ -427,6 +429,16 @@ ENTRY = {"kind": "document", "body": {"title": "x"}}
         pytest.param({**ENTRY, "body": {"x": "e\u0301"}}, 1, id="not in normal form C"),
         pytest.param({**ENTRY, "attachments": [{"name": "a", "sha256": "0" * 64}]}, 1, id="attachment without size"),
         pytest.param({**ENTRY, "attachments": ""}, 1, id="attachments that are no list"),
+        pytest.param(
+            {**ENTRY, "attachments": [LINE | {"hmac_sha256": "0" * 64}]}, 1, id="two digests of one attachment"
+        ),
+        pytest.param({**ENTRY, "attachments": [LINE | {"size": -1}]}, 1, id="a size below zero"),
+        pytest.param({**ENTRY, "statement": []}, 1, id="a statement that is no envelope"),
+        pytest.param({**ENTRY, "idempotency_key": 3}, 1, id="an idempotency key that is no text"),
+        pytest.param({**ENTRY, "subject": [3]}, 1, id="a subject that is no object"),
+        pytest.param({**ENTRY, "supersedes": None}, 1, id="supersedes nothing"),
+        pytest.param({**ENTRY, "supersedes": {"seq": -1, "leaf": "0" * 64}}, 1, id="supersedes an entry below zero"),
+        pytest.param({**ENTRY, "body": {"x": {"seq": 0, "leaf": "none"}}}, 0, id="an object that is no reference"),
         pytest.param({**ENTRY, "body": {"x": {"seq": 0, "leaf": "0" * 64}}}, 3, id="names an entry that is nowhere"),
     ],
 )
@@ -481,6 +493,14 @@ def test_32_levels_are_counted_in_objects_and_arrays_also_where_the_last_is_empt
         verify.canonical([value])
 
 
+@pytest.mark.parametrize("entries", [[], [ENTRY]])
+def test_a_pack_without_entries_is_refused(tmp_path, entries):
+    forger = Forger()
+    history = forger.history(entries) if entries else []
+    (tmp_path / "pack.zip").write_bytes(forger.pack(history, [], filter={"name": "model"}))
+    assert agree(tmp_path / "pack.zip", "--key", forger.vkey)[0] == 1
+
+
 def test_a_second_genesis_is_refused(tmp_path):
     forger = Forger()
     (tmp_path / "pack.zip").write_bytes(forger.pack(forger.history([{"kind": "ledger"}])))
@@ -491,6 +511,15 @@ def test_an_entry_that_does_not_hold_outweighs_one_of_a_newer_version(tmp_path):
     forger = Forger()
     (tmp_path / "pack.zip").write_bytes(forger.pack(forger.history([{**ENTRY, "v": 2}, {**ENTRY, "seq": 9}])))
     assert alone(tmp_path / "pack.zip", "--key", forger.vkey)[0] == 1
+
+
+def test_a_proof_between_equal_sizes_does_not_stand_in_for_the_older_checkpoint(tmp_path):
+    forger = Forger()
+    entries = forger.history([ENTRY])
+    (tmp_path / "proof").write_bytes(forger.consistency(entries, 2))
+    (tmp_path / "kept").write_bytes(forger.checkpoint(entries))
+    assert agree(tmp_path / "proof", "--key", forger.vkey)[0] == 3
+    assert agree(tmp_path / "proof", "--key", forger.vkey, "--anchor", tmp_path / "kept")[0] == 0
 
 
 def test_anchors_are_compared_though_another_cannot_be_read(home):
@@ -588,6 +617,7 @@ def test_an_entry_of_another_time_within_the_range_is_not_of_the_population(tmp_
         pytest.param({"told": [4, 4]}, id="told twice"),
         pytest.param({"told": [1]}, id="told and not in the pack"),
         pytest.param({"told": [True]}, id="a flag among what is told"),
+        pytest.param({"told": [0]}, id="told from outside the range"),
         pytest.param({"told": None}, id="nothing said of what is told"),
         pytest.param({"more": 1}, id="a field too many"),
         pytest.param({"seed": ""}, id="no seed"),
@@ -711,6 +741,141 @@ def test_a_float_is_written_as_rfc_8785_writes_it(value):
     assert verify.canonical(value).encode() == rfc8785.dumps(value)
 
 
+# The view for people
+
+
+def shown(file, *words, code):
+    """The lines that people see, every digest and id made of zeros."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert verify.main([str(word) for word in (file, *words)]) == code
+    ids = r"\b[0-9a-f]{64}\b|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    lines = re.sub(ids, lambda found: re.sub("[^-]", "0", found[0]), out.getvalue()).splitlines()
+    assert all(re.fullmatch("[ -~]{0,100}", line) for line in lines)
+    assert len(lines) <= 32
+    return lines
+
+
+HEAD = [
+    "key           example.org/alone/00000000-0000-0000-0000-000000000000",
+    f"fingerprint   {'0' * 64}",
+]
+LAST = [
+    "",
+    "not proven    Whether what was recorded is true is not shown. What was never recorded is invisible.",
+    "              Not judged: who was entitled to sign, the rules of promotion, time stamps, and what is",
+    "              inside a PDF.",
+    "              What is complete as stated is so by the ledger's word; entries that no checkpoint from",
+    "              elsewhere covers (unanchored) rest on its key alone: whoever holds it could have made",
+    "              them anew, or show others to others.",
+]
+
+
+def test_people_see_a_good_pack(home, monkeypatch):
+    monkeypatch.chdir(home)
+    assert shown("all.zip", "--key", "ledger.vkey", "--anchor", "kept.checkpoint", code=0) == [
+        *HEAD,
+        "              read from ledger.vkey, given by you",
+        "file          all.zip: a pack",
+        f"head          6 entries, root {'0' * 64}",
+        "",
+        "ok            pack: the key covers 28 members, 6 entries of 6",
+        "ok            completeness: every entry that another one names is here",
+        "ok            evaluations: recorded evaluations are numbered without a gap",
+        "ok            anchor: the trees of 5 and of 6 entries are one history",
+        "",
+        "integrity     ok: what is here is what the ledger's key signed, unaltered and in its place",
+        "completeness  proven: every entry of the ledger up to this head is here",
+        "anchor        agrees up to 5 entries; 1 of 6 rest on the ledger's key alone",
+        *LAST,
+        "exit code     0: everything that was asked holds",
+    ]
+
+
+def test_people_see_a_refused_pack(home, monkeypatch):
+    monkeypatch.chdir(home)
+    lines = shown("cut.zip", "--key", Forger.of(home).vkey, "--anchor", "not-there", code=1)
+    assert [re.sub("at byte [0-9]+$", "at byte N", line) for line in lines] == [
+        *HEAD,
+        "              given by you as a line",
+        "file          cut.zip: a pack",
+        "",
+        "FAILED        file: the container is not in its one spelling: the member at byte N",
+        "open          anchor: not-there cannot be opened or started: No such file or directory",
+        "",
+        "integrity     failed: something does not hold: rely on nothing in this file",
+        "completeness  failed: something does not hold: rely on nothing in this file",
+        *LAST,
+        "exit code     1: something does not hold, see FAILED above",
+    ]
+
+
+def test_people_see_where_the_key_came_from(home):
+    forger = Forger.of(home)
+    lines = shown(home / "all.zip", "--key", forger.fingerprint, code=0)
+    assert lines[:2] == HEAD
+    assert lines[2] == "              taken from the pack, because its fingerprint is the one you gave"
+    assert shown(home / "all.zip", "--key", "0" * 64, code=3)[0] == "key           none: nothing was verified"
+    assert shown(home / "all.zip", code=3)[-1].startswith("exit code     3: ")
+
+
+def test_people_see_what_the_page_about_verifying_by_hand_shows(monkeypatch, capsys):
+    monkeypatch.chdir(GOLDEN)
+    assert verify.main(["evidence.zip", "--key", "ledger.vkey", "--anchor", "kept.checkpoint"]) == 0
+    page = (Path(__file__).parent.parent / "docs/how-to/verify-by-hand.md").read_text(encoding="utf-8")
+    command = "$ python3 verify.py evidence.zip --key ledger.vkey --anchor kept.checkpoint\n"
+    assert f"```text\n{command}{capsys.readouterr().out}```" in page
+
+
+HOSTILE = "\x1b[2J\u202e\u200b\r\n\u0007\u00e9"
+
+
+@pytest.mark.parametrize(
+    ("file", "code"), [("attachment.zip", 1), ("format.zip", 1), ("member.zip", 1), (f"{HOSTILE}.zip", 0)]
+)
+def test_nothing_of_a_hostile_file_steers_the_terminal(tmp_path, file, code):
+    forger, line = (
+        Forger(),
+        {"name": f"{HOSTILE}{'x' * 2000}", "mediaType": "text/plain", "size": -1, "sha256": "0" * 64},
+    )
+    made = {
+        "attachment.zip": forger.pack(forger.history([{**ENTRY, "attachments": [line]}])),
+        "format.zip": forger.pack(forger.history([]), change=lambda m: m.update({HOSTILE: 1, "format": HOSTILE})),
+        "member.zip": forger.pack(forger.history([]), more={"a\x1b[2J": b""}),
+    }
+    (tmp_path / file).write_bytes(made.get(file, forger.pack(forger.history([]))))
+    shown(tmp_path / file, "--key", forger.vkey, code=code)
+    _, said = alone(tmp_path / file, "--key", forger.vkey)
+    assert all(re.fullmatch("[ -~]{1,400}", check["detail"]) for check in said["checks"])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("bare.tlog-proof", "the receipt carries no entry: which one stands at 3 is not shown"),
+        ("stranger.checkpoint", "the key that was given did not sign the checkpoint"),
+        ("all.zip --anchor late.checkpoint", "not here: a proof between the trees of"),
+        (
+            "all.zip --anchor fork.checkpoint",
+            "the tree of 6 entries does not begin with the one of 5 that the key signed",
+        ),
+        ("all.zip --anchor text", "it is no checkpoint of three lines and 1 to 100 signatures"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(home, words, sentence):
+    _, said = alone(*paths(home, words), "--key", home / "ledger.vkey")
+    assert sentence in next(check["detail"] for check in said["checks"] if check["outcome"] != "ok")
+
+
+@pytest.mark.parametrize("entry", [b"\xff", b"{", b"[]", b'"\\ud800"', b"[" * 9000, b""])
+def test_bytes_that_are_no_entry_are_refused_by_a_reason_that_was_foreseen(tmp_path, entry):
+    forger = Forger()
+    (tmp_path / "file").write_bytes(forger.receipt([entry], 0, extra=True))
+    code, said = alone(tmp_path / "file", "--key", forger.vkey)
+    assert (code, said["integrity"]) == (1, "failed")
+    assert "foresee" not in said["checks"][0]["detail"]
+
+
 # A program of its own
 
 
@@ -724,7 +889,7 @@ def test_it_is_one_file_for_python_3_9_that_imports_no_code_of_ours():
 
 
 def test_it_stays_short_enough_to_be_read():
-    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 675
+    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 710
 
 
 def isolated(folder, *words, path=None):
@@ -750,7 +915,7 @@ def test_copied_elsewhere_it_says_the_same(home, tmp_path, words):
 def test_without_any_means_to_check_a_signature_it_says_so(home, tmp_path):
     code, said = isolated(tmp_path, home / "all.zip", "--key", home / "ledger.vkey", path=str(tmp_path))
     assert (code, said["integrity"]) == (3, "unknown")
-    assert "openssl" in said["checks"][-1]["detail"]
+    assert "openssl cannot be opened or started" in said["checks"][0]["detail"]
 
 
 def test_the_json_of_its_verdict_is_what_the_conformance_suite_asks_for(home):
