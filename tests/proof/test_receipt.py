@@ -29,7 +29,7 @@ def test_the_text_is_the_one_of_the_specification(world):
 
 
 @given(
-    st.integers(0, 2**63),
+    st.integers(0, 2**53),
     st.lists(st.binary(min_size=32, max_size=32), max_size=63).map(tuple),
     st.none() | st.binary(max_size=50),
 )

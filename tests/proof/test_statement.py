@@ -73,7 +73,7 @@ def test_every_kind_has_a_predicate_and_verdicts_share_the_vsa():
     ("what", "change"),
     [
         ("content", {"body": {"verdict": "reject"}}),
-        ("content", {"actor": "bob"}),
+        ("signer", {"actor": "bob"}),
         ("content", {"basis": "declared"}),
         ("content", {"attachments": (Attachment("a", "text/plain", b"x"),)}),
         ("content", {"supersedes": Ref(1, LEAF)}),

@@ -296,6 +296,8 @@ def open_pack(data: bytes, key: VerifierKey) -> Pack:
     _check_counts(entries, manifest, checkpoint)
     parts = _parts(entries, members)
     sample = _sample(entries, manifest, checkpoint)
+    if "report/receipt.tlog-proof" in members and "report/audit.pdf" not in members:
+        raise Malformed("receipt has no report", where="report/receipt.tlog-proof")
     story = entries if sample is None else tuple(sample.story(entries))
     return Pack(
         manifest=MappingProxyType(manifest),

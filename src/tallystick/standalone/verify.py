@@ -33,9 +33,11 @@ from typing import Any
 
 KINDS = {b"PK": "pack", b"%PDF-": "report", b"c2sp.org/tlog-proof@": "receipt", b"old ": "consistency"}
 FILE_LIMIT, MANIFEST_LIMIT, SMALL_LIMIT, ENTRY_LIMIT = 1 << 30, 1 << 26, 1 << 20, 65535  # bytes
-NAME, NUMBER, HASH = r"[^\s+\x00-\x1f]+", "(0|[1-9][0-9]{0,17})", "([A-Za-z0-9+/]{43}=)"
+NAME, NUMBER, HASH = r"[^\s+\x00-\x1f]+", "(0|[1-9][0-9]{0,15})", "([A-Za-z0-9+/]{43}=)"
 HASHES, NOTE = "((?:[A-Za-z0-9+/]{43}=\n){0,63})", "\n((?s:.+))"
-DIGEST, TIME = re.compile("[0-9a-f]{64}"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+DIGEST, DATE = re.compile("[0-9a-f]{64}"), "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+TIME = re.compile(DATE + r"T([01][0-9]|2[0-3])(:[0-5][0-9]){2}\.[0-9]{6}Z")
+SEED = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}")
 TYPES = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
 
 Key = namedtuple("Key", "line name id der fingerprint source")  # der: SubjectPublicKeyInfo (RFC 8410, section 4)
@@ -197,6 +199,7 @@ def open_checkpoint(data: bytes, key: Key) -> Head:
     ours = [blob[4:] for name, blob in signatures if (name, blob[:4]) == (key.name, key.id)]  # others are passed over
     need(ours and origin == key.name, "the key that was given did not sign the checkpoint")
     need(all(signed(key, said.encode(), blob) for blob in ours), "the signature of the checkpoint does not hold")
+    need(int(size) < 2**53, "the checkpoint has a size out of range")
     need(size != "0" or unbase64(root) == sha256().digest(), "the root is not that of the empty tree")
     return Head(int(size), unbase64(root))
 
@@ -253,7 +256,9 @@ def open_entry(raw: bytes, seq: int, path: list[bytes], head: Head, key: Key) ->
         digests = [line[name] for name in ("sha256", "hmac_sha256") if name in line]
         shape(digests, [DIGEST], f"the digest of {line['name']} in {what}")
         good = len(digests) == 1 and (part == "personal" or line["size"] >= 0)
-        need(good, f"{what} gives {line['name']} a size below zero, or not just one digest")
+        good = good and not (part == "personal" and "sha256" in line)
+        need(good, f"{what} gives {line['name']} a size below zero, or not just one digest of its kind")
+    need(len({line["name"] for _, line in parts}) == len(parts), f"{what} names two parts alike")
     return Entry(leaf, fields, parts)
 
 
@@ -281,21 +286,22 @@ def check_statement(fields: dict[str, Any], key: Key) -> None:
     need(any(signed(key, payload, unbase64(item["sig"]), kind) for item in signatures), f"the key did not sign {what}")
     outside = ("seq", "prev", "recorded_at", "claimed_at", "statement", "idempotency_key")
     content = canonical({name: value for name, value in fields.items() if name not in outside})
-    binding = {"ledger": key.name, "kind": fields["kind"], "signer": fields["actor"]}
-    binding["content"] = {"sha256": sha256(content.encode()).hexdigest()}
+    digest = {"sha256": sha256(content.encode()).hexdigest()}
+    binding = {"ledger": key.name, "kind": fields["kind"], "signer": fields["actor"], "content": digest}
     form = {"_type": "https://in-toto.io/Statement/v1", "predicateType": f"urn:x-tallystick:{fields['kind']}:v1"}
     said = shape(read_json(payload, what, exact=False), {**form, "predicate": {"tallystick": binding}}, what)
-    need(said.get("subject") == fields["subject"], f"{what} is about another subject")
+    subject = fields["subject"] or [{"name": "content", "digest": digest}]
+    need(said.get("subject") == subject, f"{what} is about another subject")
 
 
 # Packs (formats, Evidence packs): their sections in order, and the filter of a sample
 SECTIONS = re.compile(
     r"(manifest\.json)|(checkpoint)|(entries/[0-9]{9}\.json)|(proofs/[0-9]{9}\.tlog-proof)|(attachments/[0-9a-f]{64})"
-    r"|(side/[0-9]{9}\.json)|(consistency/[1-9][0-9]{0,17})|(timestamps/[1-9][0-9]{0,17}\.tsr)|(keys/ledger\.vkey)"
-    r"|(keys/[0-9a-f]{64}\.pem)|(report/(?:audit\.pdf|audit\.html|receipt\.tlog-proof))"
+    r"|(side/[0-9]{9}\.json)|(consistency/[1-9][0-9]{0,15})|(timestamps/[1-9][0-9]{0,15}\.tsr)|(keys/ledger\.vkey)"
+    r"|(keys/[0-9a-f]{64}\.pem)|(report/(?:audit\.pdf|receipt\.tlog-proof))"
     r"|(readme\.txt)|(verify\.(?:py|html))"
 )
-SAMPLE = {"name": str, "kind": str, "from": TIME, "until": TIME, "seed": str, "first": int, "last": int}
+SAMPLE = {"name": str, "kind": str, "from": TIME, "until": TIME, "seed": SEED, "first": int, "last": int}
 SAMPLE |= {"population": int, "drawn": [int], "told": [int]}
 
 
@@ -388,20 +394,20 @@ class Pack:
         for name, body in attachments.items():
             need(sha256(body).hexdigest() == name, "an attachment has another digest")
         for name in self.parts["keys"].keys() - {"ledger"}:
-            form, what = "-----BEGIN PUBLIC KEY-----\n((?:.+\n)+)-----END PUBLIC KEY-----\n", f"keys/{name}.pem"
+            what, line = f"keys/{name}.pem", "[A-Za-z0-9+/=]"
+            form = f"-----BEGIN PUBLIC KEY-----\n((?:{line}{{64}}\n)*{line}{{1,64}}\n)-----END PUBLIC KEY-----\n"
             (lines,) = match(form, self.parts["keys"][name], f"{what} is no key")
             need(sha256(unbase64(lines.replace("\n", ""))).hexdigest() == name, f"{what} is another key")
-        withheld = sorted(map(canonical, self.manifest["withheld"]))
-        need(withheld == sorted(map(canonical, missing)), "withheld is not what the pack lacks")
+        need(canonical(self.manifest["withheld"]) == canonical(missing), "withheld is not what the pack lacks")
 
     def story_of(self, start: set[int]) -> tuple[set[int], list[str]]:
         """These entries and all that they mention, and again what those do; and what of that is not in the pack."""
-        index, story, missing = {entry.leaf.hex(): seq for seq, entry in self.entries.items()}, {*start}, []
+        index, story, missing = {(seq, entry.leaf.hex()) for seq, entry in self.entries.items()}, {*start}, []
         for seq in sorted(self.entries, reverse=True):  # an entry can mention earlier ones only: it holds their hashes
             fields = self.entries[seq].fields if seq in story else {}
             for other in references([fields.get("body"), fields.get("supersedes")]):
-                if other["leaf"] in index:
-                    story.add(index[other["leaf"]])
+                if (other["seq"], other["leaf"]) in index:
+                    story.add(other["seq"])
                 else:
                     missing.append(f"entry {other['seq']}, named by entry {seq}")
         return story, missing
@@ -423,11 +429,24 @@ class Pack:
         lacks = [max(numbers[usecase], default=0) - len(numbers[usecase]) for usecase in told]
         return wrong + [f"{lack} evaluations of one use case" for lack in lacks if lack]
 
+    def outdates(self, seq: int, report: Entry) -> bool:
+        """Whether a later entry records a report on the same model."""
+        later = [one for number, one in self.entries.items() if number > seq and one.fields["kind"] == "report"]
+        scopes = [one.fields["body"].get("scope") for one in (report, *later)]
+        model, *others = (scope.get("model") if isinstance(scope, dict) else None for scope in scopes)
+        return model is not None and model in others
+
+    def sample_told(self) -> str:
+        """What an auditor compares with their own words."""
+        said = self.manifest["filter"]
+        told = f"{said['population']} of kind {said['kind']} from {said['from']} to before {said['until']}"
+        return f"all {told} are here; {len(said['drawn'])} of them drawn by the seed {said['seed']!r}"
+
     def sample_start(self) -> set[int]:
         """Where the story of a sample begins, if the population is whole and the seed draws that (formats, Samples)."""
         said, entries = shape(self.manifest["filter"], SAMPLE, "the filter", only=True), self.entries
         since, until, first, last, seed = (said[name] for name in ("from", "until", "first", "last", "seed"))
-        need(seed.isprintable() and 0 < len(seed) <= 200, "the seed has not 1 to 200 printable characters")
+        need(said["drawn"], "nothing was drawn")
         times = {seq: fields["recorded_at"] for seq, (_, fields, _) in entries.items()}
         of_time = [seq for seq in times if since <= times[seq] < until]
         need((of_time[:1], of_time[-1:]) == ([first], [last]), "the first or last entry of the time is another one")
@@ -517,15 +536,21 @@ class Verdict:
             whole = len(entries) == pack.head.size  # and as each has its place under the root, all lead to that
             need(whole or filter != "all", "not every entry of the tree is in the pack")
             story, missing = pack.story_of(pack.sample_start() if filter == "sample" else {*entries})
+            if filter == "sample":
+                self.add("sample", "ok", pack.sample_told())
             missing += [] if 0 in entries else ["entry 0, where the ledger begins"]
             self.leaves = [entry.leaf for entry in entries.values()] if whole else []
             self.completeness = "proven" if whole else "partial" if missing else "stated"
             self.add_open("completeness", missing, "every entry that another one names is here")
             self.add_open("evaluations", pack.gaps(story), "recorded evaluations are numbered without a gap")
+        need("report/audit.pdf" in members or "report/receipt.tlog-proof" not in members, "a receipt has no report")
         if "report/audit.pdf" in members:
             pdf, receipt = members["report/audit.pdf"], members.get("report/receipt.tlog-proof")
             seq, entry, other = self.judge_report(pdf, receipt, key)
             need(entries.get(seq, entry).leaf == entry.leaf, f"the pack has another entry {seq}")
+            need(
+                not pack.outdates(seq, entry), f"the pack records a newer report on the model than that of entry {seq}"
+            )
             self.seen.append(other)
             if seq not in entries:
                 self.wanted.add(other.size)
@@ -550,6 +575,7 @@ class Verdict:
         elif self.kind == "receipt":
             raw, seq, path, note = open_receipt(data)
             self.head = open_checkpoint(note, key)
+            need(seq < self.head.size, f"the place {seq} is not in a tree of {self.head.size} entries")
             need(raw is not None, f"the receipt carries no entry: which one stands at {seq} is not shown", Unknown)
             kind = open_entry(raw or b"", seq, path, self.head, key).fields["kind"]
             self.add("receipt", "ok", f"entry {seq}, of kind {kind}, stands in the tree of {self.head.size} entries")
@@ -637,7 +663,8 @@ def given_key(said: str | None, data: bytes) -> Key:
     if said is None:
         raise Unknown("no key was given, and a file does not vouch for itself: add --key, from a source that you trust")
     try:
-        if DIGEST.fullmatch(said):
+        told = re.sub(r"[\s:-]", "", said).lower()
+        if DIGEST.fullmatch(told):
             line = open_container(data).get("keys/ledger.vkey", b"")
             source = "taken from the pack, because its fingerprint is the one you gave"
         elif re.fullmatch(rf"{NAME}\+[0-9a-f]{{8}}\+[A-Za-z0-9+/=]+", said):
@@ -645,7 +672,7 @@ def given_key(said: str | None, data: bytes) -> Key:
         else:
             line, source = read(said), f"read from {said}, given by you"
         key = parse_key(line.decode().rstrip("\n"), source)
-        need(key.fingerprint == said or not DIGEST.fullmatch(said), "it has another fingerprint")
+        need(key.fingerprint == told or not DIGEST.fullmatch(told), "it has another fingerprint")
     except ValueError as fault:
         raise Unknown(f"the key that was given is none, or not here: {fault}") from fault
     return key
