@@ -61,6 +61,7 @@ def build(
     un_anchored: int,
     backing: Backing,
     drawing: Mapping[str, Value] = MappingProxyType({}),
+    seal_issuer: str | None = None,
     catalogue: Mapping[str, Control] = MappingProxyType({}),
 ) -> View:
     """The report on one model version.
@@ -78,6 +79,8 @@ def build(
         un_anchored: how many entries the anchor does not cover.
         backing: gives out the places of entries in the tree, and the salts of what is printed from beside them.
         drawing: what the report is drawn with and when, for whoever draws it again: see `render.drawing`.
+        seal_issuer: the authority that certified the seal that the report will get; None where the seal vouches for
+            itself.
         catalogue: the control catalogue by id, so that controls are printed with their clauses.
 
     Raises:
@@ -105,6 +108,7 @@ def build(
         controls=_controls(story, catalogue),
         drawing=drawing,
         note=checkpoint.get("note"),
+        seal_issuer=seal_issuer,
     )
     view = _told(story, given)
     return _with_evidence(replace(view, carried=tuple(_carried(covered, backing, size))))
@@ -146,6 +150,7 @@ def _told(story: Story, given: Given) -> View:
         entries=tuple(_entry_row(entry) for entry in sources),
         digests=tuple(_digest_rows(sources)),
         extracts=tested.extracts(story),
+        seal=frame.seal(scope).text,
         evidence_sha256="",
         vkey=scope.vkey,
         key_fingerprint=scope.key_fingerprint,

@@ -25,7 +25,7 @@ FIGURES: Final = "ll144"
 
 
 def tables(policy: Policy, evidence: Value) -> dict[str, Mapping[str, Value]]:
-    """The tables by the id of their check, in the form that results have on the ledger; only of checks that were judged.
+    """The tables of checks that were judged, by id, in the form that results have on the ledger.
 
     Args:
         policy: under which the evaluation was made.
