@@ -5,7 +5,7 @@ The headline is read from the newest promotion, approval or decision; nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -164,7 +164,7 @@ def _decided_by(story: Story) -> Fact:
     ]
     last, also = story.approvals[-1], tuple(entry.seq for entry in story.approvals[-2:-1])
     rationale = last.body.get("rationale")
-    why = f": “{words.shortened(words.said(rationale), 180)}”" if words.absence(rationale) is None else ""
+    why = f": “{words.shortened(words.said(rationale), 120)}”" if words.absence(rationale) is None else ""
     return Fact("Approval", "; ".join(told) + why, last.seq, last.basis, also=also)
 
 
@@ -252,27 +252,27 @@ def _beside_the_commit(story: Story) -> Iterator[Note]:
 
 
 def worst(story: Story) -> Iterator[Note]:
-    """The checks that failed, then those that warn, with what they found."""
-    for ground in story.grounds:
-        yield from _checks(story, ground, _FAILED, "more check did not pass|more checks did not pass")
-    for ground in story.grounds:
-        yield from _checks(story, ground, _WARNED, "more check warns|more checks warn")
+    """The checks that failed, then those that warn, with what they found; as many as the first page has room for."""
+    every = [(check, ground.evaluation) for ground in story.grounds for check in story.checks(ground.evaluation) or ()]
+    every.sort(key=lambda pair: charts.worst_first(pair[0]))
+    failed = [pair for pair in every if pair[0].get("verdict") in ("fail", "error", "inconclusive")]
+    warned = [pair for pair in every if pair[0].get("verdict") == "warn"]
+    yield from _checks(failed, _MOST_CHECKS, "more check did not pass|more checks did not pass")
+    room = max(1, _MOST_CHECKS - len(failed))
+    yield from _checks(warned, room, "more check warns|more checks warn")
 
 
-_FAILED: Final = frozenset({"fail", "error", "inconclusive"})
-_WARNED: Final = frozenset({"warn"})
 _MOST_CHECKS: Final = 3
 
 
-def _checks(story: Story, ground: Ground, verdicts: Set[str], more: str) -> Iterator[Note]:
-    found = [check for check in story.checks(ground.evaluation) or () if check.get("verdict") in verdicts]
-    found.sort(key=charts.worst_first)
-    tones = ["bad" if check.get("verdict") in ("fail", "error") else "open" for check in found]
-    for check, tone in list(zip(found, tones, strict=True))[:_MOST_CHECKS]:
-        yield Note(_check_in_words(check), tone, (ground.evaluation.seq,))
-    rest = len(found) - _MOST_CHECKS
-    if rest > 0:
-        yield Note(f"{words.plural(rest, *more.split('|'))}.", tones[0], (ground.evaluation.seq,))
+def _checks(found: Sequence[tuple[Mapping[str, Value], Entry]], most: int, more: str) -> Iterator[Note]:
+    tones = ["bad" if check.get("verdict") in ("fail", "error") else "open" for check, _ in found]
+    for (check, evaluation), tone in list(zip(found, tones, strict=True))[:most]:
+        yield Note(_check_in_words(check), tone, (evaluation.seq,))
+    rest = found[most:]
+    if rest:
+        entries = tuple(dict.fromkeys(evaluation.seq for _, evaluation in rest))
+        yield Note(f"{words.plural(len(rest), *more.split('|'))}.", tones[most], entries)
 
 
 def _check_in_words(check: Mapping[str, Value]) -> str:
@@ -281,5 +281,6 @@ def _check_in_words(check: Mapping[str, Value]) -> str:
     apart = measured.apart(check) if check.get("type") == "bias" else ""
     if apart:
         return f"{_bias_name(check)} {value_of(check)} ({limits_of(check)}), {apart}; {verdict}."
-    reason = words.shortened(str(check.get("reason") or f"value {value_of(check)}"), 140)
-    return f"{words.shortened(str(check.get('id')), 60)} ({verdict}): {reason}.".replace("..", ".")
+    reason = words.shortened(str(check.get("reason") or f"value {value_of(check)}"), 120).rstrip(".")
+    end = "" if reason.endswith("…") else "."
+    return f"{words.shortened(str(check.get('id')), 60)} ({verdict}): {reason}{end}"

@@ -255,7 +255,7 @@ def _in_short(missing: Sequence[tuple[int, Fact]]) -> str:
 
 
 def _with_reason(fact: Fact) -> str:
-    return f"{fact.label} ({words.shortened(fact.text, 60)})"
+    return f"{fact.label} ({words.shortened(fact.text, 40)})"
 
 
 def _rank(label: str) -> int:
