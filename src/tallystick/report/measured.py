@@ -39,7 +39,6 @@ def apart(check: Mapping[str, Value]) -> str:
     Empty where they are withheld, or others than the lowest and the highest were compared.
     """
     from tallystick.policy.metrics import GROUP_METRICS
-    from tallystick.policy.results import number
 
     metric = GROUP_METRICS.get(str(check.get("id")).rpartition("/")[2].partition("[")[0])
     value = words.numeric(check.get("value"))
@@ -51,9 +50,22 @@ def apart(check: Mapping[str, Value]) -> str:
         low, high = (ordered[at].rates[name].value for at in (0, -1))
         made = high - low if metric.form == "difference" else low / high if high else 0.0
         if len(ordered) > 1 and abs(made - value) < _SAME:
-            ends = f"{number(low, high)} ({ordered[0].name}) to {number(high, low)} ({ordered[-1].name})"
-            return f"{words.shortened(name.replace('_', ' '), 60)} {ends}"
+            one, other = _told_apart(low, high)
+            rate = words.shortened(name.replace("_", " "), 60)
+            return f"{rate} {one} ({ordered[0].name}) to {other} ({ordered[-1].name})"
     return ""
+
+
+def _told_apart(low: float, high: float) -> tuple[str, str]:
+    """Two digits of each, more where they would look equal."""
+    from tallystick.policy.results import number
+
+    told = number(low), number(high)
+    for digits in range(3, 18):
+        if told[0] != told[1] or low == high:
+            break
+        told = f"{low:.{digits}g}", f"{high:.{digits}g}"
+    return told
 
 
 def beside(check: Mapping[str, Value]) -> list[tuple[str, str]]:
