@@ -26,8 +26,8 @@ _NUMBER: Final = re.compile(
     re.ASCII,
 )
 """A number or a time that stands by itself; not the digits of a name or of a digest."""
-_NAME: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\bSHA-\d+\b", re.ASCII)
-"""A UUID, as ledgers have in their names, and the name of a hash function."""
+_NAME: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\bp-[0-9a-f]{8}\b|\bSHA-\d+\b", re.ASCII)
+"""A UUID, as ledgers have in their names, the pseudonym of a person, and the name of a hash function."""
 
 
 def numbers(text: str) -> list[str]:
