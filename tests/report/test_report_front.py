@@ -134,6 +134,13 @@ def test_of_many_the_failures_come_first_and_the_rest_is_counted(books, story):
     assert told[5] == "4 more checks warn."
 
 
+def test_what_is_bad_stands_before_what_is_open(books, story):
+    told = seen(story, report(books, story, [compared(story)], evaluation={"data": []})).attention
+    assert told[0].text.startswith("Test set: not recorded.")
+    assert told[1].text.endswith("; warn.")
+    assert [note.tone for note in told[:2]] == ["bad", "open"]
+
+
 @pytest.mark.parametrize("kind", [model_card, hand_over])
 def test_documents_that_lead_with_where_a_model_stands_say_what_warns(books, story, kind):
     book, model = report(books, story, [compared(story)])

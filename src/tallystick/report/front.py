@@ -180,8 +180,12 @@ def _conditions_in_short(story: Story) -> Fact:
     return Fact("Conditions", "; ".join(told[:2]) + more, also[0], found[0][0].basis, also=also[1:])
 
 
-def open_points(story: Story) -> Iterator[Note]:
+def open_points(story: Story) -> list[Note]:
     """What failed and what is still open, for the first page; worst first."""
+    return sorted(_open_points(story), key=lambda note: note.tone != "bad")
+
+
+def _open_points(story: Story) -> Iterator[Note]:
     yield from worst(story)
     yield from _unnamed(story)
     both = story.makers_among_approvers
