@@ -102,6 +102,11 @@ def _subtle_samples() -> Iterator[Case]:
         "sample_seed_odd", "The seed has a character of Unicode 15.", pack(_drawn_by(found, seed)), ok("proven", 7)
     )
     yield fail("sample_month", "The time ends in the thirteenth month.", pack({"until": "2027-13-01T00:00:00.000000Z"}))
+    gap = World().genesis().people().usecase().dataset().policy().model().evaluation(attempt=2).document()
+    yield Case(
+        "gap_evaluation_of_a_part", "The first evaluation of a use case is missing, in a pack of a part.",
+        Draftpack.of(gap, range(gap.size - 1)).bytes(), open_("partial", gap.size),
+    )  # fmt: skip
     start = World().genesis().people().usecase().dataset().policy().model().evaluation().decision().approval()
     refused = start.approval(verdict="refused").promotion(by_approval=start.last("approval")).document()
     entries = [refused.entry(seq) for seq in range(refused.size)]
