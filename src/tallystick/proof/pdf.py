@@ -47,7 +47,7 @@ _MAX_DECODED: Final = 128 << 20
 """Bytes that all compressed streams of a file may become."""
 _DIGESTS = frozenset({"sha256", "sha384", "sha512"})
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
-_MAX_DEPTH = 16
+_MAX_DEPTH = 4
 _MAX_STAMPS = 16
 _MIN_RSA = 2048
 _NO_CHANGES = 1
