@@ -31,7 +31,7 @@ def built(objects, *, catalogue=b"", page=b"", trailer=b"") -> bytes:
     return data + tail % (len(places) + 1, lines, said, len(data))
 
 
-def compressed(number: int, inside: bytes, *, widths=b"1 4 2", index=None, table=None) -> bytes:
+def compressed(number: int, inside: bytes, *, widths=b"1 4 2", index=None, table=None, first=None) -> bytes:
     """A file whose objects from 10 on stand in an object stream."""
     import struct
 
@@ -43,7 +43,7 @@ def compressed(number: int, inside: bytes, *, widths=b"1 4 2", index=None, table
             b"<< /Type /Catalog /Pages 2 0 R >>",
             b"<< /Type /Pages /Kids [] /Count 0 >>",
             b"<< /Type /ObjStm /N %d /First %d /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream"
-            % (number, len(head), len(packed), packed),
+            % (number, first or len(head), len(packed), packed),
         ],
         1,
     ):
@@ -133,6 +133,7 @@ BUSY = {
     "objects in the strings of objects": lambda: built([b"(%d 0 obj " % (5 + at) for at in range(5000)]),
     "objects of a stream over each other": lambda: compressed(3, b"[1").replace(b"/First 15", b"/First 0 "),
     "too many objects in a stream": lambda: compressed(9, b"[] ", index=b"1 4 10 8"),
+    "a head of an object stream without end": lambda: compressed(2, b"1 " * 9_000_000, first=17_000_000),
     "a bomb of an object stream": lambda: compressed(2, b"(" + b"a" * (40 << 20) + b")"),
     "a table that is no table": lambda: compressed(1, b"[]", table=b""),
 }  # fmt: skip

@@ -28,6 +28,8 @@ _MAX_SECTIONS: Final = 40
 _MAX_OBJECTS: Final = 400_000
 _MAX_HELD: Final = 100_000
 """Objects of one object stream: the parser goes through its head for each of them that it reads."""
+_MAX_HEAD: Final = 24
+"""Bytes of that head for each object."""
 _MAX_VALUES: Final = 2_000_000
 _MAX_STRUCTURE: Final = 64 << 20
 """Bytes that object streams may become."""
@@ -305,14 +307,12 @@ class _Reader:
         data = _inflated(holder, self._structure)
         self._structure -= len(data)
         first: Any = holder.get("/First")
-        head = data[:first].split() if type(first) is int and first >= 0 else []
+        if type(first) is not int or not 0 <= first <= _MAX_HEAD * len(held) or len(held) > _MAX_HELD:
+            raise Malformed("object stream of the PDF has no head, or one that is too large")
+        head = data[:first].split()
         if not all(part.isdigit() and len(part) < 10 for part in head) or len(head) != 2 * len(held):
-            raise Malformed("object stream of the PDF does not hold the objects that its table names")
-        if (
-            holder.get("/N") != len(held)
-            or len(held) > _MAX_HELD
-            or {int(n): at for at, n in enumerate(head[::2])} != held
-        ):
+            raise Malformed("head of an object stream of the PDF does not name its objects")
+        if holder.get("/N") != len(held) or {int(number): at for at, number in enumerate(head[::2])} != held:
             raise Malformed("object stream of the PDF does not hold the objects that its table names")
         found, position = {}, 0
         for number, offset in zip(head[::2], head[1::2], strict=True):
