@@ -801,7 +801,7 @@ def test_people_see_a_refused_pack(home, monkeypatch):
         "              given by you as a line",
         "file          cut.zip: a pack",
         "",
-        "FAILED        file: the container is not in its one spelling: the member at byte N",
+        "FAILED        file: the container was cut, or altered: the member at byte N",
         "open          anchor: not-there cannot be opened or started: No such file or directory",
         "",
         "integrity     failed: something does not hold: rely on nothing in this file",

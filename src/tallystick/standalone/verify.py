@@ -314,13 +314,13 @@ def open_container(data: bytes) -> dict[str, bytes]:
         name, body = data[at + 30 : at + 30 + length], data[at + 30 + length : at + 30 + length + size]
         frame = struct.pack("<5H3I2H", 20, 0, 0, 0, 33, zlib.crc32(body), size, size, length, 0)  # 33 is 1980-01-01
         good = data.startswith(b"PK\x03\x04" + frame + name, at) and len(body) == size and name.isascii()
-        need(good, f"the container is not in its one spelling: the member at byte {at}")
+        need(good, f"the container was cut, or altered: the member at byte {at}")
         members[name.decode()] = body
         lines.append(b"PK\x01\x02\x14\x03" + frame + struct.pack("<3H2I", 0, 0, 0, 0o100644 << 16, at) + name)
         at += 30 + length + size
     count, directory = len(members), b"".join(lines)  # a name that stands twice makes the count too small
     end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, len(directory), at, 0)
-    need(data[at:] == directory + end, "the container is not in its one spelling: what follows the last member")
+    need(data[at:] == directory + end, "the container was cut, or altered: after the last member")
     return members
 
 
