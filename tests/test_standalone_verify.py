@@ -602,7 +602,7 @@ def test_an_entry_of_another_time_within_the_range_is_not_of_the_population(tmp_
     "choice",
     [
         pytest.param({"population": 3}, id="another population"),
-        pytest.param({"drawn": []}, id="nothing drawn"),
+        pytest.param({"drawn": 0}, id="nothing drawn"),
         pytest.param({"seed": "other words", "drawn": 1, "kind": "model"}, id="another kind"),
         pytest.param({"keep": [0, 2, 3, 4, 6, 7]}, id="an entry of the population left out"),
         pytest.param({"keep": [0, 3, 4, 5, 6, 7]}, id="no entry before"),

@@ -6,7 +6,10 @@ import json
 import _outside as outside
 import pytest
 
+from tallystick.canonical import decode, encode
 from tallystick.cli.main import run
+from tallystick.records import Attachment, Draft
+from tallystick.workflow.desk import Desk
 
 KINDS = ["model-card", "bias-audit", "hand-over", "annex-iv"]
 
@@ -107,9 +110,97 @@ def test_the_summary_of_local_law_144(law):
     assert "Date of the audit by an independent auditor:** *not recorded*" in text
 
 
+def summary(law, *more):
+    """The document, and the cells of its categories by name."""
+    law.ok("document", "ll144-summary", "credit@2", "-o", "summary.md", "--force", *more)
+    text = (law.folder / "summary.md").read_text()
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return text, {cells[0]: cells[1:] for cells in lines}
+
+
+def test_what_the_summary_withholds_is_said_first_with_the_option_that_prints_it(law):
+    text, _ = summary(law)
+    top = text.partition("## 1.")[0]
+    assert "Not yet what has to be published" in top
+    assert "--small-numbers" in top
+    assert "Withheld in results by race and sex: 2 selection rates, 2 numbers selected, 1 number of applicants" in top
+    assert "the number of an unknown category" in top
+
+
+def test_the_published_summary_has_every_figure_that_the_rules_name(law):
+    before = law.ledger.read_bytes()
+    text, rows = summary(law, "--small-numbers")
+    assert "withheld" not in text.lower().replace("profile", "")
+    assert "**Individuals of an unknown category:** 7" in text
+    assert rows["race: a; sex: m"][:5] == ["300", "120", "0.4", "1", "no"]
+    assert rows["race: b; sex: m"][:5] == ["190", "70", "0.3684", "0.9211", "no"]
+    assert rows["race: c; sex: f"][:5] == ["4", "1", "0.25", "excluded", "yes"]
+    assert rows["race: c; sex: m"][:5] == ["12", "3", "0.25", "excluded", "yes"]
+    assert rows["c"][:5] == ["16", "4", "0.25", "excluded", "yes"]
+    assert "may tell of single persons" in text.partition("## 1.")[0]
+    assert law.ledger.read_bytes() == before
+
+
+def test_without_an_exclusion_the_smallest_category_has_its_ratio_too(law):
+    kept = LAW.replace("id: hiring", "id: all").replace(", justification: too few to say anything", "")
+    kept = kept.replace("\n        exclude: {below: 0.02}", "")
+    (law.folder / "all.yaml").write_text(kept)
+    law.ok("policy", "publish", "all.yaml", "--as", "officer")
+    gate = "gate run credit@2 --policy all --predictions applicants.csv --dataset applicants --as engineer"
+    law.ok(*gate.split())
+    text, rows = summary(law)
+    assert rows["race: c; sex: f"][:4] == ["withheld"] * 4
+    assert "Withheld in results by race and sex: 2 impact ratios" in text
+    text, rows = summary(law, "--small-numbers")
+    assert rows["race: c; sex: f"][:5] == ["4", "1", "0.25", "0.625", "yes"]
+    assert "Excluded categories: none." in text
+
+
+def writing(law):
+    return Desk.open(law.ledger, keys=law.folder / ".tallystick" / "keys", writing=True)
+
+
+def evaluations(desk):
+    return desk.book().of_kind("evaluation")
+
+
+def test_what_was_erased_stays_withheld_and_the_summary_says_so(law):
+    with writing(law) as desk, desk.writing() as writer:
+        assert writer.erase(evaluations(desk)[-1], "counts.json")
+    for option in ([], ["--small-numbers"]):
+        text, rows = summary(law, *option)
+        assert "were erased" in text.partition("## 1.")[0]
+        assert rows["race: c; sex: f"][:4] == ["withheld", "withheld", "withheld", "excluded"]
+    outside.check(law.ledger)
+
+
+def test_counts_that_give_other_figures_than_were_recorded_are_refused(law):
+    with writing(law) as desk:
+        last = evaluations(desk)[-1]
+        counts = decode(desk.book().part(last, "counts.json"))
+        for table in counts["sources"]["data"]["tables"]:
+            table["cells"][0][-1] += 1
+            table["cells"][-1][-1] -= 1
+        attached = [Attachment.erasable("counts.json", "application/json", encode(counts))]
+        attached += [
+            Attachment(line["name"], line["mediaType"], desk.book().part(last, line["name"]))
+            for line in last.attachments
+            if "sha256" in line
+        ]
+        with desk.writing() as writer:
+            writer.append(Draft("evaluation", last.actor, desk.clock(), last.body, attachments=tuple(attached)))
+    summary(law)
+    code, out, err = law("document", "ll144-summary", "credit@2", "-o", "s.md", "--small-numbers")
+    assert (code, out) == (3, "")
+    assert "do not give the figures that were recorded" in err
+    assert "gate replay" in err
+    assert not (law.folder / "s.md").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
+        ("model-card credit -o a.md --small-numbers", 2, "ll144-summary"),
         ("model-card loan -o a.md", 3, "no such model"),
         ("model-card credit@9 -o a.md", 3, "no such model version"),
         ("model-card credit@x -o a.md", 2, "NAME@VERSION"),

@@ -1,10 +1,12 @@
 """Time stamps, certificates of an authority, and what an auditor makes of them: by the command line."""
 
 import http.server
+import io
 import json
 import shutil
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,9 +16,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from pyhanko.pdf_utils.reader import PdfFileReader
 
 from _authority import START, authority, stamping, usage
 from tallystick.proof.pdf import inspect
+from tallystick.report import view
+from tallystick.report.evidence import opened
+from tallystick.workflow import issue
+from tallystick.workflow.desk import Desk
 
 KEY = ("--key", ".tallystick/ledger.vkey")
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
@@ -311,6 +318,41 @@ def identity(bank, *words) -> tuple[int, str, str]:
     assert found["integrity"] == "ok"
     ((outcome, detail),) = told(found, "identity")
     return code, outcome, detail
+
+
+def test_a_report_says_who_certified_its_seal_and_is_traced_as_before(auditor, asked):
+    auditor.ok("report", "credit@2", "-o", "before.pdf")
+    put("seal.pem", certified(asked, authority()))
+    put("ca.pem", authority().certificate)
+    auditor.ok("key", "certificate", "--install", "seal.pem", "--chain", "ca.pem")
+    auditor.ok("report", "credit@2", "-o", "audit.pdf")
+    seals = [
+        fact["text"]
+        for name in ("before.pdf", "audit.pdf")
+        for fact in json.loads(inspect(Path(name).read_bytes()).attachments["evidence.json"])["facts"]
+        if fact["label"] == "The seal"
+    ]
+    assert seals == [
+        "Integrity seal; identity not verified; not a qualified signature.",
+        "Sealed with a certificate that CN=Root of the test issued; whether you trust that authority is asked with "
+        "verify --ca; not a qualified signature.",
+    ]
+    (signature,) = PdfFileReader(io.BytesIO(Path("audit.pdf").read_bytes())).embedded_signatures
+    assert signature.sig_object["/Reason"] == "Report seal; not a qualified signature"
+    for name in ("before.pdf", "audit.pdf"):
+        auditor.ok("report", "trace", name, *KEY)
+
+
+def test_a_report_that_names_another_authority_for_its_seal_than_its_certificate_is_no_report(auditor, asked):
+    with Desk.open(auditor.ledger, keys=Path(".tallystick/keys"), writing=True) as desk:
+        drawn = issue.draw(desk, ("credit", 2))
+        named = view.again(
+            replace(opened(view.evidence(drawn.view)), given=replace(drawn.view.given, seal_issuer="CN=X"))
+        )
+        Path("audit.pdf").write_bytes(issue.seal(desk, replace(drawn, view=named)).pdf)
+    code, out, _ = auditor("report", "trace", "audit.pdf", *KEY)
+    assert code == 1
+    assert "names another authority for its seal" in out
 
 
 def test_a_report_for_the_years_is_sealed_with_the_certificate_of_an_authority(auditor, asked, report, tsa):

@@ -77,9 +77,11 @@ TOLD = (
 
 
 def cases() -> list[Case]:
+    from _subtle import subtle
+
     families = (
         packs, containers, manifests, checkpoints, entries, chains, parts, keys, anchors, consistencies, receipts,
-        samples, gaps, people, reports, times,
+        samples, gaps, people, reports, times, subtle,
     )  # fmt: skip
     found = [case for family in families for case in family()]
     assert len({case.name for case in found}) == len(found)
@@ -113,7 +115,7 @@ def packs() -> Iterator[Case]:
     )
     yield Case(
         "pack_unknown_kind", "An entry of a kind that this version does not know verifies as bytes.",
-        Draftpack.of(SMALL.put(_raw(SMALL, {"kind": "seance"}))).bytes(), ok("proven", 6),
+        Draftpack.of(SMALL.put(next_raw(SMALL, {"kind": "seance"}))).bytes(), ok("proven", 6),
     )  # fmt: skip
     yield Case(
         "pack_withheld",
@@ -199,7 +201,7 @@ def times() -> Iterator[Case]:
     )  # fmt: skip
 
 
-def _raw(world: World, change: Mapping[str, Any], *, drop: Sequence[str] = ()) -> bytes:
+def next_raw(world: World, change: Mapping[str, Any], *, drop: Sequence[str] = ()) -> bytes:
     """The bytes of a document as the next entry, with some of its fields changed."""
     value = json.loads(world.document("Next").raws[-1])
     return encode({name: item for name, item in (value | change).items() if name not in drop})
@@ -537,36 +539,38 @@ def entries() -> Iterator[Case]:
             f"entry_{name}", f"The ledger took in an entry that is none: {text}", Draftpack.of(SMALL.put(raw)).bytes()
         )
 
-    value = json.loads(_raw(SMALL, {}))
+    value = json.loads(next_raw(SMALL, {}))
     yield odd("spaced", "it is not canonical.", json.dumps(value, sort_keys=True).encode())
     yield odd(
         "key_order",
         "its keys stand in another order.",
         json.dumps(dict(reversed(value.items())), separators=(",", ":")).encode(),
     )
-    yield odd("duplicate_key", "a key stands twice.", _raw(SMALL, {})[:-1] + b',"v":1}')
-    yield odd("nan", "a number is none.", _raw(SMALL, {"zz": 1})[:-2] + b"NaN}")
+    yield odd("duplicate_key", "a key stands twice.", next_raw(SMALL, {})[:-1] + b',"v":1}')
+    yield odd("nan", "a number is none.", next_raw(SMALL, {"zz": 1})[:-2] + b"NaN}")
     yield odd(
-        "integer", "a whole number is beyond what doubles hold.", _raw(SMALL, {"zz": 1})[:-2] + b"9007199254740993}"
+        "integer", "a whole number is beyond what doubles hold.", next_raw(SMALL, {"zz": 1})[:-2] + b"9007199254740993}"
     )
-    yield odd("not_nfc", "a text is not in normal form C.", _raw(SMALL, {}).replace(b"Next", "e\u0301".encode()))
-    yield odd("lone_surrogate", "a text is no Unicode.", _raw(SMALL, {}).replace(b"Next", b"\\ud800"))
-    yield odd("deep", "it is nested too deeply.", _raw(SMALL, {"zz": 1})[:-2] + b"[" * 40 + b"]" * 40 + b"}")
+    yield odd("not_nfc", "a text is not in normal form C.", next_raw(SMALL, {}).replace(b"Next", "e\u0301".encode()))
+    yield odd("lone_surrogate", "a text is no Unicode.", next_raw(SMALL, {}).replace(b"Next", b"\\ud800"))
+    yield odd("deep", "it is nested too deeply.", next_raw(SMALL, {"zz": 1})[:-2] + b"[" * 40 + b"]" * 40 + b"}")
     yield odd(
-        "deep_and_empty", "its 33rd level is an empty list.", _raw(SMALL, {"zz": 1})[:-2] + b"[" * 32 + b"]" * 32 + b"}"
+        "deep_and_empty",
+        "its 33rd level is an empty list.",
+        next_raw(SMALL, {"zz": 1})[:-2] + b"[" * 32 + b"]" * 32 + b"}",
     )
-    yield odd("trailing", "something follows it.", _raw(SMALL, {}) + b"\n")
-    yield odd("no_kind", "it has no kind.", _raw(SMALL, {}, drop=["kind"]))
-    yield odd("wrong_seq", "it says that it stands elsewhere.", _raw(SMALL, {"seq": 7}))
-    yield odd("seq_a_text", "its place is a text.", _raw(SMALL, {"seq": "5"}))
-    yield odd("time", "its time is of another form.", _raw(SMALL, {"recorded_at": "2027-03-06"}))
+    yield odd("trailing", "something follows it.", next_raw(SMALL, {}) + b"\n")
+    yield odd("no_kind", "it has no kind.", next_raw(SMALL, {}, drop=["kind"]))
+    yield odd("wrong_seq", "it says that it stands elsewhere.", next_raw(SMALL, {"seq": 7}))
+    yield odd("seq_a_text", "its place is a text.", next_raw(SMALL, {"seq": "5"}))
+    yield odd("time", "its time is of another form.", next_raw(SMALL, {"recorded_at": "2027-03-06"}))
     yield odd("not_an_object", "it is a list.", b"[]")
     yield odd(
         "too_large",
         "it is larger than 65,535 bytes.",
-        _raw(SMALL, {"body": {"title": "x" * 66000, "type": "t", "digest": "0" * 64}}),
+        next_raw(SMALL, {"body": {"title": "x" * 66000, "type": "t", "digest": "0" * 64}}),
     )
-    newer = Draftpack.of(SMALL.put(_raw(SMALL, {"v": 2})))
+    newer = Draftpack.of(SMALL.put(next_raw(SMALL, {"v": 2})))
     yield Case("entry_newer", "An entry of a later version: nobody can say.", newer.bytes(), {"exit": 3})
 
     def pack(name: str, text: str, member: str, data: bytes | None) -> Case:
@@ -617,7 +621,7 @@ def chains() -> Iterator[Case]:
         prev=leaf_hash(torn.raws[0]).hex(),
     )
     yield fail("chain_forked", "Two entries name the same one as the one before.", Draftpack.of(again).bytes())
-    late = World().genesis().put(_raw(World().genesis(), {"seq": 1, "prev": "0" * 64}))
+    late = World().genesis().put(next_raw(World().genesis(), {"seq": 1, "prev": "0" * 64}))
     yield fail("chain_first_twice", "A second entry says that it is the first.", Draftpack.of(late).bytes())
 
 
@@ -764,7 +768,7 @@ def _of_stranger() -> World:
 def anchors() -> Iterator[Case]:
     whole, part = Draftpack.of(SMALL).bytes(), Draftpack.of(SMALL, [0, 1, 2])
     kept = ("--anchor", "kept")
-    linked = Draftpack.of(SMALL, [0, 1, 2]).insert("consistency/3", _lines(SMALL.growth(3)), before="keys/").bytes()
+    linked = Draftpack.of(SMALL, [0, 1, 2]).insert("consistency/3", lines_of(SMALL.growth(3)), before="keys/").bytes()
     rewritten = SMALL.__class__().genesis().usecase().dataset("another").document("One").document("Two")
 
     def case(
@@ -851,7 +855,7 @@ def anchors() -> Iterator[Case]:
     yield case(
         "link_wrong",
         "The proof in the pack does not lead from the root that was kept.",
-        Draftpack.of(SMALL, [0, 1, 2]).insert("consistency/3", _lines([bytes(32)] * 3), before="keys/").bytes(),
+        Draftpack.of(SMALL, [0, 1, 2]).insert("consistency/3", lines_of([bytes(32)] * 3), before="keys/").bytes(),
         SMALL.note(3),
         FAILS,
     )
@@ -893,13 +897,13 @@ def anchors() -> Iterator[Case]:
         arguments=("--require-anchor",),
     )
     yield fail(
-        "link_hash_long", "A hash of a consistency proof in a pack is of 33 bytes.", _with_link(_lines([bytes(33)]))
+        "link_hash_long", "A hash of a consistency proof in a pack is of 33 bytes.", _with_link(lines_of([bytes(33)]))
     )
     yield fail("link_not_base64", "A consistency proof in a pack is no base64.", _with_link(b"hello world\n"))
     yield fail(
         "link_without_end",
         "The last line of a consistency proof in a pack has no end.",
-        _with_link(_lines(SMALL.growth(3))[:-1]),
+        _with_link(lines_of(SMALL.growth(3))[:-1]),
     )
     yield Case(
         "anchor_fork_fail", "Two checkpoints that were kept are of one size, and differ.", whole, FAILS,
@@ -911,7 +915,7 @@ def _with_link(data: bytes) -> bytes:
     return Draftpack.of(SMALL, [0, 1, 2]).insert("consistency/3", data, before="keys/").bytes()
 
 
-def _lines(hashes: Sequence[bytes]) -> bytes:
+def lines_of(hashes: Sequence[bytes]) -> bytes:
     return "".join(f"{b64(item)}\n" for item in hashes).encode()
 
 
@@ -1003,7 +1007,9 @@ def receipts() -> Iterator[Case]:
     node = encode({"left": "x", "right": "y"})
     yield case("not_an_entry", "What stands in the tree is no entry.", World().genesis().put(node).receipt(1))
     moved = (
-        World().genesis().put(_raw(World().genesis(), {"seq": 7, "prev": leaf_hash(World().genesis().raws[0]).hex()}))
+        World()
+        .genesis()
+        .put(next_raw(World().genesis(), {"seq": 7, "prev": leaf_hash(World().genesis().raws[0]).hex()}))
     )
     yield case("entry_says_elsewhere", "The entry says that it stands elsewhere.", moved.receipt(1))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -87,6 +88,7 @@ class World:
         speaks_of: int | None = None,
         stage: str | None = None,
         prev: str | None = None,
+        signer_id: str | None = None,
         **other: Any,
     ) -> World:
         now = self.clock(self.size)
@@ -95,7 +97,7 @@ class World:
             leaf = None if speaks_of is None else leaf_hash(self.raws[speaks_of]).hex()
             nonce = f"{self.size:032x}"
             draft = sign_draft(
-                draft, ledger=self.origin, signer_id=actor, signers=list(by), nonce=nonce, signed_at=now,
+                draft, ledger=self.origin, signer_id=signer_id or actor, signers=list(by), nonce=nonce, signed_at=now,
                 speaks_of=leaf, stage=stage,
             )  # fmt: skip
         before = prev or (leaf_hash(self.raws[-1]).hex() if self.raws else FIRST_PREV)
@@ -179,12 +181,14 @@ class World:
         }  # fmt: skip
         return self.add("decision", body, actor=of(ENGINEER))
 
-    def approval(self, signer: Signer = OFFICER, *, by: Sequence[Signer] | None = None) -> World:
+    def approval(
+        self, signer: Signer = OFFICER, *, by: Sequence[Signer] | None = None, verdict: str = "approved"
+    ) -> World:
         at = self.last("decision")
         model, evaluation, policy = (self.entry(self.last(kind)) for kind in ("model", "evaluation", "policy"))
         body = {
             "decision": self.ref(at), "seen": rules.seen(model, evaluation, policy), "stage": "production",
-            "verdict": "approved", "rationale": "looked at", "conditions": [], "independence": "second line",
+            "verdict": verdict, "rationale": "looked at", "conditions": [], "independence": "second line",
         }  # fmt: skip
         subject = ({"name": "credit@1", "digest": {"sha256": model.body["digest"]}},)
         signers = [signer] if by is None else by
@@ -192,11 +196,11 @@ class World:
             "approval", body, by=signers, actor=of(signer), subject=subject, speaks_of=at, stage="production"
         )
 
-    def promotion(self, *, approved: bool = True) -> World:
+    def promotion(self, *, approved: bool = True, by_approval: int | None = None) -> World:
         at, model = self.last("decision"), self.entry(self.last("model"))
         body = {
             "model": self.ref(model.seq), "model_digest": model.body["digest"], "stage": "production",
-            "decision": self.ref(at), "approvals": [self.ref(self.last("approval"))] if approved else [],
+            "decision": self.ref(at), "approvals": [self.ref(by_approval or self.last("approval"))] if approved else [],
             "waivers": [], "replaces": absent("first"), "effective_from": self.clock(self.size),
         }  # fmt: skip
         subject = ({"name": "credit", "digest": {"sha256": model.body["digest"]}},)
@@ -204,15 +208,24 @@ class World:
             "promotion", body, by=[ENGINEER], actor=of(ENGINEER), subject=subject, speaks_of=at, stage="production"
         )
 
-    def report(self, file: bytes, *, evidence: bytes, certificate: bytes, by: Sequence[Signer] = (LEDGER,)) -> World:
+    def report(
+        self,
+        file: bytes,
+        *,
+        evidence: bytes,
+        certificate: bytes,
+        by: Sequence[Signer] = (LEDGER,),
+        scope: Mapping[str, Any] = MappingProxyType({}),
+        signer_id: str | None = None,
+    ) -> World:
         body = {
             "file": {"name": "audit.pdf", "sha256": digest(file), "size": len(file), "mediaType": "application/pdf"},
             "evidence": {"name": "evidence.json", "sha256": digest(evidence), "size": len(evidence)},
-            "template": {}, "as_of": self.clock(self.size), "scope": {}, "checkpoint": {}, "anchor": "none",
+            "template": {}, "as_of": self.clock(self.size), "scope": dict(scope), "checkpoint": {}, "anchor": "none",
             "signer": {"certificate_sha256": digest(certificate)},
         }  # fmt: skip
         subject = ({"name": "audit.pdf", "digest": {"sha256": digest(file)}},)
-        return self.add("report", body, by=by, subject=subject)
+        return self.add("report", body, by=by, subject=subject, signer_id=signer_id)
 
     # ------------------------------------------------------------------ what it signs and proves
 

@@ -308,6 +308,9 @@ def test_what_was_counted_names_the_entries_that_it_was_counted_over(sample):
         ("p-3f9a2c1d at 2026-11-20 12:00 UTC, version 1.2", ["2026-11-20 12:00", "1.2"]),
         ("fails < 1e-5; -3 rows", ["1e-5", "-3"]),
         ("sha256 9ae6a86247eb", []),
+        ("bank.example/credit/24190018-8331-442a-9c57-161472716720 has 7 entries (SHA-256)", ["7"]),
+        ("approved by Oda Officer (p-29110499)", []),
+        ("in force since 2026-11-22 13:28:12 UTC", ["2026-11-22 13:28:12"]),
     ],
 )
 def test_numbers_are_told_from_names(text, found):

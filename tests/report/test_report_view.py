@@ -100,8 +100,22 @@ def test_evidence_carries_the_bytes_of_entries_and_their_leaf_hashes(sample, nam
 def test_what_was_not_recorded_is_said_in_its_section_and_on_the_first_page(sample):
     found = sample("promoted")
     assert "Exclusions: not recorded" in section_text(found, 4)
-    assert any("Exclusions: not recorded" in note.text for note in found.attention)
+    said = next(note for note in found.attention if "not recorded: " in note.text)
+    assert said.text == (
+        "5 facts are not recorded: Exclusions; Overlap of training and test data; Human oversight; Monitoring; "
+        "Split membership, digest, see sections 2, 4 and 12."
+    )
+    assert said.entries
     assert "Monitoring: not recorded" in section_text(found, 12)
+
+
+def test_a_wall_of_gaps_is_a_number_and_the_five_that_matter_most(sample):
+    (said,) = [note.text for note in sample("bare").attention if "not recorded: " in note.text]
+    count, listed = re.fullmatch(r"(\d+) facts are not recorded: (.*); …, see sections .* and \d+\.", said).groups()
+    assert int(count) > 20
+    assert listed == (
+        "Intended use; Prohibited use; Risk tier (not recorded; treated as the highest); Owner; Validator"
+    )
 
 
 def test_an_absence_is_printed_with_the_reason_that_was_recorded(sample):
@@ -191,7 +205,7 @@ def test_a_version_that_was_replaced_says_until_when_it_was_in_force(books, stor
     book, _ = books["succeeded"]()
     found = view.build(book, book.model("income-screening", 2), **story.anchor_facts(book))
     assert found.headline.word == "Replaced in production"
-    assert "2026-11-10 00:00 UTC" in found.headline.sentence
+    assert "2026-11-10 00:00:00 UTC" in found.headline.sentence
 
 
 def test_the_report_never_judges_again(story):
@@ -431,7 +445,7 @@ def test_a_mark_stands_on_the_side_of_the_limit_where_its_value_is(value, at, sp
 
 def bars_of(rows, **more):
     ((_, members),) = figures.of_checks([{"groups": rows}])
-    given = {"rate": "selection_rate", "policy": 0.8, "share": True, "entry": 3}
+    given = {"rate": "selection_rate", "policy": charts.limit("< 0.80"), "share": True, "entry": 3}
     return charts.groups("g", members, **(given | more))
 
 
@@ -441,18 +455,21 @@ def test_group_bars_are_in_proportion_and_the_line_stands_at_four_fifths(story):
     assert (men.label, men.n, women.label, women.n) == ("Male", "10,860", "Female", "5,421")
     assert women.width * 4 == pytest.approx(men.width, abs=0.3)
     assert men.whisker[0] < drawn.left + men.width < men.whisker[1] <= drawn.left + drawn.width
+    assert drawn.scale == ((drawn.left, "0"), (drawn.left + drawn.width / 2, "0.25"), (drawn.left + drawn.width, "0.5"))
+    assert men.width == pytest.approx(drawn.width * 0.4 / 0.5, abs=0.1)
+    assert drawn.counted == "n: people"
     x, text, kind, _ = drawn.guides[0]
     assert x - drawn.left == pytest.approx(men.width * 0.8, abs=0.2)
-    assert (text, kind) == ("policy: four-fifths of the highest", "policy")
+    assert (text, kind) == ("policy: fails < 0.80 of the highest", "policy")
 
 
 def test_another_limit_of_the_policy_is_drawn_beside_the_four_fifths(story):
-    drawn = bars_of(story.groups(0.1, 0.4), policy=0.9)
+    drawn = bars_of(story.groups(0.1, 0.4), policy=charts.limit("< 0.9"))
     assert [(text, kind) for _, text, kind, _ in drawn.guides] == [
-        ("policy: 0.9 of the highest", "policy"),
-        ("four-fifths", "rule"),
+        ("policy: fails < 0.9 of the highest", "policy"),
+        ("four fifths, not the policy's", "rule"),
     ]
-    assert bars_of(story.groups(0.1, 0.4), policy=None).guides[0][1:3] == ("four-fifths of the highest", "rule")
+    assert bars_of(story.groups(0.1, 0.4), policy=None).guides[0][1:3] == ("four fifths, not the policy's", "rule")
     assert bars_of(story.groups(0.1, 0.4), rate="true_positive_rate", share=False).guides == ()
 
 

@@ -1,8 +1,9 @@
 """Trial: the verifiers are asked about the same files, right and wrong in ways that nobody thought of, and compared.
 
 Each file is drawn by Hypothesis: a pack, receipt, checkpoint or consistency proof of a ledger of any size, then some
-changes: bytes flipped, cut, doubled; members exchanged, dropped, renamed; fields of the manifest and of entries changed
-and signed again by the ledger's own key; checkpoints that were kept from this history or from another one.
+changes: bytes flipped, cut, doubled; members exchanged, dropped, renamed; fields of the manifest, of a sample and of
+entries changed and signed again by the ledger's own key; odd entries that the ledger itself took in, evaluations with
+numbers that leave gaps; checkpoints that were kept from this history or from another one.
 
 What it shows: `tallystick verify`, `verify.py` and, of some, `verify.html` say the same: yes, no, or cannot say,
 with the same two verdicts and the same number of entries that no anchor covers.
@@ -22,28 +23,83 @@ import _verifiers as verifiers
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tallystick.canonical import b64, encode
+from tallystick.canonical import b64, encode, leaf_hash
+from tallystick.errors import InvalidInput, NotVerified
+from tallystick.proof.sample import take
 
 SMALL, TOLD = verifiers.cases.SMALL, verifiers.cases.TOLD
 LEDGER, STRANGER, VKEY = verifiers.world.LEDGER, verifiers.world.STRANGER, verifiers.world.VKEY
 Draftpack, World = verifiers.world.Draftpack, verifiers.world.World
-note, proof, zipped = verifiers.world.note, verifiers.world.proof, verifiers.world.zipped
+moment, note, proof, zipped = (getattr(verifiers.world, name) for name in ("moment", "note", "proof", "zipped"))
+next_raw = verifiers.cases.next_raw
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-2, 20), st.text("aé0 \u200b", max_size=8),
-    st.lists(st.integers(0, 9), max_size=3), st.just({}), st.just("00" * 32),
+    st.lists(st.integers(0, 9), max_size=3), st.just({}), st.just("00" * 32), st.just([{}]), st.just(2**53 - 1),
+    st.just("2027-13-06T09:00:00.000000Z"), st.just({"seq": 0, "leaf": "00" * 32}), st.just(1.5), st.just(""),
 )  # fmt: skip
+JUDGED = World().genesis().people().usecase().dataset().policy().model()
+LINES = [
+    {"name": "a", "mediaType": "t", "size": 1, "sha256": "ab" * 32},
+    {"name": "b", "mediaType": "t", "size": 1, "hmac_sha256": "ab" * 32},
+    {"name": "a", "hmac_sha256": "cd" * 32},
+    {"name": "c", "sha256": "cd" * 32},
+]
 
 
 @st.composite
 def worlds(draw):
     """A history of one to fourteen entries."""
-    if draw(st.booleans()):
+    kind = draw(st.sampled_from(["ready", "grown", "grown", "numbered", "odd"]))
+    if kind == "ready":
         return draw(st.sampled_from([SMALL, TOLD]))
+    if kind == "odd":
+        return SMALL.put(odd_entry(draw))
+    if kind == "numbered":
+        world = JUDGED
+        for number in draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)):
+            world = world.evaluation(attempt=number)
+        return world.document() if draw(st.booleans()) else world
     world = World().genesis()
     for number in range(draw(st.integers(0, 13))):
         world = world.document(f"Minutes {number}") if number % 3 else world.usecase()
     return world
+
+
+def odd_entry(draw):
+    """A document with a field changed, added or dropped; often one about what stands beside it."""
+    field = draw(
+        st.sampled_from(["attachments", "personal", "supersedes", "idempotency_key", "subject", "about", "any"])
+    )
+    if field in ("attachments", "personal"):
+        change = {name: draw(st.lists(st.sampled_from(LINES), max_size=2)) for name in {field, "personal"}}
+    elif field == "about":
+        leaf = draw(st.sampled_from([leaf_hash(raw).hex() for raw in SMALL.raws] + ["00" * 32]))
+        ref = {"seq": draw(st.integers(-1, 6)), "leaf": leaf}
+        change = {"body": {"title": "t", "type": "t", "digest": "0" * 64, "about": draw(st.sampled_from([ref, [ref]]))}}
+    else:
+        known = ["v", "kind", "seq", "prev", "recorded_at", "claimed_at", "actor", "basis", "subject", "body", "more"]
+        change = {draw(st.sampled_from(known)) if field == "any" else field: draw(VALUES)}
+    drop = [draw(st.sampled_from(sorted(change)))] if field == "any" and draw(st.booleans()) else []
+    return next_raw(SMALL, change, drop=drop)
+
+
+def sampled(world, draw):
+    """The filter of a sample, often with a field changed, and the entries that belong to it, or all."""
+    entries = [world.entry(seq) for seq in range(world.size)]
+    kind, count = draw(st.sampled_from(["document", "evaluation", "usecase"])), draw(st.integers(1, 3))
+    first, last = sorted([draw(st.integers(0, world.size)), draw(st.integers(0, world.size))])
+    try:
+        words = draw(st.sampled_from(["x", "ü 🦉", "a b"]))
+        found = take(entries, kind=kind, since=moment(first), until=moment(last), count=count, seed=words)
+    except InvalidInput:
+        return None, None
+    value = found.value()
+    if draw(st.booleans()):
+        value[draw(st.sampled_from(sorted(value)))] = draw(VALUES)
+    before, after = found.neighbours
+    near = [seq for seq in range(world.size) if seq == 0 or before <= seq <= after or draw(st.booleans())]
+    return value, near
 
 
 def mutated(data, draw):
@@ -71,7 +127,14 @@ def packs(draw):
     """A pack of some entries, changed before it was signed, or after."""
     world = draw(worlds())
     seqs = sorted(draw(st.sets(st.integers(0, world.size - 1), min_size=1))) if draw(st.booleans()) else None
-    pack = Draftpack.of(world, seqs)
+    filter = None
+    if draw(st.integers(0, 3)) == 0:
+        try:
+            filter, near = sampled(world, draw)
+        except NotVerified:  # the odd entry of a world is none
+            near = None
+        seqs = seqs if near is None else near
+    pack = Draftpack.of(world, seqs, filter=filter)
     for _ in range(draw(st.integers(0, 2))):
         name = draw(st.sampled_from(sorted(pack.members)))
         kind = draw(st.sampled_from(["drop", "bytes", "exchange", "json", "nothing"]))

@@ -6,13 +6,16 @@ words what it shows; shape and label carry the meaning, colour only repeats it, 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from tallystick.canonical import Value
 from tallystick.people import rules
+from tallystick.policy.metrics import RATES
 from tallystick.report import words
 from tallystick.report.figures import Figures, of_checks
 
@@ -44,6 +47,7 @@ _ROW: Final = 44
 _MOST_ROWS: Final = 16
 _MOST_BARS: Final = 24
 _MOST_MARKS: Final = 340
+_MOST_SIGNS: Final = 5
 _BAR: Final = 21
 _BARS_LEFT: Final = 236
 _BARS: Final = 370
@@ -94,7 +98,7 @@ class Line:
     marks: tuple[tuple[float, str, str], ...]
     """Thresholds: position, text, and ``start``, ``middle`` or ``end`` for the anchor of the text."""
     ends: tuple[str, str]
-    """The numbers at both ends of the axis, empty where a threshold's text stands there."""
+    """The numbers at both ends of the axis."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,7 @@ def _line(
         fail_zone=_zone(fail, place),
         warn_zone=_zone(warn, place),
         marks=marks,
-        ends=_ends(marks, low, high),
+        ends=(words.ticked(low), words.ticked(high)),
     )
 
 
@@ -242,18 +246,6 @@ def _marks(fail: Limit | None, warn: Limit | None, place: _Place) -> tuple[tuple
     return tuple((at, text, "middle") for at, text in found)
 
 
-def _ends(marks: Sequence[tuple[float, str, str]], low: float, high: float) -> tuple[str, str]:
-    spans = [(at - _BEFORE[anchor], at + _AFTER[anchor]) for at, _, anchor in marks]
-    left = any(start < _LABEL + 40 for start, _ in spans)
-    right = any(end > _LABEL + _AXIS - 40 for _, end in spans)
-    return "" if left else words.ticked(low), "" if right else words.ticked(high)
-
-
-_BEFORE: Final = {"start": 0, "middle": 28, "end": 56}
-_AFTER: Final = {"start": 56, "middle": 28, "end": 0}
-"""How far a threshold's text reaches to the left and to the right of its position."""
-
-
 # --------------------------------------------------------------------------- groups
 
 
@@ -266,7 +258,8 @@ class Bar:
     whisker: tuple[float, float] | None
     """Ends of the interval."""
     value: str
-    lowest: bool
+    hue: int
+    """The group's own, the same in every picture of an evaluation: an index into the colours of the templates."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +270,10 @@ class Groups:
     bars: tuple[Bar, ...]
     guides: tuple[tuple[float, str, str, str], ...]
     """Vertical lines: position, text, ``policy`` or ``rule``, and the anchor of the text."""
+    scale: tuple[tuple[float, str], ...]
+    """Numbers on the axis below the bars, from 0 to its end: position and text."""
+    counted: str
+    """Whom n counts."""
     entries: tuple[int, ...]
     left: int = _BARS_LEFT
     width: int = _BARS
@@ -288,64 +285,83 @@ def groups(
     figures: Sequence[Figures],
     *,
     rate: str,
-    policy: float | None = None,
+    policy: Limit | None = None,
     share: bool = False,
     at: Limit | None = None,
+    hues: Mapping[str, int] = MappingProxyType({}),
     entry: int,
 ) -> Groups | None:
-    """Bars of one rate, highest first, with n and, for selection rates, the line at a share of the highest.
+    """Bars of one rate, highest first, with the n that it stands on and, for selection rates, the line at a share of
+    the highest.
 
     Args:
         rate: name of the rate; None comes back where no group has it.
-        policy: the smallest ratio to the highest rate that the policy allows, if it sets one.
+        policy: the limit of the policy on the ratio to the highest rate, if it sets one.
         share: whether to draw that line.
         at: a limit on the rate itself.
+        hues: each group's own colour, by its name.
     """
     known = sorted((item for item in figures if rate in item.rates), key=lambda item: -item.rates[rate].value)
     if not known:
         return None
-    top = max(max(item.rates[rate].value, *(item.rates[rate].interval or (0.0, 0.0))) for item in known)
-    compared = [item for item in known if item.judged] or known
-    highest, lowest = compared[0].rates[rate].value, compared[-1].rates[rate].value
-    scale = _BARS / (top * 1.04) if top > 0 else 0.0
+    end = _rounded_up(max(max(item.rates[rate].value, *(item.rates[rate].interval or (0.0, 0.0))) for item in known))
+    highest = next((item for item in known if item.judged), known[0]).rates[rate].value
+    scale = _BARS / end
     ordered = [*known, *(item for item in figures if rate not in item.rates)][:_MOST_BARS]
-    guided = at is not None or (share and highest > 0)
-    above = 26 if guided else 4
-    bars = tuple(_bar(item, rate, above + index * _BAR, scale, lowest) for index, item in enumerate(ordered))
+    guides = _guides(highest, scale, policy) if share and highest > 0 else ()
+    if at is not None and 0 < at.at <= end:
+        guides = (*guides, (round(_BARS_LEFT + at.at * scale, 1), f"policy: fails {at.text}", "policy", "end"))
+    above = 26 if guides else 4
+    bars = tuple(_bar(item, rate, above + i * _BAR, scale, hues.get(item.name, 0)) for i, item in enumerate(ordered))
+    counted = f"n: {RATES[rate].of}" if rate in RATES else ""
     told = "; ".join(f"{bar.label} {bar.value} (n = {bar.n})" for bar in bars)
     name = words.shortened(rate.replace("_", " "), 40)
-    description = f"{name.capitalize()} by group, highest first: {told}."
-    guides = _guides(highest, scale, policy) if share and highest > 0 else ()
-    if at is not None and 0 < at.at <= top:
-        guides = (*guides, (round(_BARS_LEFT + at.at * scale, 1), f"policy: fails {at.text}", "policy", "end"))
-    return Groups(f"{name.capitalize()}: {title}", description, above + 8 + len(bars) * _BAR, bars, guides, (entry,))
+    description = f"{name.capitalize()} by group, highest first: {told}.{f' {counted}.' if counted else ''}"
+    return Groups(
+        title=f"{name.capitalize()}: {title}",
+        description=description,
+        height=above + len(bars) * _BAR + 18,
+        bars=bars,
+        guides=guides,
+        scale=tuple((round(_BARS_LEFT + at * _BARS, 1), words.ticked(at * end)) for at in (0.0, 0.5, 1.0)),
+        counted=counted,
+        entries=(entry,),
+    )
 
 
-def _bar(item: Figures, rate: str, y: int, scale: float, lowest: float) -> Bar:
+def _rounded_up(top: float) -> float:
+    """The end of an axis: a round number that is not below ``top``."""
+    if top <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(top))
+    return next(round(step * power, 12) for step in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if step * power >= top)
+
+
+def _bar(item: Figures, rate: str, y: int, scale: float, hue: int) -> Bar:
     found = item.rates.get(rate)
     ends = found.interval if found else None
     return Bar(
         y=y,
         label=words.shortened(item.name, 30),
-        n=item.n,
+        n=(found.n if found else "") or item.n,
         width=round(max(found.value, 0.0) * scale, 1) if found else 0.0,
         whisker=(round(_BARS_LEFT + ends[0] * scale, 1), round(_BARS_LEFT + ends[1] * scale, 1)) if ends else None,
         value=words.number(found.value) if found else words.shortened(item.instead, 16),
-        lowest=found is not None and item.judged and found.value == lowest,
+        hue=hue,
     )
 
 
-def _guides(top: float, scale: float, policy: float | None) -> tuple[tuple[float, str, str, str], ...]:
+def _guides(top: float, scale: float, policy: Limit | None) -> tuple[tuple[float, str, str, str], ...]:
+    """The policy's limit, and four fifths where that is another: then it is a rule that nobody here set."""
+
     def guide(share: float, text: str, kind: str, anchor: str) -> tuple[float, str, str, str]:
         return round(_BARS_LEFT + top * share * scale, 1), text, kind, anchor
 
-    if policy is None or policy == _FOUR_FIFTHS:
-        who = "policy: " if policy else ""
-        return (guide(_FOUR_FIFTHS, f"{who}four-fifths of the highest", "policy" if policy else "rule", "end"),)
-    return (
-        guide(policy, f"policy: {words.number(policy)} of the highest", "policy", "end"),
-        guide(_FOUR_FIFTHS, "four-fifths", "rule", "start" if policy < _FOUR_FIFTHS else "end"),
-    )
+    found = [] if policy is None else [guide(policy.at, f"policy: fails {policy.text} of the highest", "policy", "end")]
+    if policy is None or policy.at != _FOUR_FIFTHS:
+        side = "start" if policy is not None and policy.at < _FOUR_FIFTHS else "end"
+        found.append(guide(_FOUR_FIFTHS, "four fifths, not the policy's", "rule", side))
+    return tuple(found)
 
 
 # --------------------------------------------------------------------------- many small checks
@@ -358,6 +374,8 @@ class Strip:
     height: int
     cells: tuple[tuple[int, int, str, str], ...]
     """x, y, verdict and label (empty where there are too many to label)."""
+    legend: tuple[tuple[int, str, str], ...]
+    """What the marks mean: x, verdict, and the verdict with its number in words."""
     entries: tuple[int, ...]
     kind: str = field(default="strip", init=False)
 
@@ -372,12 +390,16 @@ def strip(title: str, checks: Sequence[Mapping[str, Value]], entry: int) -> Stri
         label = words.shortened(str(check.get("id")), 52) if labelled else ""
         cells.append((x, y, words.shortened(str(check.get("verdict")), 16), label))
     verdicts = [words.shortened(str(check.get("verdict")), 16) for check in checks]
-    told = ", ".join(f"{words.number(verdicts.count(word))} {word}" for word in dict.fromkeys(verdicts))
-    height = (cells[-1][1] if cells else 0) + 22
+    counted = [(word, f"{words.count(verdicts.count(word))} {word}") for word in dict.fromkeys(verdicts)]
+    told = ", ".join(text for _, text in counted)
+    legend = tuple(
+        (124 + 104 * i, word, text.replace("_", " ")) for i, (word, text) in enumerate(counted[:_MOST_SIGNS])
+    )
+    height = (cells[-1][1] if cells else 0) + 42
     more = f" The worst {len(cells)} are drawn." if len(checks) > len(cells) else ""
     heading = f"Checks: {title}{f', the worst {len(cells)} of {words.count(len(checks))}' if more else ''}"
-    description = f"Results of {words.plural(len(checks), 'check')}: {told}.{more}"
-    return Strip(heading, description, height, tuple(cells), (entry,))
+    description = f"Results of {words.plural(len(checks), 'check')}, a mark for each: {told}.{more}"
+    return Strip(heading, description, height, tuple(cells), legend, (entry,))
 
 
 def worst_first(check: Mapping[str, Value]) -> int:

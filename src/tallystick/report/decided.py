@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from tallystick.records import Entry
-from tallystick.report import words
+from tallystick.report import front, words
 from tallystick.report.evidence import Control
 from tallystick.report.facts import Block, Facts, Note, Row, Section, Table
 from tallystick.report.saying import fact, field, inside, items, roles_before, section, table, title, who
@@ -186,13 +186,32 @@ def _separation_of_duties(story: Story) -> list[Block]:
         text, tone = f"Makers among the approvers: {named}.", "bad"
     else:
         text, tone = "Makers among the approvers: none among recorded authorship and bound identities.", "good"
-    blocks: list[Block] = [Note(text, tone, approvals)]
+    blocks: list[Block] = [Note(text, tone, approvals), *_rules_and_makers(story)]
     if story.unmapped_authors:
         people = words.plural(story.unmapped_authors, "author")
         blocks.append(
             Note(f"{people} of the code bound to no key: whether they approved cannot be said.", "open", story.commits)
         )
     return blocks
+
+
+def _rules_and_makers(story: Story) -> list[Block]:
+    """Whether those who made the model stand for the rules that judged it."""
+    found: list[Block] = list(front.makers_of_rules(story))
+    for policy in story.policies:
+        for role in ("author", "approver"):
+            actor = policy.body.get(role)
+            if isinstance(actor, str) and story.person(actor) is None:
+                whose = f"{role.capitalize()} of policy {title(policy, 'id', 'version')}: {words.shortened(actor, 64)}"
+                text = f"{whose}, who has no key on this ledger: whether they made the model cannot be said."
+                found.append(Note(text, "open", (policy.seq,)))
+    named = (isinstance(policy.body.get(role), str) for policy in story.policies for role in ("author", "approver"))
+    if story.policies and not found and all(named):
+        text = (
+            "Makers among authors and approvers of the policies: none among recorded authorship and bound identities."
+        )
+        found.append(Note(text, "good", tuple(policy.seq for policy in story.policies)))
+    return found
 
 
 def deployment(story: Story) -> Section:

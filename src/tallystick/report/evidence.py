@@ -66,6 +66,8 @@ class Given:
     """``at``: the time that the file bears; what it was drawn with: see `render.drawing`."""
     note: str | None = None
     """The signed checkpoint."""
+    seal_issuer: str | None = None
+    """The authority that certified the report's seal, as the certificate names it; None where nobody did."""
 
     def count(self) -> int:
         """How many entries were looked at."""
@@ -166,6 +168,7 @@ def encoded(given: Given, model: Mapping[str, Value], carried: Iterable[Carried]
             "drawing": dict(given.drawing),
             "entries": [_line(item) for item in carried],
             "facts": facts,
+            **({"seal": {"issuer": given.seal_issuer}} if given.seal_issuer is not None else {}),
         }
     )
 
@@ -202,6 +205,7 @@ _FIELDS: Final[Mapping[str, type]] = {
     "entries": list,
     "facts": list,
 }
+_OPTIONAL: Final[Mapping[str, type]] = {"seal": dict}
 
 
 def opened(data: bytes) -> Evidence:
@@ -234,8 +238,9 @@ def opened(data: bytes) -> Evidence:
 
 
 def _check_fields(value: Mapping[str, Value]) -> None:
-    wrong = [name for name, kind in _FIELDS.items() if type(value.get(name)) is not kind]
-    wrong += sorted(value.keys() - _FIELDS.keys())
+    known = {**_FIELDS, **{name: kind for name, kind in _OPTIONAL.items() if name in value}}
+    wrong = [name for name, kind in known.items() if type(value.get(name)) is not kind]
+    wrong += sorted(value.keys() - known.keys())
     if wrong:
         raise Malformed("evidence lacks a field, has one of another type or one too many", got=", ".join(wrong)[:80])
 
@@ -259,6 +264,7 @@ def _given(value: Mapping[str, Value]) -> Given:
         controls={id: Control(*map(str, line)) for id, line in value["controls"].items()},
         drawing=value["drawing"],
         note=checkpoint["note"],
+        seal_issuer=str(value["seal"]["issuer"]) if "seal" in value else None,
     )
 
 

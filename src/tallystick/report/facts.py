@@ -223,6 +223,8 @@ class View:
     digests: tuple[Row, ...]
     extracts: tuple[Lines, ...]
     """The end of the annex: what is too long for a table."""
+    seal: str
+    """What the seal of the file is worth."""
     evidence_sha256: str
     vkey: str
     key_fingerprint: str

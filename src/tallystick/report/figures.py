@@ -24,6 +24,8 @@ class Rate:
 
     value: float
     interval: tuple[float, float] | None
+    n: str = ""
+    """How many people it stands on, in words; empty where that was not recorded."""
 
     def __str__(self) -> str:
         ends = f" ({words.number(self.interval[0])} to {words.number(self.interval[1])})" if self.interval else ""
@@ -90,13 +92,14 @@ def _rates(line: Mapping[str, Value]) -> dict[str, Rate]:
 def _rate(figures: Value) -> Rate | None:
     if not isinstance(figures, Mapping):
         return None
-    value, interval = words.numeric(figures.get("value")), figures.get("interval")
+    value, interval, n = words.numeric(figures.get("value")), figures.get("interval"), figures.get("n")
     if value is None:
         return None
     low, high = (
         (words.numeric(interval.get(end)) for end in ("low", "high")) if isinstance(interval, Mapping) else (None, None)
     )
-    return Rate(value, None if low is None or high is None else (min(low, high), max(low, high)))
+    ends = None if low is None or high is None else (min(low, high), max(low, high))
+    return Rate(value, ends, words.shortened(words.said(n), 20) if n is not None else "")
 
 
 def _together(one: Figures | None, other: Figures) -> Figures:

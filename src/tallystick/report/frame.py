@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from tallystick.proof.verify import SEAL
 from tallystick.report import words
 from tallystick.report.evidence import Given
 from tallystick.report.facts import Fact, Facts, Headline, Note, Section
 from tallystick.report.saying import fact, field, section
 from tallystick.report.story import Story
 
-__all__ = ["Scope", "not_proven", "verdict"]
+__all__ = ["Scope", "not_proven", "seal", "verdict"]
 
 _MOST_OTHERS: Final = 12
 
@@ -29,6 +30,7 @@ class Scope:
         self.vkey = words.visible(given.vkey)
         self.anchor = given.anchor
         self.un_anchored = given.un_anchored
+        self.seal_issuer = given.seal_issuer
         self.covered = given.count()
         """How many of the entries below the checkpoint were recorded by then; others are left out."""
 
@@ -124,7 +126,19 @@ def not_proven(scope: Scope) -> Section:
     """Section 14."""
     first, *rest = (Fact(label, text) for label, text in _NOT_PROVEN)
     tail = Fact("The un-anchored tail", _tail(scope), source="checkpoint")
-    return section(14, Facts("limits", "Limits of this report", (first, tail, *rest)))
+    return section(14, Facts("limits", "Limits of this report", (first, tail, *rest, seal(scope), _ISSUE)))
+
+
+def seal(scope: Scope) -> Fact:
+    """What the seal of the file is worth."""
+    if scope.seal_issuer is None:
+        return Fact("The seal", SEAL)
+    issuer = words.shortened(scope.seal_issuer, 160)
+    text = (
+        f"Sealed with a certificate that {issuer} issued; whether you trust that authority is asked with verify --ca; "
+        "not a qualified signature."
+    )
+    return Fact("The seal", text, source="key")
 
 
 def _tail(scope: Scope) -> str:
@@ -144,9 +158,8 @@ _NOT_PROVEN: Final = (
     ("Inside the model", "What the model does. Its bytes were hashed, never loaded."),
     ("Independence", "Anything beyond recorded authorship and bound identities."),
     ("The number of tries", "Evaluations are counted where they were recorded."),
-    ("The seal", "Integrity seal; identity not verified; not a qualified signature."),
-    (
-        "The issue of this file",
-        "Shown only by the receipt of the entry that was made after signing, which is kept beside the file.",
-    ),
+)
+_ISSUE: Final = Fact(
+    "The issue of this file",
+    "Shown only by the receipt of the entry that was made after signing, which is kept beside the file.",
 )

@@ -5,18 +5,19 @@ The headline is read from the newest promotion, approval or decision; nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from tallystick.canonical import Value
 from tallystick.people import rules
 from tallystick.records import Entry
-from tallystick.report import charts, words
+from tallystick.report import charts, measured, words
 from tallystick.report.facts import Fact, Headline, Note
-from tallystick.report.saying import field, inside, title, uncommitted, untracked, value_of, who
+from tallystick.report.saying import field, inside, limits_of, title, uncommitted, untracked, value_of, who
 from tallystick.report.story import Ground, Story
 
-__all__ = ["headline", "open_points", "severity", "summary"]
+__all__ = ["headline", "makers_of_rules", "open_points", "severity", "summary", "worst"]
 
 
 def headline(story: Story) -> Headline:
@@ -145,10 +146,13 @@ def _fairness_in_short(story: Story) -> Fact:
 
 def _bias_in_short(check: Mapping[str, Value]) -> str:
     """``sex: equalized odds difference 0.2697 (warn)``."""
-    own = charts.own_part(str(check.get("id")), str(check.get("gate")))
-    name = words.shortened(own.replace("_", " ").replace("/", ": "), 72)
     verdict = words.shortened(str(check.get("verdict")), 16).replace("_", " ")
-    return f"{name} {value_of(check)} ({verdict})"
+    return f"{_bias_name(check)} {value_of(check)} ({verdict})"
+
+
+def _bias_name(check: Mapping[str, Value]) -> str:
+    own = charts.own_part(str(check.get("id")), str(check.get("gate")))
+    return words.shortened(own.replace("_", " ").replace("/", ": "), 72)
 
 
 def _decided_by(story: Story) -> Fact:
@@ -159,7 +163,9 @@ def _decided_by(story: Story) -> Fact:
         for e in story.approvals[-2:]
     ]
     last, also = story.approvals[-1], tuple(entry.seq for entry in story.approvals[-2:-1])
-    return Fact("Approval", "; ".join(told), last.seq, last.basis, also=also)
+    rationale = last.body.get("rationale")
+    why = f": “{words.shortened(words.said(rationale), 120)}”" if words.absence(rationale) is None else ""
+    return Fact("Approval", "; ".join(told) + why, last.seq, last.basis, also=also)
 
 
 def _conditions_in_short(story: Story) -> Fact:
@@ -174,10 +180,13 @@ def _conditions_in_short(story: Story) -> Fact:
     return Fact("Conditions", "; ".join(told[:2]) + more, also[0], found[0][0].basis, also=also[1:])
 
 
-def open_points(story: Story) -> Iterator[Note]:
+def open_points(story: Story) -> list[Note]:
     """What failed and what is still open, for the first page; worst first."""
-    for ground in story.grounds:
-        yield from _failing(story, ground)
+    return sorted(_open_points(story), key=lambda note: note.tone != "bad")
+
+
+def _open_points(story: Story) -> Iterator[Note]:
+    yield from worst(story)
     yield from _unnamed(story)
     both = story.makers_among_approvers
     if both:
@@ -193,6 +202,7 @@ def open_points(story: Story) -> Iterator[Note]:
         if found:
             entries = tuple(dict.fromkeys(entry.seq for entry in found))
             yield Note(f"{words.plural(len(found), one, many)}.", "open", entries)
+    yield from makers_of_rules(story)
     yield from _late_policies(story)
     yield from _beside_the_commit(story)
     if story.unmapped_authors:
@@ -209,11 +219,24 @@ def _unnamed(story: Story) -> Iterator[Note]:
                 "say whose data they are, nor whether the model was trained on them."
             )
             yield Note(text, "bad", (ground.evaluation.seq,))
-    for policy in {ground.policy.seq: ground.policy for ground in story.grounds if ground.policy}.values():
+    for policy in story.policies:
         reason = words.absence(policy.body.get("author"))
         if reason is not None:
             text = f"Policy author: {words.shortened(reason, 80)}: nobody but the publisher stands for it."
             yield Note(text, "open", (policy.seq,))
+
+
+_STANDS_FOR: Final = {"author": "wrote", "approver": "approved"}
+
+
+def makers_of_rules(story: Story) -> Iterator[Note]:
+    """Makers of the model who wrote or approved the rules that it was judged by."""
+    for actor, roles, policy in story.makers_of_rules:
+        did = " and ".join(_STANDS_FOR[role] for role in roles)
+        text = (
+            f"{who(story, actor)} made the model and {did} the policy that judged it, {title(policy, 'id', 'version')}."
+        )
+        yield Note(text, "open", (policy.seq, story.model.seq))
 
 
 def _late_policies(story: Story) -> Iterator[Note]:
@@ -232,13 +255,36 @@ def _beside_the_commit(story: Story) -> Iterator[Note]:
             yield Note(f"Uncommitted changes: {told}. The commit alone does not show what ran.", "open", (commit.seq,))
 
 
-def _failing(story: Story, ground: Ground) -> Iterator[Note]:
-    bad = [c for c in story.checks(ground.evaluation) or () if c.get("verdict") in ("fail", "error", "inconclusive")]
-    for check in bad[:3]:
-        verdict = words.shortened(str(check.get("verdict")), 16)
-        reason = words.shortened(str(check.get("reason") or f"value {value_of(check)}"), 140)
-        text = f"{words.shortened(str(check.get('id')), 60)} ({verdict}): {reason}."
-        tone = "open" if verdict == "inconclusive" else "bad"
-        yield Note(text.replace("..", "."), tone, (ground.evaluation.seq,))
-    if len(bad) > 3:
-        yield Note(f"{len(bad) - 3} more checks did not pass.", "bad", (ground.evaluation.seq,))
+def worst(story: Story) -> Iterator[Note]:
+    """The checks that failed, then those that warn, with what they found; as many as the first page has room for."""
+    every = [(check, ground.evaluation) for ground in story.grounds for check in story.checks(ground.evaluation) or ()]
+    every.sort(key=lambda pair: charts.worst_first(pair[0]))
+    failed = [pair for pair in every if pair[0].get("verdict") in ("fail", "error", "inconclusive")]
+    warned = [pair for pair in every if pair[0].get("verdict") == "warn"]
+    yield from _checks(failed, _MOST_CHECKS, "more check did not pass|more checks did not pass")
+    room = max(1, _MOST_CHECKS - len(failed))
+    yield from _checks(warned, room, "more check warns|more checks warn")
+
+
+_MOST_CHECKS: Final = 3
+
+
+def _checks(found: Sequence[tuple[Mapping[str, Value], Entry]], most: int, more: str) -> Iterator[Note]:
+    tones = ["bad" if check.get("verdict") in ("fail", "error") else "open" for check, _ in found]
+    for (check, evaluation), tone in list(zip(found, tones, strict=True))[:most]:
+        yield Note(_check_in_words(check), tone, (evaluation.seq,))
+    rest = found[most:]
+    if rest:
+        entries = tuple(dict.fromkeys(evaluation.seq for _, evaluation in rest))
+        yield Note(f"{words.plural(len(rest), *more.split('|'))}.", tones[most], entries)
+
+
+def _check_in_words(check: Mapping[str, Value]) -> str:
+    """``sex: equalized odds difference 0.27 (warns > 0.10), true positive rate 0.42 (Male) to 0.69 (Female); warn``."""
+    verdict = words.shortened(str(check.get("verdict")), 16)
+    apart = measured.apart(check) if check.get("type") == "bias" else ""
+    if apart:
+        return f"{_bias_name(check)} {value_of(check)} ({limits_of(check)}), {apart}; {verdict}."
+    reason = words.shortened(str(check.get("reason") or f"value {value_of(check)}"), 120).rstrip(".")
+    end = "" if reason.endswith("…") else "."
+    return f"{words.shortened(str(check.get('id')), 60)} ({verdict}): {reason}{end}"

@@ -124,8 +124,15 @@ def _compared(label: str, old: _Said, new: _Said) -> tuple[str, str, str]:
 def _data(inputs: Mapping[str, list[Entry]]) -> _Said:
     found = inputs.get("dataset", [])
     digests = [within(e.body, "distribution", "sha256") for e in found]
-    told = [f"{title(e, 'name', 'version')} ({words.short(d)})" for e, d in zip(found, digests, strict=True)]
+    told = [f"{title(e, 'name', 'version')}{_digest(e, d)}" for e, d in zip(found, digests, strict=True)]
     return "; ".join(told) or words.NOT_RECORDED, [told, digests]
+
+
+def _digest(entry: Entry, digest: Value) -> str:
+    """Beside the version, unless that is the beginning of it."""
+    version = entry.body.get("version")
+    known = isinstance(version, str) and len(version) >= 12 and str(digest).startswith(version)
+    return "" if known else f" ({words.short(digest)})"
 
 
 def _changed_code(old: Mapping[str, list[Entry]], new: Mapping[str, list[Entry]]) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ __all__ = [
     "field",
     "inside",
     "items",
+    "limits_of",
     "roles_before",
     "section",
     "table",
@@ -121,6 +122,12 @@ def value_of(check: Mapping[str, Value]) -> str:
     found = [charts.limit(within(threshold, name)) for name in ("fail_if", "warn_if")]
     told = words.number(value, *(item.at for item in found if item is not None))
     return _of_rows(check, value, told) if check.get("type") == "schema" else told
+
+
+def limits_of(check: Mapping[str, Value]) -> str:
+    """``fails < 0.80; warns < 0.90``."""
+    pairs = (("fails", within(check.get("threshold"), "fail_if")), ("warns", within(check.get("threshold"), "warn_if")))
+    return "; ".join(f"{word} {words.shortened(str(text), 40)}" for word, text in pairs if text) or "none"
 
 
 def _of_rows(check: Mapping[str, Value], value: float, told: str) -> str:

@@ -30,7 +30,9 @@ Stamp = Callable[[bytes], bytes]
 FIELD: Final = "Seal"
 """Name of the signature's field."""
 LABEL: Final = "Integrity seal; identity not verified"
-"""Stands in the certificate's subject and in the signature's reason."""
+"""Stands in the subject of a certificate that the ledger made itself, and in the reason of its signatures."""
+_CERTIFIED: Final = "Report seal; not a qualified signature"
+"""The reason of a signature with a certificate of an authority."""
 _CONTENTS: Final = 8192
 """Hexadecimal digits that are kept for the signature; a seal takes about a third."""
 _STAMPED: Final = 32_768
@@ -347,7 +349,7 @@ def _pdf_signer(signer: Any, moment: datetime, timestamper: Any) -> Any:
         certify=True,
         docmdp_permissions=MDPPerm.NO_CHANGES,
         name="tallystick report seal",
-        reason=LABEL,
+        reason=LABEL if signer.signing_cert.self_issued else _CERTIFIED,
         location="offline",
     )
     field = SigFieldSpec(FIELD, readable_field_name="Report seal")

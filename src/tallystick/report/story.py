@@ -207,6 +207,24 @@ class Story:
         return sorted(approvers & set(self.makers))
 
     @cached_property
+    def policies(self) -> list[Entry]:
+        """Those that the grounds stand on, each once."""
+        found = {ground.policy.seq: ground.policy for ground in self.grounds if ground.policy is not None}
+        return [found[seq] for seq in sorted(found)]
+
+    @cached_property
+    def makers_of_rules(self) -> list[tuple[str, tuple[str, ...], Entry]]:
+        """Makers of the model who stand for a policy that judged it: actor, ``author`` and ``approver``, policy."""
+        found: dict[tuple[str, int], tuple[str, tuple[str, ...], Entry]] = {}
+        for policy in self.policies:
+            for role in ("author", "approver"):
+                actor = policy.body.get(role)
+                if isinstance(actor, str) and actor in self.makers:
+                    _, roles, _ = found.get((actor, policy.seq), (actor, (), policy))
+                    found[actor, policy.seq] = (actor, (*roles, role), policy)
+        return list(found.values())
+
+    @cached_property
     def deployments(self) -> list[Entry]:
         digest = self.model.body.get("digest")
         return [entry for entry in self.book.naming("deployment", digest) if entry.body.get("model_digest") == digest]

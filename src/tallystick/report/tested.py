@@ -18,6 +18,7 @@ from tallystick.report.saying import (
     field,
     inside,
     items,
+    limits_of,
     section,
     table,
     title,
@@ -35,6 +36,7 @@ __all__ = [
     "evaluation_facts",
     "extracts",
     "fairness",
+    "hues_of",
     "metrics",
     "policy_facts",
     "protected",
@@ -118,7 +120,7 @@ def _check_line(check: Mapping[str, Value]) -> str:
         words.shortened(str(check.get("verdict")), 16).replace("_", " "),
         words.shortened(str(check.get("id")), 80),
         value_of(check),
-        _limits(check),
+        limits_of(check),
         f"n = {words.said(check.get('n'))}",
         _interval(check) if _method_of(check) else "",
     )
@@ -155,7 +157,7 @@ def evaluation_facts(story: Story, ground: Ground) -> Facts:
         "Evaluation and decision",
         (
             field(entry, "Verdict of the evaluation", "verdict"),
-            field(decision, "Decision", "verificationResult"),
+            field(decision, "Decision", "verificationResult", say=lambda result: _decided(decision, result)),
             field(decision, "Results", "results"),
             fact(entry, "Evaluated", entry.recorded_at, say=words.day),
             inside(entry, "Recorded evaluations of this use case", "attempt", "usecase", style="number"),
@@ -165,6 +167,12 @@ def evaluation_facts(story: Story, ground: Ground) -> Facts:
             field(entry, "Tools", "tools"),
         ),
     )
+
+
+def _decided(decision: Entry | None, result: Value) -> str:
+    """``PASSED``; beside a verdict that warns, with a word on why."""
+    warned = decision is not None and decision.body.get("verdict") == "warn" and result == "PASSED"
+    return f"{words.said(result)}: a warning does not refuse" if warned else words.said(result)
 
 
 def _order(story: Story, ground: Ground) -> Fact:
@@ -178,12 +186,6 @@ def _order(story: Story, ground: Ground) -> Fact:
 
 def _engine(entry: Entry, engine: Value) -> str:
     return f"{words.said(engine)}, seed {words.said(entry.body.get('seed'))}"
-
-
-def _limits(check: Mapping[str, Value]) -> str:
-    threshold = check.get("threshold")
-    pairs = (("fails", within(threshold, "fail_if")), ("warns", within(threshold, "warn_if")))
-    return "; ".join(f"{word} {words.shortened(str(text), 40)}" for word, text in pairs if text) or "none"
 
 
 def _interval(check: Mapping[str, Value]) -> str:
@@ -233,7 +235,7 @@ def _check_row(check: Mapping[str, Value], evaluation: Entry, *, with_figures: b
         words.shortened(str(check.get("id")), 80),
         verdict,
         value_of(check),
-        _limits(check),
+        limits_of(check),
         words.said(check.get("n")),
         _interval(check),
         words.shortened(str(check.get("replay")), 24),
@@ -273,7 +275,7 @@ def _compares(check: Mapping[str, Value]) -> bool:
 def card(check: Mapping[str, Value], evaluation: Entry) -> CheckCard:
     """A check in words; what the policy and the gate gave no words for is left out, numbers never are."""
     told = [
-        ("Value", f"{value_of(check)} ({_limits(check)})", "number"),
+        ("Value", f"{value_of(check)} ({limits_of(check)})", "number"),
         ("Interval", ", ".join(part for part in (_interval(check), _method_of(check)) if part), "number"),
         ("n", words.said(check.get("n")), "number"),
         *((label, words.visible(str(check[name])), "text") for label, name in _WORDS if check.get(name)),
@@ -316,16 +318,34 @@ def fairness(story: Story) -> Section:
     blocks: list[Block] = [protected(story.model)]
     for ground in story.grounds:
         bias = [c for c in story.checks(ground.evaluation) or () if c.get("type") == "bias"]
+        hues = hues_of(bias)
         for gate, checks in by_gate(bias)[:_MOST_GATES]:
-            blocks += bias_gate(gate, checks, ground.evaluation)
+            blocks += bias_gate(gate, checks, ground.evaluation, hues)
     if len(blocks) == 1:
         blocks.append(Note("Bias check: not recorded.", "open"))
     else:
-        rule = (
-            "The four-fifths line is an employment rule, shown for illustration; the limit that counts is the policy's."
-        )
-        blocks.append(Note(rule, "quiet"))
+        blocks.append(Note(_EMPLOYMENT if _draws_the_rule(blocks) else _FOUR_FIFTHS, "quiet"))
     return section(7, *blocks)
+
+
+_EMPLOYMENT: Final = (
+    "The dashed line at four fifths is that of an employment rule, shown for illustration; the limit that counts is "
+    "the policy's."
+)
+_FOUR_FIFTHS: Final = "Four fifths is the line of an employment rule; it counts here only where the policy names it."
+
+
+def _draws_the_rule(blocks: Sequence[Block]) -> bool:
+    return any(kind == "rule" for block in blocks if isinstance(block, charts.Groups) for _, _, kind, _ in block.guides)
+
+
+def hues_of(checks: Sequence[Mapping[str, Value]]) -> dict[str, int]:
+    """A colour for each group, the same under every metric: in the order in which an evaluation names the groups."""
+    found: dict[str, int] = {}
+    for _, members in figures.of_checks(checks):
+        for index, item in enumerate(members):
+            found.setdefault(item.name, index)
+    return found
 
 
 def protected(model: Entry) -> Facts:
@@ -339,40 +359,54 @@ def protected(model: Entry) -> Facts:
     )
 
 
-def bias_gate(gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Entry) -> list[Block]:
+def bias_gate(
+    gate: str, checks: Sequence[Mapping[str, Value]], evaluation: Entry, hues: Mapping[str, int]
+) -> list[Block]:
+    """
+    Args:
+        hues: as :func:`hues_of` gives them for all bias checks of the evaluation.
+    """
     blocks: list[Block] = []
     drawn = charts.thresholds(gate, checks, evaluation.seq)
     if drawn is not None:
         blocks.append(drawn)
     for columns, members in figures.of_checks(checks)[:_MOST_GATES]:
-        blocks += _groups(f"{gate}, by {columns}", members, _ratio_limit(checks), evaluation)
+        blocks += _groups(f"{gate}, by {columns}", members, _ratio_limit(checks), evaluation, hues)
     for check in sorted(checks, key=charts.worst_first)[:_MOST_CARDS]:
-        blocks += [card(check, evaluation), *_law(check, evaluation)]
+        blocks += [card(check, evaluation), *_law(check, evaluation, hues)]
     if len(checks) > _MOST_CARDS:
         text = f"{len(checks) - _MOST_CARDS} more checks of {gate} stand in the table of section 6."
         blocks.append(Note(text, "quiet", (evaluation.seq,)))
     return blocks
 
 
-def _law(check: Mapping[str, Value], evaluation: Entry) -> list[Block]:
+def _law(check: Mapping[str, Value], evaluation: Entry, hues: Mapping[str, int]) -> list[Block]:
     """What a rule of law wants to see beside the value."""
     blocks: list[Block] = []
     ratios = measured.impact_ratios(check)
     if ratios:
         at = charts.limit(within(check.get("threshold"), "fail_if"))
         name = words.shortened(str(check.get("id")), 60)
-        drawn = charts.groups(name, ratios, rate="impact_ratio", at=at, entry=evaluation.seq)
+        drawn = charts.groups(name, ratios, rate="impact_ratio", at=at, hues=hues, entry=evaluation.seq)
         blocks += [drawn] if drawn is not None else []
     return [*blocks, *measured.tables(check, evaluation)]
 
 
-def _groups(heading: str, members: list[figures.Figures], limit: float | None, evaluation: Entry) -> list[Block]:
+def _groups(
+    heading: str,
+    members: list[figures.Figures],
+    limit: charts.Limit | None,
+    evaluation: Entry,
+    hues: Mapping[str, int],
+) -> list[Block]:
     """Bars of the first few rates, the selection rates before all, and a table of all rates."""
     names = list(dict.fromkeys(name for item in members for name in item.rates))
     names.sort(key=lambda name: name != _SELECTION)
     blocks: list[Block] = []
     for name in names[:_MOST_RATES]:
-        bars = charts.groups(heading, members, rate=name, policy=limit, share=name == _SELECTION, entry=evaluation.seq)
+        bars = charts.groups(
+            heading, members, rate=name, policy=limit, share=name == _SELECTION, hues=hues, entry=evaluation.seq
+        )
         blocks += [bars] if bars is not None else []
     blocks.append(_groups_table(heading, members, names[:5], evaluation))
     return blocks
@@ -381,14 +415,14 @@ def _groups(heading: str, members: list[figures.Figures], limit: float | None, e
 _SELECTION: Final = "selection_rate"
 
 
-def _ratio_limit(checks: Sequence[Mapping[str, Value]]) -> float | None:
+def _ratio_limit(checks: Sequence[Mapping[str, Value]]) -> charts.Limit | None:
     """The smallest ratio of selection rates that the policy allows, if a check of the gate sets one."""
     for check in checks:
         id = str(check.get("id")).lower().replace("-", "_")
         found = charts.limit(within(check.get("threshold"), "fail_if"))
         ratio = "dpr" in id or "parity_ratio" in id
         if ratio and found is not None and found.below and 0 < found.at <= 1:
-            return found.at
+            return found
     return None
 
 

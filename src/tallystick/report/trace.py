@@ -22,14 +22,17 @@ from tallystick.report.facts import View, slug
 __all__ = ["Difference", "Origin", "Rederived", "numbers", "origins", "rederive"]
 
 _NUMBER: Final = re.compile(
-    r"(?<![\w.])(?:\d{4}-\d\d-\d\d(?: \d\d:\d\d)?|[-\u2212]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?)(?!\w)", re.ASCII
+    r"(?<![\w.])(?:\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?|[-\u2212]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?)(?!\w)",
+    re.ASCII,
 )
 """A number or a time that stands by itself; not the digits of a name or of a digest."""
+_NAME: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\bp-[0-9a-f]{8}\b|\bSHA-\d+\b", re.ASCII)
+"""A UUID, as ledgers have in their names, the pseudonym of a person, and the name of a hash function."""
 
 
 def numbers(text: str) -> list[str]:
     """The numbers in a text, as they are written."""
-    return _NUMBER.findall(text)
+    return _NUMBER.findall(_NAME.sub("", text))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -30,7 +30,13 @@ __all__ = ["View", "again", "build", "evidence", "facts"]
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{6}Z)?", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{40,128}", re.ASCII)
 _MOST_DIGESTS: Final = 240
-_MOST_ABSENT: Final = 9
+_MOST_ABSENT: Final = 5
+_MOST_SOUGHT: Final = (
+    *("Intended use", "Prohibited use", "Risk tier", "Owner", "Validator", "Label", "Data window", "Exclusions"),
+    *("Overlap of training and test data", "Protected attributes at prediction", "Limitations", "Human oversight"),
+    *("Monitoring", "Next review", "Sampling", "How they were obtained", "Affected groups"),
+)
+"""Of what is not recorded, what the first page names first."""
 _SOUGHT: Final = frozenset({"usecase", "dataset", "model"})
 """Kinds whose absent fields are also listed on the first page."""
 _SECTIONS: Final[tuple[Callable[[Story], Section], ...]] = (
@@ -61,6 +67,7 @@ def build(
     un_anchored: int,
     backing: Backing,
     drawing: Mapping[str, Value] = MappingProxyType({}),
+    seal_issuer: str | None = None,
     catalogue: Mapping[str, Control] = MappingProxyType({}),
 ) -> View:
     """The report on one model version.
@@ -78,6 +85,8 @@ def build(
         un_anchored: how many entries the anchor does not cover.
         backing: gives out the places of entries in the tree, and the salts of what is printed from beside them.
         drawing: what the report is drawn with and when, for whoever draws it again: see `render.drawing`.
+        seal_issuer: the authority that certified the seal that the report will get; None where the seal vouches for
+            itself.
         catalogue: the control catalogue by id, so that controls are printed with their clauses.
 
     Raises:
@@ -105,6 +114,7 @@ def build(
         controls=_controls(story, catalogue),
         drawing=drawing,
         note=checkpoint.get("note"),
+        seal_issuer=seal_issuer,
     )
     view = _told(story, given)
     return _with_evidence(replace(view, carried=tuple(_carried(covered, backing, size))))
@@ -146,6 +156,7 @@ def _told(story: Story, given: Given) -> View:
         entries=tuple(_entry_row(entry) for entry in sources),
         digests=tuple(_digest_rows(sources)),
         extracts=tested.extracts(story),
+        seal=frame.seal(scope).text,
         evidence_sha256="",
         vkey=scope.vkey,
         key_fingerprint=scope.key_fingerprint,
@@ -217,20 +228,38 @@ def _sources(book: Book, named: set[int], summary: tuple[Fact, ...]) -> list[Ent
 def _missing(story: Story, scope: Scope, parts: tuple[Section, ...]) -> Iterator[Note]:
     """What the reader must know besides what failed and is open: what is missing, what is not anchored."""
     missing = [
-        fact
+        (section.number, fact)
         for section in parts
         for block in section.blocks
         if isinstance(block, Facts)
         for fact in block.facts
         if fact.missing and _is_sought(story, fact)
     ]
-    told = list(dict.fromkeys(f"{fact.label}: {words.shortened(fact.text, 80)}" for fact in missing))
-    if told:
-        more = f"; and {len(told) - _MOST_ABSENT} more" if len(told) > _MOST_ABSENT else ""
-        entries = tuple(dict.fromkeys(fact.entry for fact in missing if fact.entry is not None))
-        yield Note(f"{'; '.join(told[:_MOST_ABSENT])}{more}.", "open", entries)
+    if missing:
+        entries = tuple(dict.fromkeys(fact.entry for _, fact in missing if fact.entry is not None))
+        yield Note(_in_short(missing), "open", entries or (story.model.seq,))
     tone = "open" if scope.un_anchored else "quiet"
     yield Note(f"Un-anchored: {scope.un_anchored_text()}.", tone, source="checkpoint")
+
+
+def _in_short(missing: Sequence[tuple[int, Fact]]) -> str:
+    """``26 facts are not recorded: Intended use; ...; …, see sections 2, 4 and 5.``: the most important first."""
+    told = dict.fromkeys(fact.label if fact.text == words.NOT_RECORDED else _with_reason(fact) for _, fact in missing)
+    ordered = sorted(told, key=lambda text: _rank(text.partition(" (")[0]))
+    numbers = [str(number) for number in sorted({number for number, _ in missing})]
+    places = " and ".join(part for part in (", ".join(numbers[:-1]), numbers[-1]) if part)
+    verb, ellipsis = "is" if len(told) == 1 else "are", "; …" if len(told) > _MOST_ABSENT else ""
+    listed = "; ".join(ordered[:_MOST_ABSENT]) + ellipsis
+    sections = "section" if len(numbers) == 1 else "sections"
+    return f"{words.plural(len(told), 'fact')} {verb} not recorded: {listed}, see {sections} {places}."
+
+
+def _with_reason(fact: Fact) -> str:
+    return f"{fact.label} ({words.shortened(fact.text, 40)})"
+
+
+def _rank(label: str) -> int:
+    return _MOST_SOUGHT.index(label) if label in _MOST_SOUGHT else len(_MOST_SOUGHT)
 
 
 def _is_sought(story: Story, fact: Fact) -> bool:

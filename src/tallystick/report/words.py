@@ -196,8 +196,8 @@ def short(digest: Value, length: int = 12) -> str:
 
 
 def day(time: Value) -> str:
-    """The date and minute of a recorded time, in UTC: ``2026-11-20 12:00 UTC``; other text as it is."""
+    """A recorded time to the second, in UTC: ``2026-11-20 12:00:07 UTC``; other text as it is."""
     text = visible(str(time), 60)
-    if len(text) >= 16 and text[10:11] == "T" and text.endswith("Z"):
-        return f"{text[:10]} {text[11:16]} UTC"
+    if len(text) >= 20 and text[10:11] == "T" and text.endswith("Z"):
+        return f"{text[:10]} {text[11:19]} UTC"
     return text

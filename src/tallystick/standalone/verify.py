@@ -540,9 +540,10 @@ class Verdict:
                 self.add("sample", "ok", pack.sample_told())
             missing += [] if 0 in entries else ["entry 0, where the ledger begins"]
             self.leaves = [entry.leaf for entry in entries.values()] if whole else []
-            self.completeness = "proven" if whole else "partial" if missing else "stated"
+            gaps = pack.gaps(story)
+            self.completeness = "proven" if whole else "partial" if missing or gaps else "stated"
             self.add_open("completeness", missing, "every entry that another one names is here")
-            self.add_open("evaluations", pack.gaps(story), "recorded evaluations are numbered without a gap")
+            self.add_open("evaluations", gaps, "recorded evaluations are numbered without a gap")
         need("report/audit.pdf" in members or "report/receipt.tlog-proof" not in members, "a receipt has no report")
         if "report/audit.pdf" in members:
             pdf, receipt = members["report/audit.pdf"], members.get("report/receipt.tlog-proof")

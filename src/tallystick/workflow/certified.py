@@ -38,9 +38,19 @@ class Certified:
     certificate: bytes
     """DER."""
 
+    @classmethod
+    def of(cls, entry: Entry) -> Certified:
+        """The certificate in a registration of the seal."""
+        return cls(entry, base64.b64decode(entry.body["certificate"]))
+
     @property
     def self_made(self) -> bool:
         return certificates.subject(self.certificate) == certificates.issuer(self.certificate)
+
+    @property
+    def authority(self) -> str | None:
+        """Who certified the seal, as the certificate names it; None where the ledger made it itself."""
+        return None if self.self_made else certificates.issuer(self.certificate)
 
     def value(self) -> dict[str, Value]:
         """The one JSON form."""
@@ -78,7 +88,7 @@ def current(desk: Desk) -> Certified:
     entry = KeyRing.of(desk.book()).seal
     if entry is None:
         raise NotFound("the ledger has no report seal")
-    return Certified(entry, base64.b64decode(entry.body["certificate"]))
+    return Certified.of(entry)
 
 
 def chain(ledger: Ledger, seal: Entry) -> tuple[bytes, ...]:

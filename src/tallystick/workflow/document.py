@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallystick.errors import NotFound, UsageError
+from tallystick.canonical import Value
+from tallystick.errors import InvalidData, NotFound, UsageError
 from tallystick.people.book import Book
 from tallystick.people.keys import KeyRing
 from tallystick.proof.note import open_checkpoint
@@ -19,14 +22,23 @@ if TYPE_CHECKING:
     from tallystick.report.documents.document import Content, Document
     from tallystick.report.story import Story
 
-__all__ = ["DATA_SHEET", "draw", "read"]
+__all__ = ["DATA_SHEET", "SUMMARY", "draw", "read"]
 
 DATA_SHEET = "data-sheet"
 """The document that is of a dataset."""
+SUMMARY = "ll144-summary"
+"""The document that is published by law, with figures on few people if it is asked for them."""
 
 
 def read(
-    desk: Desk, kind: str, name: str, version: str | None, *, as_of: str | None = None, disclose: bool = False
+    desk: Desk,
+    kind: str,
+    name: str,
+    version: str | None,
+    *,
+    as_of: str | None = None,
+    disclose: bool = False,
+    small_numbers: bool = False,
 ) -> Document:
     """Read what a document says.
 
@@ -36,9 +48,11 @@ def read(
         version: None for the newest.
         as_of: a time; what was recorded later is left out.
         disclose: print the profile of a dataset.
+        small_numbers: in the summary of Local Law 144, print figures on fewer than ten people too.
 
     Raises:
         NotFound: no such model or dataset, or nothing recorded that the document is about.
+        InvalidData: the count tables do not give the figures that were recorded.
         Tampered: something that people signed does not hold.
     """
     from tallystick.report.documents.document import Reading, finished
@@ -54,7 +68,8 @@ def read(
         from tallystick.report.story import Story
 
         model = book.model(name, _number(name, version))
-        content = _of_model(kind, Story(book, model, as_of=moment))
+        story = Story(book, model, as_of=moment)
+        content = _summary(story, small_numbers=small_numbers) if kind == SUMMARY else _of_model(kind, story)
         issue.refuse_what_does_not_hold(book, KeyRing.of(book), model)
     reading = Reading(checkpoint.origin, checkpoint.size, checkpoint.root.hex(), moment)
     return finished(kind, content, book, reading)
@@ -69,7 +84,7 @@ def draw(document: Document, ending: str, *, templates: Path | None = None) -> b
 
 
 def _of_model(kind: str, story: Story) -> Content:
-    from tallystick.report.documents import annex_iv, bias_audit, hand_over, ll144_summary, model_card
+    from tallystick.report.documents import annex_iv, bias_audit, hand_over, model_card
 
     if kind == "annex-iv":
         from tallystick.policy import controls
@@ -80,9 +95,46 @@ def _of_model(kind: str, story: Story) -> Content:
         "model-card": model_card.build,
         "bias-audit": bias_audit.build,
         "hand-over": hand_over.build,
-        "ll144-summary": ll144_summary.build,
     }
     return builders[kind](story)
+
+
+def _summary(story: Story, *, small_numbers: bool) -> Content:
+    from tallystick.report.documents import ll144_summary
+
+    return ll144_summary.build(story, whole=partial(_whole, story.book) if small_numbers else None)
+
+
+def _whole(book: Book, evaluation: Entry) -> Mapping[str, Mapping[str, Value]]:
+    """The tables of an audit under Local Law 144 by check, from the count tables of its evaluation.
+
+    Raises:
+        InvalidData: they do not give the figures that were recorded.
+    """
+    from tallystick.policy.gates.bias import audit
+    from tallystick.workflow import replay
+
+    known = replay.recorded(book, evaluation)
+    found = audit.tables(known.policy, known.evidence)
+    for check in known.checks:
+        figures = check.get("figures")
+        told = figures.get(audit.FIGURES) if isinstance(figures, Mapping) else None
+        if told is not None and not _agree(told, found.get(str(check.get("id")), {})):
+            raise InvalidData(
+                "the count tables do not give the figures that were recorded",
+                where=f"check {check.get('id')} of entry {evaluation.seq}",
+                remedy=f"See what differs with: tallystick gate replay {evaluation.seq}",
+            )
+    return found
+
+
+def _agree(recorded: Mapping[str, Value], whole: Mapping[str, Value]) -> bool:
+    """Whether every figure that was recorded is that of the table; what was withheld may be anything."""
+    lines, others = recorded.get("categories", []), whole.get("categories", [])
+    pairs = [(recorded, {**whole, "categories": lines}), *zip(lines, others, strict=False)]
+    return len(lines) == len(others) and all(
+        value is None or other.get(name) == value for line, other in pairs for name, value in line.items()
+    )
 
 
 def _number(name: str, version: str | None) -> int | None:

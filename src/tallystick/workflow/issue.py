@@ -7,7 +7,6 @@ erasable, so that a later pack can carry it.
 
 from __future__ import annotations
 
-import base64
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,6 +128,7 @@ def draw(desk: Desk, model: tuple[str, int | None], *, as_of: str | None = None,
         un_anchored=checkpoint.size - (anchored.size if anchored else 0),
         backing=desk.ledger,
         drawing=render.drawing(moment),
+        seal_issuer=certified.Certified.of(ring.seal).authority,
         catalogue=_catalogue(),
     )
     refuse_what_does_not_hold(book, ring, entry, told=(line.entry for line in seen.carried))
@@ -167,7 +167,7 @@ def seal(
     evidence = view.evidence(drawn.view)
     at = datetime.fromisoformat(drawn.moment)
     unsealed = render.pdf(drawn.view, evidence, identifier=bytes.fromhex(digest(evidence)), moment=at)
-    certificate = base64.b64decode(drawn.seal.body["certificate"])
+    certificate = certified.Certified.of(drawn.seal).certificate
     pdf = sealed(
         unsealed,
         private_key=private,

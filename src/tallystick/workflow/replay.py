@@ -30,6 +30,7 @@ __all__ = [
     "book_of_pack",
     "evaluation_at",
     "named_policy",
+    "recorded",
     "replay",
     "second_opinion",
     "suppose",
@@ -95,7 +96,7 @@ def evaluation_at(book: Book, number: int) -> Entry:
     return entry
 
 
-def _recorded(book: Book, evaluation: Entry) -> Recorded:
+def recorded(book: Book, evaluation: Entry) -> Recorded:
     """What the ledger still holds of an evaluation.
 
     Raises:
@@ -136,7 +137,7 @@ def replay(book: Book, number: int) -> Replay:
         InvalidData: the recorded bytes are not of the known form.
     """
     evaluation = evaluation_at(book, number)
-    known = _recorded(book, evaluation)
+    known = recorded(book, evaluation)
     found = again(known.policy, known, seed=evaluation_seed(known.policy.digest, _digest(book, evaluation)))
     compared = tuple(_compared(one, known.check(one.check)) for one in found)
     return Replay(evaluation, known.policy, compared, tuple(_problems(book, evaluation, known)), known)
@@ -247,7 +248,7 @@ def suppose(book: Book, number: int, *policies: Policy) -> list[Supposed]:
         InvalidData: the recorded bytes are not of the known form.
     """
     evaluation = evaluation_at(book, number)
-    known = _recorded(book, evaluation)
+    known = recorded(book, evaluation)
     seeds = [evaluation_seed(policy.digest, _digest(book, evaluation)) for policy in policies]
     return [
         Supposed(policy, tuple(again(policy, known, seed=seed))) for policy, seed in zip(policies, seeds, strict=True)

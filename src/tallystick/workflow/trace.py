@@ -16,6 +16,7 @@ from typing import Final
 from tallystick.canonical import Value, digest
 from tallystick.errors import MissingProgram, NotFound, NotVerified, TallystickError, Tampered, Unavailable
 from tallystick.proof.anchors import Outcome
+from tallystick.proof.certificates import issuer
 from tallystick.proof.note import VerifierKey, open_checkpoint
 from tallystick.proof.pdf import MAX_STRANGER, PdfFacts, check_only_sealed, inspect
 from tallystick.proof.verify import SEAL, TIMES, TRUTH, Check, Verdict
@@ -110,6 +111,7 @@ def trace_report(
         checks.append(Check("pdf", "ok", f"one signature over the whole file, by {facts.subject}"))
         attached = _attached(facts)
         evidence = opened(attached)
+        _check_seal(facts, evidence)
     except NotVerified as error:
         return Traced((*checks, Check("evidence", "failed", str(error))))
     checks.append(Check("evidence", "ok", _held(evidence)))
@@ -129,6 +131,19 @@ def _attached(facts: PdfFacts) -> bytes:
     if found is None:
         raise Tampered("no evidence is attached to the PDF", expected=render.EVIDENCE_NAME)
     return found
+
+
+def _check_seal(facts: PdfFacts, evidence: Evidence) -> None:
+    """The authority that the report names for its seal is the one that the certificate names.
+
+    Raises:
+        Tampered: it is another.
+    """
+    named, found = evidence.given.seal_issuer, issuer(facts.certificate)
+    if named not in (None, found):
+        raise Tampered(
+            "the report names another authority for its seal than the certificate", expected=found, got=named
+        )
 
 
 def _held(evidence: Evidence) -> str:

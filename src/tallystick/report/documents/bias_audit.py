@@ -85,8 +85,9 @@ def _evaluation(story: Story, entry: Entry) -> Iterator[Block]:
     columns, styles = ("Check", "Verdict", "Value", "What it asks for"), ("code", "verdict", "number", "text")
     yield table(f"metrics-{entry.seq}", "Metrics", columns, styles, rows)
     yield _method(checks, entry)
+    hues = tested.hues_of(checks)
     for gate, members in tested.by_gate(checks):
-        yield from tested.bias_gate(gate, members, entry)
+        yield from tested.bias_gate(gate, members, entry, hues)
     yield from _left_out(checks, entry)
 
 

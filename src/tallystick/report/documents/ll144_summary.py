@@ -1,12 +1,13 @@
 """The public summary of New York City's Local Law 144, as 6 RCNY 5-303 lists it.
 
-Rates and ratios are those that a recorded check of the gate computed. Figures of categories of fewer than ten people
-are not in a result; they are printed as withheld.
+Rates and ratios are those that a recorded check of the gate computed. What would tell of fewer than ten people is not
+in a result, which cannot be erased, and is printed as withheld. The published summary must have it: whoever asks for it
+gets it from the count tables, as long as they were not erased.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from tallystick.canonical import Value
@@ -15,32 +16,46 @@ from tallystick.records import Entry
 from tallystick.report import words
 from tallystick.report.documents.document import Content, parts
 from tallystick.report.facts import Block, Fact, Facts, Note, Row
-from tallystick.report.saying import MOST_ROWS, fact, field, inside, items, title
+from tallystick.report.saying import MOST_ROWS, fact, field, inside, items, title, within
 from tallystick.report.saying import table as capped
 from tallystick.report.story import Story
 
 __all__ = ["build"]
 
-_RULES: Final = ("ll144", "ll144_scoring")
+_RULE: Final = "ll144"
 _WITHHELD: Final = "withheld"
-Found = tuple[Entry, Mapping[str, Value], Mapping[str, Value]]
-"""An evaluation, a check of it, and what the check says of the categories."""
+_COUNTS: Final = "counts.json"
+_SMALL: Final = 0.02
+"""A category with a smaller share of the data may be left out of the impact ratios: 5-301(d)."""
+_RATIO: Final = "impact_ratio"
+Table = Mapping[str, Value]
+"""What a check says of the categories."""
+Whole = Callable[[Entry], Mapping[str, Table]]
+"""From an evaluation to the tables of its checks by id, with nothing withheld."""
 
 
-def build(story: Story) -> Content:
+def build(story: Story, *, whole: Whole | None = None) -> Content:
     """
+    Args:
+        whole: computes the tables from the recorded counts, so that figures on fewer than ten people are printed too;
+            not asked where the counts were erased. None to print what the results hold.
+
     Raises:
         NotFound: no check of this kind is recorded for the version.
     """
-    found = _newest(story)
-    if not found:
+    evaluation, tables = _newest(story)
+    if evaluation is None:
         raise NotFound(
             "no check of Local Law 144 is recorded for this version",
             where=f"{words.shortened(story.name, 80)}@{words.said(story.model.body.get('version'))}",
             expected="a bias gate with the metric ll144",
             remedy="Add the metric to the policy, and run the gate.",
         )
-    evaluation = found[0][0]
+    counted = story.book.part(evaluation, _COUNTS) is not None
+    if whole is not None and counted:
+        computed = whole(evaluation)
+        tables = {id: computed.get(id, table) for id, table in tables.items()}
+    results = [(_heading(id, table), table) for id, table in tables.items()]
     return Content(
         name=words.shortened(story.name, 80),
         version=words.said(story.model.body.get("version")),
@@ -50,12 +65,16 @@ def build(story: Story) -> Content:
                 "not shown: these are figures that the ledger's own gate computed.",
                 "open",
             ),
+            *_on_small_numbers(story, evaluation, results, asked=whole is not None, counted=counted),
             Note("Draft mapping, not legal advice. The law sets no threshold for an impact ratio.", "quiet"),
         ),
         sections=parts(
             ("Date and distribution", [_dates(story, evaluation)]),
             ("Source and explanation of the data", _data(story, evaluation)),
-            *((_heading(one[1]), list(_results(*one))) for one in found),
+            *(
+                (heading, list(_results(evaluation, id, heading, table)))
+                for id, (heading, table) in zip(tables, results, strict=True)
+            ),
             ("What it does not show", [Note(_NOT_SHOWN)]),
         ),
     )
@@ -67,20 +86,66 @@ _NOT_SHOWN: Final = (
 )
 
 
-def _newest(story: Story) -> list[Found]:
-    """The checks of the newest evaluation that has any."""
+def _newest(story: Story) -> tuple[Entry | None, dict[str, Table]]:
+    """The newest evaluation that has such checks, and their tables by id."""
     for entry in reversed(story.evaluations):
-        found = [
-            (entry, check, figures)
+        found = {
+            str(check.get("id")): table
             for check in story.checks(entry) or ()
-            for rule in _RULES
-            if isinstance(told := check.get("figures"), Mapping)
-            and isinstance(figures := told.get(rule), Mapping)
-            and isinstance(figures.get("categories"), list)
-        ]
+            if isinstance(table := within(check.get("figures"), _RULE), Mapping)
+            and isinstance(table.get("categories"), list)
+        }
         if found:
-            return found
-    return []
+            return entry, found
+    return None, {}
+
+
+# --------------------------------------------------------------------------- what is withheld
+
+
+def _on_small_numbers(
+    story: Story, evaluation: Entry, results: Sequence[tuple[str, Table]], *, asked: bool, counted: bool
+) -> Iterator[Note]:
+    """Whether the document may be published as it is, and what to do if not."""
+    held = any(_held_back(table) for _, table in results)
+    if asked and counted:
+        text = (
+            "Figures on fewer than ten people are printed too, as the published summary must have them; they are "
+            "computed from the count tables beside the evaluation and may tell of single persons."
+        )
+        yield Note(text, "open", (evaluation.seq,))
+    elif held and counted:
+        of = f"{words.shortened(story.name, 80)}@{words.said(story.model.body.get('version'))}"
+        text = (
+            "Not yet what has to be published: figures are withheld that would tell of fewer than ten people, or from "
+            "which these would follow. The published summary must have them; tallystick document ll144-summary "
+            f"{of} with the option --small-numbers prints them, from the count tables beside the evaluation."
+        )
+        yield Note(text, "open", (evaluation.seq,))
+    elif held:
+        text = (
+            "Not what has to be published: figures are withheld that would tell of fewer than ten people, and the "
+            "count tables that they could be computed from were erased or are not at hand."
+        )
+        yield Note(text, "bad", (evaluation.seq,))
+
+
+def _held_back(table: Table) -> list[str]:
+    """``4 impact ratios``, ``1 selection rate``: what the table does not tell, in the order of its columns."""
+    lines = _lines(table)
+    count, rate = _names(lines)
+    missing = {
+        name: sum(1 for line in lines if line.get(name) is None and not (name == _RATIO and line.get("excluded")))
+        for name in (_RATIO, rate, count, "n")
+    }
+    said = {_RATIO: "impact ratio", "n": "number of applicants|numbers of applicants", count: f"number {_plain(count)}"}
+    said[count] += f"|numbers {_plain(count)}"
+    told = [words.plural(n, *said.get(name, _plain(name)).split("|")) for name, n in missing.items() if n]
+    return told + (["the number of an unknown category"] if table.get("unknown") is None else [])
+
+
+def _plain(name: str) -> str:
+    return words.shortened(name.replace("_", " "), 32)
 
 
 def _dates(story: Story, evaluation: Entry) -> Facts:
@@ -121,51 +186,49 @@ def _data(story: Story, evaluation: Entry) -> list[Block]:
     ]
 
 
-def _heading(check: Mapping[str, Value]) -> str:
+def _heading(id: str, table: Table) -> str:
     """``Results by sex and race``, of ``GATE/sex+race/ll144``."""
-    names = [name for line in _lines(check) if isinstance(line.get("category"), Mapping) for name in line["category"]]
+    names = [name for line in _lines(table) if isinstance(line.get("category"), Mapping) for name in line["category"]]
     by = " and ".join(words.shortened(str(name), 40) for name in dict.fromkeys(names))
-    return f"Results by {by}" if by else f"Results of {words.shortened(str(check.get('id')), 80)}"
+    return f"Results by {by}" if by else f"Results of {words.shortened(id, 80)}"
 
 
-def _figures(check: Mapping[str, Value]) -> Mapping[str, Value]:
-    told = check["figures"]
-    return next(told[rule] for rule in _RULES if rule in told)
+def _lines(table: Table) -> list[Mapping[str, Value]]:
+    return [line for line in items(table.get("categories")) if isinstance(line, Mapping)]
 
 
-def _lines(check: Mapping[str, Value]) -> list[Mapping[str, Value]]:
-    return [line for line in items(_figures(check).get("categories")) if isinstance(line, Mapping)]
-
-
-def _results(evaluation: Entry, check: Mapping[str, Value], figures: Mapping[str, Value]) -> Iterator[Block]:
-    lines = _lines(check)
+def _results(evaluation: Entry, id: str, heading: str, table: Table) -> Iterator[Block]:
+    lines = _lines(table)
     count, rate = _names(lines)
-    unknown = words.numeric(figures.get("unknown"))
-    absent = words.NOT_RECORDED
-    withheld = "fewer than 10" if "unknown" in figures else absent
-    told = words.count(int(unknown)) if unknown is not None else withheld
-    yield Facts(
-        f"unknown-{evaluation.seq}",
-        "People",
-        (
-            Fact(
-                "Individuals of an unknown category",
-                told,
-                evaluation.seq,
-                evaluation.basis,
-                missing=told == words.NOT_RECORDED,
-            ),
-            Fact("Check", words.shortened(str(check.get("id")), 80), evaluation.seq, style="code"),
-        ),
-    )
-    columns = ("Category", "Applicants", _column(count), _column(rate), "Impact ratio")
-    rows = [_row(line, count, rate, evaluation) for line in lines]
-    yield capped(f"categories-{evaluation.seq}", "Categories", columns, ("text", *("number",) * 4), rows)
+    yield Facts(f"unknown-{evaluation.seq}", "People", tuple(_people(evaluation, id, heading, table)))
+    known = [n for line in lines if (n := words.numeric(line.get("n"))) is not None]
+    small = _SMALL * sum(known) if len(known) == len(lines) else None
+    columns = ["Category", "Applicants", _column(count), _column(rate), "Impact ratio"]
+    columns += ["Under 2 %"] if small is not None else []
+    rows = [_row(line, count, rate, evaluation, small) for line in lines]
+    styles = ("text", *("number",) * (len(columns) - 1))
+    yield capped(f"categories-{evaluation.seq}", "Categories", columns, styles, rows)
     if len(lines) > MOST_ROWS:
         yield Note(
             f"{len(lines) - MOST_ROWS} categories do not fit; the evaluation holds them.", "open", (evaluation.seq,)
         )
-    yield _excluded(lines, figures, evaluation)
+    yield _excluded(lines, table, evaluation)
+
+
+def _people(evaluation: Entry, id: str, heading: str, table: Table) -> Iterator[Fact]:
+    unknown = words.numeric(table.get("unknown"))
+    absent = "unknown" not in table
+    told = words.NOT_RECORDED if absent else _FEW if unknown is None else words.count(int(unknown))
+    yield Fact("Individuals of an unknown category", told, evaluation.seq, evaluation.basis, missing=absent)
+    yield Fact("Check", words.shortened(id, 80), evaluation.seq, style="code")
+    held = _held_back(table)
+    if held:
+        label = f"Withheld in {heading[:1].lower()}{heading[1:]}"
+        yield Fact(f"{label}: {', '.join(held)}", _WHY, evaluation.seq, missing=True)
+
+
+_FEW: Final = "fewer than 10"
+_WHY: Final = "would tell of fewer than ten people, or let that follow"
 
 
 def _names(lines: list[Mapping[str, Value]]) -> tuple[str, str]:
@@ -177,15 +240,20 @@ def _names(lines: list[Mapping[str, Value]]) -> tuple[str, str]:
 
 
 def _column(name: str) -> str:
-    return words.shortened(name.replace("_", " "), 32).capitalize()
+    return _plain(name).capitalize()
 
 
-def _row(line: Mapping[str, Value], count: str, rate: str, evaluation: Entry) -> Row:
+def _row(line: Mapping[str, Value], count: str, rate: str, evaluation: Entry, small: float | None) -> Row:
+    """
+    Args:
+        small: the number of people below which a category is under 2 % of the data; None where it cannot be said.
+    """
     name = words.shortened(_named(line.get("category")), 80)
-    ratio = "excluded" if line.get("excluded") is True else _number(line.get("impact_ratio"))
-    return Row(
-        (name, _number(line.get("n")), _number(line.get(count)), _number(line.get(rate)), ratio), (evaluation.seq,)
-    )
+    ratio = "excluded" if line.get("excluded") is True else _number(line.get(_RATIO))
+    cells = [name, _number(line.get("n")), _number(line.get(count)), _number(line.get(rate)), ratio]
+    if small is not None:
+        cells.append("yes" if (words.numeric(line.get("n")) or 0) < small else "no")
+    return Row(tuple(cells), (evaluation.seq,))
 
 
 def _named(category: Value) -> str:
@@ -200,15 +268,13 @@ def _number(value: Value) -> str:
     return _WITHHELD if found is None else words.number(found)
 
 
-def _excluded(lines: list[Mapping[str, Value]], figures: Mapping[str, Value], evaluation: Entry) -> Note:
+def _excluded(lines: list[Mapping[str, Value]], table: Table, evaluation: Entry) -> Note:
     left = [line for line in lines if line.get("excluded") is True]
-    small = any(words.numeric(line.get("n")) is None for line in lines)
     said = "Excluded categories: none."
     if left:
-        share = words.numeric(figures.get("excluded_below"))
+        share = words.numeric(table.get("excluded_below"))
         below = f", each under {words.number(share * 100)} % of the data" if share is not None else ""
-        why = words.shortened(words.said(figures.get("justification")), 300)
+        why = words.shortened(words.said(table.get("justification")), 300)
         said = f"Excluded categories: {words.count(len(left))}{below}; justification: {why}."
-    if small:
-        said += " Withheld: figures of categories of fewer than ten people, which the published summary must have."
-    return Note(said, "open" if left or small else "quiet", (evaluation.seq,))
+    rule = " A category of less than 2 % of the data may be left out of the impact ratios: 6 RCNY 5-301(d)."
+    return Note(said + rule, "open" if left else "quiet", (evaluation.seq,))

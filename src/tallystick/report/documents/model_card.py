@@ -31,7 +31,7 @@ def build(story: Story) -> Content:
     return Content(
         name=words.shortened(story.name, 80),
         version=words.said(story.model.body.get("version")),
-        notes=(Note(f"{head.word}. {head.sentence}", head.tone, head.entries),),
+        notes=(Note(f"{head.word}. {head.sentence}", head.tone, head.entries), *front.worst(story)),
         sections=parts(
             ("Model details", [_details(story)]),
             ("Uses", [_uses(story)]),

@@ -16,7 +16,7 @@ from tallystick.policy.gates.bias import four_fifths, ll144
 from tallystick.policy.gates.bias.groups import SMALL_CELL, Case, few
 from tallystick.policy.results import Verdict, number
 
-__all__ = ["Reading", "read"]
+__all__ = ["Reading", "published", "read"]
 
 
 @dataclass(frozen=True)
@@ -72,35 +72,56 @@ def _three_readings(one: four_fifths.Reading, *, withheld: bool) -> str:
 
 
 def _ll144(case: Case, verdict: Verdict) -> Reading:
-    exclude = case.metric.exclude
-    chosen = {group: (case.rates[0].numerator(cells), sum(cells)) for group, cells in case.groups.items()}
-    found = ll144.summary(chosen, exclude_below=0.0 if exclude is None else exclude.below)
+    exclude, found = case.metric.exclude, _summary(case)
     if found is None:
         raise InvalidData("there is no impact ratio")  # compare() has found one
-    top = {category.group for category in found.categories if category.impact_ratio == 1}
-    lines: list[Value] = [_category(case, category, top) for category in found.categories]
-    known = found.unknown == 0 or found.unknown >= SMALL_CELL
-    facts: dict[str, Value] = {"categories": lines, "unknown": found.unknown if known else None}
-    if case.median is not None:
-        facts["median"] = case.median
-    if exclude is not None:
-        facts |= {"excluded_below": exclude.below, "justification": exclude.justification}
+    facts = _table(case, found, withheld=True)
+    unknown = few(found.unknown) if facts["unknown"] is None else f"{found.unknown:,}"
     reason = "" if case.median is None else f"the median of all scores is {number(case.median)}; "
-    reason += f"{found.unknown:,}" if known else few(found.unknown)
-    reason += " people of an unknown category are in no figure"
+    reason += f"{unknown} people of an unknown category are in no figure"
     if found.excluded and exclude is not None:
         reason += f"; excluded because: {exclude.justification}"
     return Reading(verdict, reason, {"ll144": facts})
 
 
-def _category(case: Case, category: ll144.Category, top: set[Group]) -> dict[str, Value]:
-    """A line of the table; an impact ratio would give the rate of the highest category away."""
-    shown = category.group not in case.silent
-    return {
-        "category": case.named(category.group),
-        "n": None if category.group in case.unsized else category.n,
-        "selected" if case.median is None else "above_median": category.chosen if shown else None,
-        case.rates[0].name: category.rate if shown else None,
-        "impact_ratio": category.impact_ratio if shown and not top & case.silent else None,
-        "excluded": category.impact_ratio is None,
-    }
+def published(case: Case) -> dict[str, Value] | None:
+    """The table of Local Law 144 with nothing withheld, as the published summary must have it: 6 RCNY 5-303.
+
+    Results, which cannot be erased, hold the same without what would tell of fewer than ten people. None where there is
+    no impact ratio.
+    """
+    found = _summary(case)
+    return None if found is None else _table(case, found, withheld=False)
+
+
+def _summary(case: Case) -> ll144.Summary | None:
+    exclude = case.metric.exclude
+    chosen = {group: (case.rates[0].numerator(cells), sum(cells)) for group, cells in case.groups.items()}
+    return ll144.summary(chosen, exclude_below=0.0 if exclude is None else exclude.below)
+
+
+def _table(case: Case, found: ll144.Summary, *, withheld: bool) -> dict[str, Value]:
+    exclude = case.metric.exclude
+    top = {category.group for category in found.categories if category.impact_ratio == 1}
+    silent, unsized = (case.silent, case.unsized) if withheld else (frozenset[Group](), frozenset[Group]())
+    lines: list[Value] = [
+        {
+            "category": case.named(category.group),
+            "n": None if category.group in unsized else category.n,
+            "selected" if case.median is None else "above_median": None
+            if category.group in silent
+            else category.chosen,
+            case.rates[0].name: None if category.group in silent else category.rate,
+            # an impact ratio would give the rate of the highest category away
+            "impact_ratio": None if {category.group, *top} & silent else category.impact_ratio,
+            "excluded": category.impact_ratio is None,
+        }
+        for category in found.categories
+    ]
+    few_unknown = withheld and 0 < found.unknown < SMALL_CELL
+    facts: dict[str, Value] = {"categories": lines, "unknown": None if few_unknown else found.unknown}
+    if case.median is not None:
+        facts["median"] = case.median
+    if exclude is not None:
+        facts |= {"excluded_below": exclude.below, "justification": exclude.justification}
+    return facts
