@@ -8,6 +8,7 @@ What the page says of the conformance suite is asked in tests/conformance.
 import base64
 import contextlib
 import hashlib
+import hmac
 import itertools
 import json
 import random
@@ -186,9 +187,7 @@ def test_key_and_checkpoint_of_the_same_drop_as_the_pack_wait_until_somebody_vou
     assert page.inner_text(".answers").split("\n")[:2] == ["INTEGRITY", "✓ok"]
     assert "stated" in page.inner_text(".answers")
     banner = page.inner_text(".banner .rests")
-    assert (
-        "from the file ledger.vkey, which came in the same drop as kept.checkpoint and 1 more file; you say" in banner
-    )
+    assert "from the file ledger.vkey (it came in the same drop as kept.checkpoint and 1 more file; you say" in banner
     assert "a checkpoint of 11 entries that you brought agrees (kept.checkpoint came in the same drop as evid" in banner
     assert said.index("you say that you have it") < said.index("INTEGRITY")
     assert "7 of 18" in said
@@ -1035,6 +1034,16 @@ def test_they_refuse_the_same_fields_of_entries(both):
 
 
 WHEN = "2026-02-31T23:59:59.999999Z"
+
+
+@pytest.mark.parametrize(("size", "code"), [({}, 0), ({"size": 3}, 0), ({"size": 4}, 1)])
+def test_a_size_beside_a_personal_value_is_that_of_the_value(both, size, code):
+    salt, text = bytes(32), b'"x"'
+    committed = hmac.new(salt, b"a\0" + text, "sha256").hexdigest()
+    made = odd(personal=[{"name": "a", "hmac_sha256": committed} | size])
+    side = {"attachments": [], "personal": [{"name": "a", "salt": b64(salt), "text": "x"}]}
+    pack = made.pack(change=lambda found: found.update({"side/000000001.json": canonical(side)}))
+    assert both.ask(pack, made.vkey)["exit"] == code
 
 
 def test_a_proof_in_a_pack_is_held_against_every_signed_tree_of_its_size(page, ledger):
