@@ -77,11 +77,18 @@ class Authority:
             builder = builder.add_extension(value, critical)
         return builder.sign(self.key, hashes.SHA256())
 
-    def revoke(self, certificate: x509.Certificate, at: datetime) -> bytes:
+    def revoke(self, certificate: x509.Certificate, at: datetime, reason: x509.ReasonFlags | None = None) -> bytes:
         """A list of revocations with this one, in DER."""
-        revoked = x509.RevokedCertificateBuilder(certificate.serial_number, at).build()
-        builder = x509.CertificateRevocationListBuilder(self.certificate.subject, START, END)
-        builder = builder.add_revoked_certificate(revoked)
+        line = x509.RevokedCertificateBuilder(certificate.serial_number, at)
+        return self.lists(line if reason is None else line.add_extension(x509.CRLReason(reason), False))
+
+    def lists(self, *lines: x509.RevokedCertificateBuilder, start=START, end=END, extensions=()) -> bytes:
+        """A list of revocations, in DER. Each extension is a pair: value, and whether it is critical."""
+        builder = x509.CertificateRevocationListBuilder(self.certificate.subject, start, end)
+        for line in lines:
+            builder = builder.add_revoked_certificate(line.build())
+        for value, critical in extensions:
+            builder = builder.add_extension(value, critical)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 

@@ -489,7 +489,8 @@ def test_a_verdict_is_as_wide_as_the_terminal_with_its_columns_aligned(auditor, 
     assert all(line[start - 1] == " " and line[start] != " " for line in checks)
 
 
-def test_values_that_are_not_named_are_counted(auditor):
+def test_values_that_are_not_named_are_counted(auditor, monkeypatch):
+    monkeypatch.setattr("tallystick.proof.verify._MOST_WITHHELD", 5)
     for label in ("one", "two", "three", "four"):
         person = ["--name", label, "--email", f"{label}@example.org"]
         auditor.ok("key", "new", label, "--role", "auditor", "--by", "officer", *person)

@@ -1,5 +1,6 @@
 """Time stamps, certificates of an authority, and what an auditor makes of them: by the command line."""
 
+import contextlib
 import http.server
 import io
 import json
@@ -154,10 +155,20 @@ class _Server(http.server.BaseHTTPRequestHandler):
             return
         self.server.asked.append(self.headers["Content-Type"])
         body = self.server.tsa.answer(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.startswith("/dripping"):
+            self.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n" + b"\r\n" * self.path.endswith("body"))
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/html" if self.path == "/page" else "application/timestamp-reply")
         self.end_headers()
         self.wfile.write(body + b"\0" * (100_000 if self.path == "/long" else 0))
+
+    def drip(self, begins: bytes):
+        """An answer without end, a byte at a time, until the asker hangs up."""
+        with contextlib.suppress(OSError):
+            self.wfile.write(begins)
+            while not self.server.done.wait(0.05):
+                self.wfile.write(b"a")
 
     def log_message(self, *_):
         """Nothing on stderr."""
@@ -166,10 +177,11 @@ class _Server(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def served(tsa):
     server = http.server.HTTPServer(("127.0.0.1", 0), _Server)
-    server.tsa, server.asked = tsa, []
+    server.tsa, server.asked, server.done = tsa, [], threading.Event()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
+    server.done.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -189,7 +201,19 @@ def test_redirects_other_answers_and_long_ones_are_refused(auditor, served, path
     assert entries(auditor, "checkpoint-witnessed") == []
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/", "https://", "https://ada:secret@host/"])
+@pytest.mark.parametrize("path", ["dripping-head", "dripping-body"])
+def test_an_answer_that_drips_is_cut_off(auditor, served, path, monkeypatch):
+    """Each byte comes in time; the whole never does."""
+    monkeypatch.setattr("tallystick.workflow.stamping._SECONDS", 0.5)
+    code, _, err = auditor("ledger", "timestamp", "--tsa", f"http://127.0.0.1:{served.server_port}/{path}")
+    assert code == 3
+    assert "no whole answer within" in err
+    assert entries(auditor, "checkpoint-witnessed") == []
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://host/", "https://", "https://ada:secret@host/", "http://host:x/"]
+)
 def test_only_http_addresses_without_a_password_are_asked(auditor, url):
     code, _, err = auditor("ledger", "timestamp", "--tsa", url)
     assert code == 3

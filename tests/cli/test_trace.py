@@ -18,6 +18,7 @@ from tallystick.canonical import b64, digest, encode, leaf_hash
 from tallystick.errors import Tampered
 from tallystick.proof.pdf import check_only_sealed, inspect
 from tallystick.report import render, seal, view
+from tallystick.report.evidence import Control
 from tallystick.report.facts import Table
 from tallystick.workflow import issue
 from tallystick.workflow.desk import Desk
@@ -85,7 +86,7 @@ def test_every_number_of_a_report_is_derived_again(reported):
     found = json.loads(reported.ok("report", "trace", "audit.pdf", "--key", KEY, "--format", "json"))
     assert found["facts"] == found["rederived"] > 100
     assert {check["name"]: check["outcome"] for check in found["checks"]} == dict.fromkeys(
-        ("issue", "pdf", "evidence", "checkpoint", "facts", "pages"), "ok"
+        ("issue", "pdf", "evidence", "wording", "checkpoint", "facts", "pages"), "ok"
     )
     assert len(found["numbers"]) > 100
     outside.check(reported.ledger)
@@ -225,6 +226,7 @@ def test_evidence_that_makes_no_report_is_an_answer_and_no_crash(reported):
     raw = encode(entry)
     line = {"seq": 0, "leaf": leaf_hash(raw).hex(), "entry": b64(raw), "proof": []}
     honest["checkpoint"] |= {"size": 1, "root": line["leaf"]}
+    honest["un_anchored"] = 1
     evidence = encode(honest | {"entries": [line], "covered": [[0, 0]], "model": honest["model"] | {"entry": 0}})
     _, pdf = sealed(
         reported, replace(drawn.view, evidence_sha256=digest(evidence)), evidence, moment=drawn.moment, stranger=True
@@ -233,6 +235,64 @@ def test_evidence_that_makes_no_report_is_an_answer_and_no_crash(reported):
     code, out, _ = reported("report", "trace", "odd.pdf")
     assert code == 1
     assert "FAILED  facts" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda g: replace(g, anchor={"text": "a checkpoint of the regulator", "size": g.size}, un_anchored=0),
+         "in other words than ours"),
+        (lambda g: replace(g, controls={"eu-ai-act": Control("EU AI Act", "Art. 10", "complied with in full", "A")}),
+         "the clause of eu-ai-act is not that of the control catalogue"),
+        (lambda g: replace(g, un_anchored=0), "counts other un-anchored entries"),
+    ],
+    ids=["anchor", "clause", "count"],
+)  # fmt: skip
+def test_what_no_entry_says_is_worded_as_this_version_words_it(reported, change, message):
+    """Whoever holds the keys invents what stands beside the entries, and seals it."""
+    with desk(reported) as there:
+        drawn = issue.draw(there, ("credit", 2))
+        lie = replace(drawn.view, given=change(drawn.view.given))
+        lie = replace(lie, evidence_sha256=digest(view.evidence(lie)))
+        done = issue.seal(there, replace(drawn, view=lie))
+    (reported.folder / "lie.pdf").write_bytes(done.pdf)
+    (reported.folder / "lie.pdf.tlog-proof").write_bytes(done.receipt)
+    code, out, _ = reported("report", "trace", "lie.pdf", "--key", KEY)
+    assert code == 1
+    assert message in " ".join(out.split())
+
+
+def test_a_report_built_by_another_version_vouches_for_its_clauses_itself(reported, monkeypatch):
+    monkeypatch.setattr("tallystick.report.render.version", lambda name: "0.0.1" if name == "tallystick" else "1")
+    _, out, _ = reported("report", "trace", "audit.pdf", "--key", KEY)
+    assert "clauses of the controls are the words of whoever issued" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"scope": 1},
+        {"as_of": "2020-01-01T00:00:00.000000Z"},
+        {"checkpoint": {"size": 1, "root": "00" * 32}},
+        {"anchor": "a checkpoint kept by the regulator"},
+    ],
+    ids=["scope", "as_of", "checkpoint", "anchor"],
+)
+def test_an_entry_that_speaks_of_something_else_than_its_file_is_told_by_verify(reported, other):
+    """A report on the second version, listed and packed as one on the first."""
+    with desk(reported) as there:
+        one, two = (issue.draw(there, ("credit", number)) for number in (1, 2))
+        evidence = view.evidence(two.view)
+        certificate = base64.b64decode(two.seal.body["certificate"])
+        _, pdf = sealed(reported, two.view, evidence, moment=two.moment)
+        if other.get("scope"):
+            other = {"scope": issue._body(one, pdf, evidence, certificate)["scope"]}
+        done = issue._recorded(there, issue._body(two, pdf, evidence, certificate) | other, pdf)
+        (reported.folder / "lie.pdf.tlog-proof").write_bytes(there.ledger.receipt(done.entry).to_bytes())
+    (reported.folder / "lie.pdf").write_bytes(pdf)
+    code, out, _ = reported("verify", "lie.pdf", "--key", KEY)
+    assert code == 1
+    assert "than the attached evidence" in " ".join(out.split())
 
 
 def test_another_page_in_the_revision_of_the_seal_is_found(reported):
@@ -257,7 +317,7 @@ def test_a_seal_that_shows_something_is_found(reported):
         drawn = issue.draw(there, ("credit", 2))
     honest, _ = sealed(reported, drawn.view, view.evidence(drawn.view), moment=drawn.moment)
     box = SigFieldSpec(seal.FIELD, box=(10, 10, 300, 60))
-    with pytest.raises(Tampered, match="a visible signature"):
+    with pytest.raises(Tampered, match="no report has; got /AP"):
         check_only_sealed(signed(reported, seal._writer(honest), drawn.moment, box), honest)
 
 

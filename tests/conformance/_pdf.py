@@ -20,18 +20,27 @@ KEY = ec.derive_private_key(0x7654321, ec.SECP256R1())
 OTHER_KEY = ec.derive_private_key(0x1111111, ec.SECP256R1())
 
 
-def plain(text: str = "Audit report", *, evidence: bytes | None = EVIDENCE) -> bytes:
-    """A page with a line of text, and a file attached."""
+def plain(
+    text: str = "Audit report",
+    *,
+    evidence: bytes | None = EVIDENCE,
+    catalogue: str = "",
+    page: str = "",
+    held: str = "/F 6 0 R",
+    more: tuple[str, ...] = (),
+) -> bytes:
+    """A page with a line of text, and a file attached; with further entries and objects from 7 on, if given."""
     content = f"BT /F1 18 Tf 50 150 Td ({text}) Tj ET"
     attached = "" if evidence is None else " /Names << /EmbeddedFiles << /Names [(evidence.json) 5 0 R] >> >>"
     objects = [
-        f"<< /Type /Catalog /Pages 2 0 R{attached} >>",
+        f"<< /Type /Catalog /Pages 2 0 R{attached}{catalogue} >>",
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
         "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Contents 4 0 R "
-        "/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>",
+        f"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>{page} >>",
         f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
-        "<< /Type /Filespec /F (evidence.json) /UF (evidence.json) /EF << /F 6 0 R >> >>",
+        f"<< /Type /Filespec /F (evidence.json) /UF (evidence.json) /EF << {held} >> >>",
         f"<< /Type /EmbeddedFile /Length {len(evidence or b'')} >>\nstream\n{(evidence or b'').decode()}\nendstream",
+        *more,
     ]
     data, offsets = "%PDF-1.7\n", []
     for number, item in enumerate(objects, start=1):
@@ -132,6 +141,27 @@ def flawed() -> Iterator[tuple[str, str, bytes]]:
         sealed(plain(evidence=EVIDENCE.replace(b"case", b"CASE"))),
     )
     yield "certificate_exchanged", "Another certificate signed than the entry names.", sealed(plain(), key=OTHER_KEY)
+
+
+def acting() -> Iterator[tuple[str, str, bytes]]:
+    """Files that are sealed rightly, and hold what no report holds: name, flaw, bytes."""
+    script = "<< /S /JavaScript /JS (app.alert\\(1\\)) >>"
+    other = "<< /Type /EmbeddedFile /Length 2 >>\nstream\n{}\nendstream"
+    named = "<< /Type /Filespec /F (evidence.json) /EF << /F 7 0 R >> >>"
+    box = "/Rect [0 0 9 9]"
+    ways = (*(f"<< /T (a) /Kids [{8 + at} 0 R {8 + at} 0 R] >>" for at in range(30)), "<< /FT /Tx /T (x) >>")
+    yield "two_contents", "The evidence has two contents.", sealed(plain(held="/F 6 0 R /UF 7 0 R", more=(other,)))
+    note = f" /Annots [<< /Type /Annot /Subtype /FileAttachment {box} /FS {named} >>]"
+    yield "file_on_page", "A file of the same name is a note on the page.", sealed(plain(page=note, more=(other,)))
+    yield "second_file", "A second file of the same name is in it.", sealed(plain(more=(other, named)))
+    link = f" /Annots [<< /Type /Annot /Subtype /Link {box} /A << /S /URI /URI (https://x.example) >> >>]"
+    yield "link_out", "A link leads out of the file.", sealed(plain(page=link))
+    yield "script", "A script runs when the file is opened.", sealed(plain(catalogue=f" /OpenAction {script}"))
+    yield "layers", "What is shown can be chosen.", sealed(plain(catalogue=" /OCProperties << >>"))
+    form = " /AcroForm << /Fields [] /SigFlags 3 /XFA 7 0 R >>"
+    yield "other_form", "A form of another kind is shown instead.", sealed(plain(catalogue=form, more=(other,)))
+    names = " /AcroForm << /Fields [7 0 R] /SigFlags 3 >>"
+    yield "ways", "Fields name each other in 2^30 ways.", plain(catalogue=names, more=ways)
 
 
 def _mixed(text: bytes) -> bytes:

@@ -871,15 +871,15 @@ class Backing:
 
 def anchor_facts(book: Book) -> dict[str, Any]:
     """What a caller hands to `view.build` besides book and model."""
-    backing = Backing(book)
+    backing, held = Backing(book), max(len(book.entries) - 3, 0)
     return {
         "as_of": "2026-11-20T12:00:00.000000Z",
         "checkpoint": {"origin": ORIGIN, "size": len(book.entries), "root": merkle.root(backing.leaves).hex()},
         "backing": backing,
         "key_fingerprint": sha("checkpoint key"),
         "vkey": f"{ORIGIN}+1f0b8e77+AZ" + "k" * 42,
-        "anchor": {"text": "checkpoint e-mailed to audit@bank.example on 2026-11-19", "size": len(book.entries) - 3},
-        "un_anchored": 3,
+        "anchor": {"text": "checkpoint e-mailed to audit@bank.example on 2026-11-19", "size": held or None},
+        "un_anchored": len(book.entries) - held,
     }
 
 

@@ -256,6 +256,9 @@ def test_evidence_without_a_field_is_malformed(sample, field):
         lambda value: value["checkpoint"].update(root="xyz"),
         lambda value: value["checkpoint"].update(size="7"),
         lambda value: value["entries"][0].update(proof=None),
+        lambda value: value.update(un_anchored=value["un_anchored"] - 1),
+        lambda value: value["anchor"].update(size=value["checkpoint"]["size"] + 1),
+        lambda value: value["anchor"].update(more=1),
     ],
 )
 def test_evidence_that_is_misspelt_is_malformed_and_never_another_error(sample, change):

@@ -2,7 +2,8 @@
 
 A report with its receipt as an earlier version issued them: each byte of the report changed in turn; then appended
 bytes, an overlay, a second and a stripped signature, padding, exchanged evidence and the others of the conformance
-suite, once with the receipt of the true report, once recorded by the ledger as they are.
+suite, once with the receipt of the true report, once recorded by the ledger as they are; and files that are sealed and
+recorded rightly, and act, hold a second evidence or keep a reader busy.
 
 What it shows: none is accepted, with its receipt or without; none crashes.
 
@@ -75,6 +76,11 @@ def attacks():
         )
         assert verify_report(file, own, SUITE_KEY).exit_code == 1, f"{name} with a receipt of its own: {flaw}"
         assert verify_report(file, None, SUITE_KEY).exit_code in (1, 3), f"{name} without a receipt: {flaw}"
+        count += 1
+    for name, flaw, file in verifiers.pdf.acting():
+        own = SMALL.report(file, evidence=evidence, certificate=certificate).receipt(5)
+        assert verify_report(file, own, SUITE_KEY).exit_code == 1, f"{name} with a receipt of its own: {flaw}"
+        assert verify_report(file, None, SUITE_KEY).exit_code == 1, f"{name} without a receipt: {flaw}"
         count += 1
     return count + sum(1 for name, case in suite.chosen([]) if name.startswith("report_") and name.endswith("_fail"))
 

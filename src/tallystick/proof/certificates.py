@@ -2,7 +2,7 @@
 
 Paths are built and checked by ``cryptography``; what it leaves open is said here: what the certificate may be used for,
 how strong keys are, and the moment, which is handed in. Nothing is fetched. Whether a certificate was revoked is known
-only where a list of its issuer is at hand.
+only where a list of its issuer that speaks of that moment is at hand.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tallystick.errors import InvalidInput, Malformed
@@ -25,13 +26,14 @@ __all__ = [
     "Authorities",
     "Led",
     "Purpose",
+    "Revocation",
     "check_documents",
     "check_time_stamping",
     "issuer",
     "leads",
     "public_key",
     "read_pem",
-    "revoked_at",
+    "revocation",
     "signed_by",
     "subject",
     "write_pem",
@@ -230,14 +232,14 @@ def leads(leaf: bytes, others: Iterable[bytes], roots: Sequence[bytes], *, at: d
     trusted = [_load(root) for root in roots]
     if not trusted or not _may(certificate, purpose):
         return "unknown"
-    if _path(certificate, between, trusted, at, purpose):
+    if _path(certificate, between, trusted, at, purpose) is not None:
         return "holds"
     limits = [
         moment
         for item in (certificate, *between, *trusted)
         for moment in (item.not_valid_before_utc, item.not_valid_after_utc)
     ]
-    if any(_path(certificate, between, trusted, moment, purpose) for moment in limits):
+    if any(_path(certificate, between, trusted, moment, purpose) is not None for moment in limits):
         return "outside"
     return "unknown"
 
@@ -263,7 +265,8 @@ def _may(certificate: Certificate, purpose: Purpose) -> bool:
 
 def _path(
     leaf: Certificate, between: list[Certificate], roots: list[Certificate], at: datetime, purpose: Purpose
-) -> bool:
+) -> list[Certificate] | None:
+    """The certificates from the near end to a root, if they hold."""
     from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
     ends, authorities = _policies()
@@ -274,8 +277,8 @@ def _path(
         for item in chain:
             _check_strength(item, purpose.min_rsa)
     except (VerificationError, Malformed, ValueError):
-        return False
-    return True
+        return None
+    return chain
 
 
 def _policies() -> tuple[ExtensionPolicy, ExtensionPolicy]:
@@ -302,30 +305,114 @@ def _policies() -> tuple[ExtensionPolicy, ExtensionPolicy]:
 # ------------------------------------------------------------------ revocation and signatures
 
 
-def revoked_at(leaf: bytes, others: Iterable[bytes], lists: Iterable[bytes]) -> datetime | Literal["unknown"] | None:
-    """When the issuer of a certificate revoked it, by those lists that the issuer signed; unknown if there is none."""
-    from cryptography import x509
+@dataclass(frozen=True)
+class Revocation:
+    """What lists of revocations say of the certificates that lead to an authority."""
 
-    certificate, answer = _load(leaf), "unknown"
-    issuers = [item for item in _readable(others) if item.subject == certificate.issuer]
-    found: datetime | None = None
-    for der in lists:
-        try:
-            one = x509.load_der_x509_crl(der)
-        except ValueError:
-            continue
-        if not any(_issued(one, issuer) for issuer in issuers):
-            continue
-        answer = "known"
-        line = one.get_revoked_certificate_by_serial_number(certificate.serial_number)
-        if line is not None:
-            moment = line.revocation_date_utc
-            found = moment if found is None else min(found, moment)
-    return "unknown" if answer == "unknown" else found
+    known: bool
+    """Whether for each of them a list of its issuer speaks of the moment."""
+    at: datetime | None = None
+    """When the first of them was revoked, if one was."""
+    who: str = ""
+    """Whose certificate that is."""
+    keeps: bool = False
+    """Whether the list says, by its reason, that what was signed before is none the worse (RFC 3161, section 4)."""
+
+
+_KEEPS: Final = frozenset({"unspecified", "affiliationChanged", "superseded", "cessationOfOperation"})
+_DIGESTS: Final = frozenset({"sha256", "sha384", "sha512"})
+
+
+def revocation(
+    leaf: bytes,
+    others: Iterable[bytes],
+    roots: Sequence[bytes],
+    lists: Iterable[bytes],
+    *,
+    at: datetime,
+    asked: datetime,
+    purpose: Purpose,
+) -> Revocation:
+    """Whether a certificate, or one on the way from it to a root, was revoked.
+
+    A list counts by the issuer on that way alone, and if the issuer may sign lists. What it names is revoked, however
+    old the list is; that a certificate is not named says something only for the time that the list is for.
+
+    Args:
+        at: the moment at which the certificates lead to a root.
+        asked: the moment of which a list has to speak.
+    """
+    chain = _path(_load(leaf), _readable(others), [_load(root) for root in roots], at, purpose)
+    if chain is None:
+        return Revocation(known=False)
+    found, known = [], True
+    readable = [one for one in map(_list, lists) if one is not None]
+    for certificate, above in pairwise(chain):
+        own = [one for one in readable if _issued(one, above) and _is_about(one, certificate)]
+        lines = [one.get_revoked_certificate_by_serial_number(certificate.serial_number) for one in own]
+        known = known and any(_covers(one, certificate, asked) for one in own)
+        who = certificate.subject.rfc4514_string()
+        found += [Revocation(True, line.revocation_date_utc, who, _keeps(line)) for line in lines if line is not None]
+    return min(found, key=lambda one: (one.at, one.keeps)) if found else Revocation(known)
+
+
+def _list(der: bytes) -> Any:
+    """A list of revocations by a strong digest, of which nothing critical is unknown; else none."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
+
+    try:
+        one = x509.load_der_x509_crl(der)
+        extensions = [*one.extensions, *(extension for line in one for extension in line.extensions)]
+        digest = one.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        return None
+    critical = {extension.oid for extension in extensions if extension.critical}
+    known = {ExtensionOID.ISSUING_DISTRIBUTION_POINT, CRLEntryExtensionOID.CRL_REASON}
+    return one if critical <= known and digest is not None and digest.name in _DIGESTS else None
 
 
 def _issued(one: Any, issuer: Certificate) -> bool:
-    return bool(one.issuer == issuer.subject and one.is_signature_valid(issuer.public_key()))
+    from cryptography import x509
+
+    usage = _extension(issuer, x509.KeyUsage)
+    may = usage is None or usage.value.crl_sign
+    return bool(may and one.issuer == issuer.subject and one.is_signature_valid(issuer.public_key()))
+
+
+def _is_about(one: Any, certificate: Certificate) -> bool:
+    """Whether a list is for certificates such as this one: some are for a part of what the issuer certified."""
+    from cryptography import x509
+
+    try:
+        part = one.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
+    except x509.ExtensionNotFound:
+        return True
+    constraints = _extension(certificate, x509.BasicConstraints)
+    authority = constraints is not None and constraints.value.ca
+    if part.indirect_crl or part.only_some_reasons or part.only_contains_attribute_certs or part.relative_name:
+        return False
+    if authority if part.only_contains_user_certs else part.only_contains_ca_certs and not authority:
+        return False
+    points = _extension(certificate, x509.CRLDistributionPoints)
+    named = [name for point in (points.value if points else ()) for name in point.full_name or ()]
+    return not part.full_name or any(name in named for name in part.full_name)
+
+
+def _covers(one: Any, certificate: Certificate, asked: datetime) -> bool:
+    """Whether a list is for the moment, or is newer and was made while the certificate was still listed if revoked."""
+    first, last = one.last_update_utc, one.next_update_utc
+    return last is not None and (first <= asked <= last or asked < first <= certificate.not_valid_after_utc)
+
+
+def _keeps(line: Any) -> bool:
+    from cryptography import x509
+
+    try:
+        return line.extensions.get_extension_for_class(x509.CRLReason).value.reason.value in _KEEPS
+    except x509.ExtensionNotFound:
+        return False
 
 
 def signed_by(certificate: bytes, kind: str, digest: str, signature: bytes, message: bytes) -> bool:

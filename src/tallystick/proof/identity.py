@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from tallystick.errors import TallystickError
 from tallystick.proof import certificates, timestamp
 from tallystick.proof.anchors import Outcome
-from tallystick.proof.certificates import Authorities
+from tallystick.proof.certificates import Authorities, Revocation
 
 if TYPE_CHECKING:
     from tallystick.proof.pdf import PdfFacts, Stamp
@@ -55,18 +55,24 @@ def answered(answer: bytes, data: bytes, what: str, authorities: Authorities) ->
         token.check_over(data)
     except TallystickError as error:
         return Stamped("failed", f"{what}: {error}")
-    return _believed(token, what, authorities, ())
+    return _believed(token, what, authorities, (), ())
 
 
 def stamped(stamp: Stamp, facts: PdfFacts, authorities: Authorities) -> Stamped:
     """What a time stamp in a PDF says; that it is over what it should be was looked at with the file."""
-    return _believed(stamp.token, _OVER[stamp.over], authorities, facts.others)
+    return _believed(stamp.token, _OVER[stamp.over], authorities, facts.others, facts.revocations)
 
 
-def _believed(token: timestamp.Token, what: str, authorities: Authorities, others: tuple[bytes, ...]) -> Stamped:
+def _believed(
+    token: timestamp.Token,
+    what: str,
+    authorities: Authorities,
+    others: tuple[bytes, ...],
+    lists: tuple[bytes, ...],
+) -> Stamped:
     if not authorities.time:
         return Stamped(None, f"{what} at {token.time}, says {token.authority}", token.at)
-    outcome, why = timestamp.judge(token, authorities.time, others=others)
+    outcome, why = timestamp.judge(token, authorities.time, others=others, lists=(*lists, *authorities.revocations))
     proven = f"{what}: proven to exist {why}" if outcome == "ok" else f"{what}: {why}"
     return Stamped(outcome, proven, token.at)
 
@@ -81,7 +87,7 @@ def signer(facts: PdfFacts, authorities: Authorities, *, proven_at: datetime | N
     checks = (*_clock(facts, proven_at), *years)
     if years or not authorities.identity:
         return Signer(checks, ())
-    return Signer((*checks, _identity(facts, authorities, proven_at)), tuple(_unknown(facts, authorities)))
+    return Signer((*checks, _identity(facts, authorities, proven_at)), tuple(_unknown(facts, authorities, proven_at)))
 
 
 def _clock(facts: PdfFacts, proven_at: datetime | None) -> Iterator[Line]:
@@ -109,9 +115,9 @@ def _identity(facts: PdfFacts, authorities: Authorities, proven_at: datetime | N
         return "identity", "unknown", f"not verified: none of the given authorities vouches for {facts.subject}"
     if led == "outside":
         return "identity", "failed", f"the certificates that vouch for {facts.subject} were not valid at the {when}"
-    revoked = _revoked(facts, authorities)
-    if isinstance(revoked, datetime):
-        return _after_revocation(revoked, proven_at, who)
+    revoked = _revocation(facts, authorities, proven_at)
+    if revoked.at is not None:
+        return _after_revocation(revoked, revoked.at, proven_at)
     last = certificates.years(facts.certificate)[1]
     if proven_at is None and authorities.now is not None and authorities.now > last:
         why = f"the certificate of {who} ran out at {_text(last)}, and no time stamp shows that it sealed before"
@@ -119,23 +125,35 @@ def _identity(facts: PdfFacts, authorities: Authorities, proven_at: datetime | N
     return "identity", "ok", f"{who}, at the {when}"
 
 
-def _after_revocation(revoked: datetime, proven_at: datetime | None, who: str) -> Line:
-    at = f"the certificate of {who} was revoked at {_text(revoked)}"
+def _after_revocation(revoked: Revocation, moment: datetime, proven_at: datetime | None) -> Line:
+    at = f"the certificate of {revoked.who} was revoked at {_text(moment)}"
     if proven_at is None:
         return "identity", "failed", f"{at}, and no time stamp shows that it sealed before"
-    if proven_at >= revoked:
+    if proven_at >= moment:
         return "identity", "failed", f"{at}, and the seal is proven only from {_text(proven_at)}"
     return "identity", "ok", f"{at}, after it sealed at {_text(proven_at)}"
 
 
-def _revoked(facts: PdfFacts, authorities: Authorities) -> datetime | str | None:
-    lists = (*facts.revocations, *authorities.revocations)
-    return certificates.revoked_at(facts.certificate, (*facts.others, *authorities.identity), lists)
+def _revocation(facts: PdfFacts, authorities: Authorities, proven_at: datetime | None) -> Revocation:
+    """Asked of the time that is proven, else of the moment of reading: a claim of the signer's is not asked."""
+    return certificates.revocation(
+        facts.certificate,
+        facts.others,
+        authorities.identity,
+        (*facts.revocations, *authorities.revocations),
+        at=proven_at or facts.claimed_at,
+        asked=proven_at or authorities.now or facts.claimed_at,
+        purpose=certificates.DOCUMENTS,
+    )
 
 
-def _unknown(facts: PdfFacts, authorities: Authorities) -> Iterator[str]:
-    if _revoked(facts, authorities) == "unknown":
-        yield "Whether the certificate of the seal was revoked is not known: no list of its issuer is at hand."
+def _unknown(facts: PdfFacts, authorities: Authorities, proven_at: datetime | None) -> Iterator[str]:
+    found = _revocation(facts, authorities, proven_at)
+    if found.at is None and not found.known:
+        yield (
+            "Whether a certificate that vouches for the seal was revoked is not known: for each of them a list of its "
+            "issuer is needed that speaks of that time."
+        )
 
 
 def _text(moment: datetime) -> str:

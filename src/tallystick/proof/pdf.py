@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -33,7 +33,8 @@ from typing import Any, Final
 
 from tallystick.canonical import digest
 from tallystick.errors import Malformed, NotVerified, Tampered
-from tallystick.proof import der, pdf_revisions, timestamp
+from tallystick.proof import der, pdf_contents, pdf_objects, pdf_revisions, timestamp
+from tallystick.proof.pdf_objects import Section
 from tallystick.proof.timestamp import Token
 
 __all__ = ["MAX_PDF", "MAX_STRANGER", "PdfFacts", "Stamp", "check_only_sealed", "inspect"]
@@ -46,8 +47,7 @@ _MAX_DECODED: Final = 128 << 20
 """Bytes that all compressed streams of a file may become."""
 _DIGESTS = frozenset({"sha256", "sha384", "sha512"})
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
-_MAX_ATTACHMENTS = 100
-_MAX_DEPTH = 16
+_MAX_DEPTH = 4
 _MAX_STAMPS = 16
 _MIN_RSA = 2048
 _NO_CHANGES = 1
@@ -109,8 +109,11 @@ def inspect(data: bytes) -> PdfFacts:
 
 def _facts(data: bytes) -> PdfFacts:
     logging.getLogger("pyhanko").addHandler(_SILENT)
+    sections = pdf_objects.read(data)
+    pdf_contents.check(sections)
     whole = _reader(data)
     ends = _ends(data, whole)
+    _check_parts(sections, whole, ends)
     signed = data[: ends[0]]
     reader = whole if len(signed) == len(data) else _reader(signed)
     signature = _only_signature(reader)
@@ -140,6 +143,15 @@ def _reader(data: bytes) -> Any:
 
     budget = DecodeLimits(document_budget=DocumentDecodeBudget(base_allowance=_MAX_DECODED, max_ratio=0))
     return PdfFileReader(BytesIO(data), strict=True, decode_limits=budget)
+
+
+def _check_parts(sections: Sequence[Section], reader: Any, ends: list[int]) -> None:
+    """The parser reads the same tables, and a part that is read alone ends where one of them does."""
+    read = [reader.xrefs.get_startxref_for_revision(at) for at in range(reader.xrefs.total_revisions)]
+    if read != [section.start for section in sections]:
+        raise Malformed("PDF has other tables for other readers")
+    if not all(any(end in section.ends for section in sections) for end in ends):
+        raise Tampered("signature does not end where a part of the PDF does")
 
 
 def check_only_sealed(data: bytes, drawn: bytes) -> None:
@@ -185,27 +197,26 @@ def _pages(reader: Any) -> Iterator[bytes]:
 
 def _changed_visibly(data: bytes, drawn: int) -> str:
     """What an appended revision changes other than by a signature without an appearance; empty if nothing."""
-    reader, before = _reader(data), _reader(data[:drawn])
-    tables = [found.xrefs.get_startxref_for_revision(0) for found in (reader, before)]
-    if tables[0] != tables[1]:
+    first, sealing, *_ = pdf_objects.read(data)
+    if drawn not in first.ends:
         return "another file, which it claims to be built on"
+    reader, before = _reader(data), _reader(data[:drawn])
     if reader.root_ref != before.root_ref or reader.trailer.raw_get("/Info") != before.trailer.raw_get("/Info"):
         return "another catalogue"
-    for signature in reader.embedded_signatures:
-        box = [float(side) for side in signature.sig_field["/Rect"]]
-        if (box[0] != box[2] and box[1] != box[3]) or "/AP" in signature.sig_field:
-            return "a visible signature"
     fields = {signature.sig_field.container_ref for signature in reader.embedded_signatures}
     later = range(1, reader.xrefs.total_revisions)
     changed = {ref for revision in later for ref in reader.xrefs.explicit_refs_in_revision(revision)}
     for ref in before.xrefs.explicit_refs_in_revision(0):
         if (ref in changed or ref.idnum == 0) and not _same_but_signed(before, reader, ref, fields):
             return f"another object {ref.idnum}"
-    return ""
+    strange = pdf_contents.beside_seal(first, sealing)
+    return f"object {min(strange)}, which is no part of the seal" if strange else ""
 
 
 _OF_SIGNATURES: Final = frozenset({"/AcroForm", "/DSS", "/Extensions", "/Perms"})
 """Keys of a catalogue that a signature sets; they put nothing on a page."""
+_PADES: Final = b"<<\n/ESIC <<\n/Type /DeveloperExtensions\n/BaseVersion /1.7\n/ExtensionLevel 1\n>>\n>>"
+"""The extension that our sealing registers."""
 
 
 def _same_but_signed(before: Any, reader: Any, ref: Any, fields: set[Any]) -> bool:
@@ -217,7 +228,7 @@ def _same_but_signed(before: Any, reader: Any, ref: Any, fields: set[Any]) -> bo
         return _written(old) == _written(new)
     names = {name for name in {*old, *new} if _written(_raw(old, name)) != _written(_raw(new, name))}
     if ref == before.root_ref:
-        return names <= _OF_SIGNATURES
+        return names <= _OF_SIGNATURES and ("/Extensions" not in names or _written(new["/Extensions"]) == _PADES)
     return names == {"/Annots"} and _raw(old, "/Type") == "/Page" and _only_fields(old, new, fields)
 
 
@@ -306,9 +317,9 @@ def _over_file(data: bytes, reader: Any, ends: list[int]) -> Iterator[Stamp]:
 def _only_signature(reader: Any) -> Any:
     from pyhanko.sign.fields import enumerate_sig_fields
 
-    signatures, filled = reader.embedded_signatures, list(enumerate_sig_fields(reader, filled_status=True))
-    if len(signatures) != 1 or len(filled) != 1:
-        raise Tampered("PDF does not have exactly one signature", got=str(max(len(signatures), len(filled))))
+    signatures, fields = reader.embedded_signatures, list(enumerate_sig_fields(reader))
+    if len(signatures) != 1 or len(fields) != 1:
+        raise Tampered("PDF does not have exactly one signature", got=str(max(len(signatures), len(fields))))
     signature = signatures[0]
     form = _get(signature.sig_object, "/SubFilter", None)
     if signature.sig_object_type != "/Sig" or form != "/ETSI.CAdES.detached":
@@ -438,18 +449,19 @@ def _check_key(certificate: Any) -> None:
 
 
 def _attachments(reader: Any) -> dict[str, bytes]:
+    """The files by name; ``pdf_contents`` has seen that there is one at most, and that it has one content."""
     tree = _get(_get(reader.root, "/Names", {}), "/EmbeddedFiles", {})
     found: dict[str, bytes] = {}
     for specification in _leaves(tree, 0):
-        name = str(specification["/UF"] if "/UF" in specification else specification["/F"])
-        if name in found or len(found) == _MAX_ATTACHMENTS:
-            raise Malformed("attachment stands twice in the PDF, or there are too many", got=name[:80])
-        found[name] = bytes(specification["/EF"]["/F"].data)
+        names = {str(specification[name]) for name in ("/F", "/UF") if name in specification}
+        if len(names) != 1 or names & found.keys():
+            raise Malformed("attachment stands twice in the PDF, or under two names", got=min(names, default="")[:80])
+        found[names.pop()] = bytes(specification["/EF"]["/F"].data)
     return found
 
 
 def _leaves(node: Any, depth: int) -> Iterator[Any]:
-    """The values of a PDF name tree."""
+    """The values of a PDF name tree, in which no part stands twice."""
     if depth > _MAX_DEPTH:
         raise Malformed("list of attachments is nested too deeply")
     pairs, kids = _get(node, "/Names", []), _get(node, "/Kids", [])

@@ -198,12 +198,15 @@ def _check_signature(info: Any, certificate: Any) -> None:
 # ------------------------------------------------------------------ whom to believe
 
 
-def judge(token: Token, roots: Sequence[bytes], *, others: Sequence[bytes] = ()) -> tuple[Outcome, str]:
+def judge(
+    token: Token, roots: Sequence[bytes], *, others: Sequence[bytes] = (), lists: Sequence[bytes] = ()
+) -> tuple[Outcome, str]:
     """Whether an authority that the reader trusts made a token, and a sentence about it.
 
     Args:
         roots: certificates that the reader trusts for the time, DER.
         others: certificates that may lead from the token's to one of them.
+        lists: of revoked certificates, DER.
     """
     led = certificates.leads(
         token.certificate,
@@ -213,10 +216,34 @@ def judge(token: Token, roots: Sequence[bytes], *, others: Sequence[bytes] = ())
         purpose=certificates.TIME_STAMPING,
     )
     if led == "holds":
-        return "ok", f"at {token.time}, says {token.authority}"
+        return _unless_revoked(token, roots, (*token.others, *others), lists)
     if led == "outside":
         return "failed", f"the certificate of {token.authority} was not valid at {token.time}"
     return "unknown", f"{token.time} is said by {token.authority}, which none of the given authorities vouches for"
+
+
+def _unless_revoked(
+    token: Token, roots: Sequence[bytes], others: Sequence[bytes], lists: Sequence[bytes]
+) -> tuple[Outcome, str]:
+    """A token of a key that was revoked since is good only if the reason says so (RFC 3161, section 4)."""
+    found = certificates.revocation(
+        token.certificate,
+        others,
+        roots,
+        lists,
+        at=token.at,
+        asked=token.at,
+        purpose=certificates.TIME_STAMPING,
+    )
+    said = f"at {token.time}, says {token.authority}"
+    if found.at is None:
+        return "ok", said if found.known else f"{said}; whether its certificates were revoked is not known"
+    told = f"the certificate of {found.who} was revoked at {found.at:%Y-%m-%d %H:%M:%S} UTC"
+    if found.at <= token.at:
+        return "failed", f"{told}, and the time stamp is of {token.time}"
+    if not found.keeps:
+        return "failed", f"{told}, for a reason that leaves no time stamp of it good"
+    return "ok", f"{said}; {told}, after that"
 
 
 # ------------------------------------------------------------------ asking

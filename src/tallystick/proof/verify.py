@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 
 from tallystick.canonical import Value, digest
 from tallystick.errors import Malformed, NotVerified, TallystickError, Tampered
-from tallystick.proof import identity
+from tallystick.proof import identity, issued
 from tallystick.proof.anchors import NO_ANCHORS, Anchors, Outcome, compare, fork
 from tallystick.proof.certificates import NO_AUTHORITIES, Authorities
 from tallystick.proof.consistency import Consistency, Link
@@ -479,13 +479,14 @@ def _check_issue(entry: Entry, pdf: bytes, key: VerifierKey) -> None:
 
 
 def _check_facts(entry: Entry, facts: Any) -> None:
-    """The entry speaks of this signer and this evidence."""
+    """The entry speaks of this signer and this evidence, and of what the evidence speaks of."""
     evidence, signer = (_map(entry, name) for name in ("evidence", "signer"))
     _same("certificate", signer.get("certificate_sha256"), facts.certificate_sha256)
     attached = facts.attachments.get(str(evidence.get("name")))
     if attached is None:
         raise Tampered("evidence is not attached to the PDF", expected=str(evidence.get("name"))[:80])
     _same("evidence", evidence.get("sha256"), digest(attached))
+    issued.check_same(entry, attached)
 
 
 def _map(entry: Entry, name: str) -> Mapping[str, Value]:

@@ -251,6 +251,15 @@ def _given(value: Mapping[str, Value]) -> Given:
     ends = [end for span in covered for end in span]
     if ends != sorted(ends) or not all(0 <= end < checkpoint["size"] for end in ends):
         raise Malformed("runs of covered entries are out of order or of bounds")
+    anchored = value["anchor"]["size"]
+    if value["anchor"].keys() != {"text", "size"} or not (anchored is None or 0 <= anchored <= checkpoint["size"]):
+        raise Malformed("anchor of the evidence is none of its ledger", got=str(anchored)[:40])
+    if value["un_anchored"] != checkpoint["size"] - (anchored or 0):
+        raise Malformed(
+            "evidence counts other un-anchored entries than its anchor leaves",
+            expected=str(checkpoint["size"] - (anchored or 0)),
+            got=str(value["un_anchored"])[:40],
+        )
     return Given(
         origin=value["ledger"],
         size=checkpoint["size"],

@@ -43,6 +43,8 @@ __all__ = [
     "Drawn",
     "Issued",
     "Packed",
+    "anchor_words",
+    "catalogue",
     "draw",
     "pack",
     "page",
@@ -124,12 +126,12 @@ def draw(desk: Desk, model: tuple[str, int | None], *, as_of: str | None = None,
         },
         key_fingerprint=key.public.fingerprint,
         vkey=str(key),
-        anchor=_anchor_words(anchored),
+        anchor=_anchor_said(anchored),
         un_anchored=checkpoint.size - (anchored.size if anchored else 0),
         backing=desk.ledger,
         drawing=render.drawing(moment),
         seal_issuer=certified.Certified.of(ring.seal).authority,
-        catalogue=_catalogue(),
+        catalogue=catalogue(),
     )
     refuse_what_does_not_hold(book, ring, entry, told=(line.entry for line in seen.carried))
     return Drawn(seen, entry, ring.seal, checkpoint, anchored, moment)
@@ -193,7 +195,7 @@ def _body(drawn: Drawn, pdf: bytes, evidence: bytes, certificate: bytes) -> dict
         "as_of": drawn.view.as_of,
         "scope": {"model": model.ref.value(), "name": model.body["name"], "version": model.body["version"]},
         "checkpoint": {"size": checkpoint.size, "root": checkpoint.root.hex()},
-        "anchor": str(_anchor_words(drawn.anchored)["text"]),
+        "anchor": anchor_words(drawn.anchored.size if drawn.anchored else None),
         "signer": {"key": drawn.seal.ref.value(), "certificate_sha256": digest(certificate)},
     }
 
@@ -253,10 +255,16 @@ def _anchor(desk: Desk, path: Path) -> Checkpoint:
     return open_checkpoint(note, desk.ledger.key)
 
 
-def _anchor_words(anchored: Checkpoint | None) -> dict[str, Value]:
-    if anchored is None:
-        return {"text": "none: no checkpoint held outside was compared", "size": None}
-    return {"text": f"a checkpoint of {anchored.size} entries, kept outside the ledger", "size": anchored.size}
+def anchor_words(size: int | None) -> str:
+    """What a report says of the checkpoint held outside, of that size."""
+    if size is None:
+        return "none: no checkpoint held outside was compared"
+    return f"a checkpoint of {size} entries, kept outside the ledger"
+
+
+def _anchor_said(anchored: Checkpoint | None) -> dict[str, Value]:
+    size = None if anchored is None else anchored.size
+    return {"text": anchor_words(size), "size": size}
 
 
 # --------------------------------------------------------------------------- the pack
@@ -485,7 +493,8 @@ def _report_files(desk: Desk, book: Book, issued: Entry | None) -> dict[str, byt
     return {PDF: pdf, "receipt.tlog-proof": desk.ledger.receipt(issued).to_bytes()}
 
 
-def _catalogue() -> Mapping[str, Control]:
+def catalogue() -> Mapping[str, Control]:
+    """The control catalogue that is shipped, by id, as reports print it."""
     from tallystick.policy import controls
     from tallystick.report.evidence import Control
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+import socket
 import subprocess
 import tempfile
+import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from tallystick.errors import InvalidInput, MissingProgram, NotVerified, Unavailable
 from tallystick.ledger.ledger import Ledger
@@ -34,6 +37,8 @@ KIND: Final = "checkpoint-witnessed"
 Ask = Callable[[bytes], bytes]
 """From a request to the answer, both in DER (RFC 3161)."""
 _SECONDS: Final = 30
+"""For each read, and for the whole answer."""
+_OK: Final = 200
 _QUERY: Final = "application/timestamp-query"
 _REPLY: Final = "application/timestamp-reply"
 
@@ -73,34 +78,69 @@ def by_url(url: str) -> Stamper:
         InvalidInput: not the address of one.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None or not _is_port(parts):
         raise InvalidInput(
             "not the address of a time-stamping authority",
             expected="https://HOST/PATH or http://HOST/PATH, without a password",
         )
-    return Stamper(lambda request: _posted(url, parts.hostname or "", request), name=parts.hostname)
+    return Stamper(lambda request: _posted(parts, request), name=parts.hostname)
 
 
-def _posted(url: str, host: str, request: bytes) -> bytes:
-    """No redirect is followed and no proxy of the environment is used: it would be another host."""
-    from http.client import HTTPException
-    from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
-
-    class Stay(HTTPRedirectHandler):
-        def redirect_request(self, *_: object) -> None:
-            """None: whatever is no answer is an error."""
-
-    opener = build_opener(ProxyHandler({}), Stay)
-    asked = Request(url, data=request, headers={"Content-Type": _QUERY, "Accept": _REPLY})  # noqa: S310 - the scheme was looked at
+def _is_port(parts: SplitResult) -> bool:
     try:
-        with opener.open(asked, timeout=_SECONDS) as found:
-            kind = found.headers.get_content_type()
-            answer: bytes = found.read(timestamp.MAX_ANSWER + 1)
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+def _posted(parts: SplitResult, request: bytes) -> bytes:
+    """No redirect is followed and no proxy of the environment is used: it would be another host."""
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+    host = parts.hostname or ""
+    connection = (HTTPSConnection if parts.scheme == "https" else HTTPConnection)(host, parts.port, timeout=_SECONDS)
+    try:
+        connection.connect()
+        with _deadline(connection.sock):
+            path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+            connection.request("POST", path, request, {"Content-Type": _QUERY, "Accept": _REPLY})
+            found = connection.getresponse()
+            kind, status = found.headers.get_content_type(), found.status
+            answer = found.read(timestamp.MAX_ANSWER + 1)
     except (OSError, HTTPException) as error:
         raise Unavailable("the time-stamping authority cannot be asked", where=host, got=str(error)[:120]) from error
-    if kind != _REPLY or len(answer) > timestamp.MAX_ANSWER:
-        raise Unavailable("not an answer of a time-stamping authority", where=host, expected=_REPLY, got=kind[:60])
+    finally:
+        connection.close()
+    if status != _OK or kind != _REPLY or len(answer) > timestamp.MAX_ANSWER:
+        raise Unavailable(
+            "not an answer of a time-stamping authority", where=host, expected=_REPLY, got=f"{status} {kind[:60]}"
+        )
     return answer
+
+
+@contextmanager
+def _deadline(connected: socket.socket) -> Iterator[None]:
+    """The time of a socket is for each read: who sends a byte now and then could take for ever.
+
+    Raises:
+        TimeoutError: the whole took too long, and the connection was cut.
+    """
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        with suppress(OSError):
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+    timer = threading.Timer(_SECONDS, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if late.is_set():
+            raise TimeoutError(f"no whole answer within {_SECONDS} seconds")
 
 
 def by_command(command: str) -> Stamper:

@@ -23,7 +23,7 @@ from tallystick.proof.verify import SEAL, TIMES, TRUTH, Check, Verdict
 from tallystick.report import render, trace, view
 from tallystick.report.evidence import Evidence, opened
 from tallystick.report.trace import Origin, Rederived
-from tallystick.workflow import verify
+from tallystick.workflow import issue, verify
 
 __all__ = ["Traced", "trace_report"]
 
@@ -32,9 +32,10 @@ _ABSENT: Final = (
     "That nothing else bears on the model: an entry that was left out of the evidence is missed here. A pack of all "
     "entries (tallystick pack MODEL --all) shows what there is."
 )
-_GIVEN: Final = (
-    "What no entry says: which checkpoint is held outside, and the clauses of the controls. Whoever issued the report "
-    "vouches for that."
+_GIVEN: Final = "What no entry says: which checkpoint is held outside. Whoever issued the report vouches for that."
+_CLAUSES: Final = (
+    "The clauses of the controls are the words of whoever issued the report: it was built by another version, whose "
+    "catalogue is not here."
 )
 
 
@@ -115,6 +116,8 @@ def trace_report(
     except NotVerified as error:
         return Traced((*checks, Check("evidence", "failed", str(error))))
     checks.append(Check("evidence", "ok", _held(evidence)))
+    if _is_ours(evidence):
+        checks.append(_worded(evidence))
     if keys is not None:
         checks.append(_tree(evidence, keys))
     return _rederived(data, attached, evidence, checks, keyed=keys is not None)
@@ -153,6 +156,22 @@ def _held(evidence: Evidence) -> str:
     )
 
 
+def _is_ours(evidence: Evidence) -> bool:
+    """Whether this version built the report: then it has to be worded as here."""
+    return bool(evidence.given.drawing.get("software") == render.drawing("")["software"])
+
+
+def _worded(evidence: Evidence) -> Check:
+    """What no entry says is worded by the shipped catalogue, and by the size of the anchor."""
+    given, shipped = evidence.given, issue.catalogue()
+    wrong = [id for id, control in given.controls.items() if control != shipped.get(id)]
+    if wrong:
+        return Check("wording", "failed", f"the clause of {wrong[0][:60]} is not that of the control catalogue")
+    if given.anchor["text"] != issue.anchor_words(given.anchor["size"]):
+        return Check("wording", "failed", "the report describes the checkpoint held outside in other words than ours")
+    return Check("wording", "ok", f"{len(given.controls)} clauses are those of the control catalogue")
+
+
 def _tree(evidence: Evidence, keys: list[VerifierKey]) -> Check:
     """Whether the tree that the report names is one that the ledger's key signed."""
     given = evidence.given
@@ -185,7 +204,7 @@ def _rederived(data: bytes, attached: bytes, evidence: Evidence, checks: list[Ch
 def _facts(found: Rederived, attached: bytes, evidence: Evidence) -> Iterator[Check]:
     """Another version of these rules may say another thing of the same entries, and is no judge of a report."""
     there, here = evidence.given.drawing.get("software"), render.drawing("")["software"]
-    outcome: Outcome = "failed" if there == here else "unknown"
+    outcome: Outcome = "failed" if _is_ours(evidence) else "unknown"
     if outcome == "unknown" and found.differences:
         yield Check("facts", outcome, f"the report was built by {str(there)[:60]}, here is {here}, which gives another")
     for difference in found.differences[:_MOST_SHOWN]:
@@ -232,6 +251,8 @@ def _open_questions(checks: list[Check], *, keyed: bool) -> Iterator[str]:
     yield TRUTH
     yield _ABSENT
     yield _GIVEN
+    if not any(check.name == "wording" for check in checks):
+        yield _CLAUSES
     if not keyed:
         yield "Whose ledger this is, and that the report was issued: no key was given (--key KEY)."
     if not any(check.name == "pages" and check.outcome == "ok" for check in checks):

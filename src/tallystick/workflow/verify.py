@@ -174,9 +174,9 @@ def _authorities(tsa: Sequence[Path], ca: Sequence[Path]) -> Authorities:
     Raises:
         InvalidInput: a file that holds none.
     """
-    time, _ = _certificates(tsa)
+    time, lists = _certificates(tsa)
     identity, revocations = _certificates(ca)
-    return Authorities(time, identity, revocations, now=datetime.now(UTC))
+    return Authorities(time, identity, (*lists, *revocations), now=datetime.now(UTC))
 
 
 def _certificates(paths: Sequence[Path]) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
