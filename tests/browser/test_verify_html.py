@@ -27,13 +27,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "conformance")]
 import run as suite  # noqa: E402 - that of the conformance suite
 import seal  # noqa: E402
 from _packs import Ledger, b64, canonical, container, members  # noqa: E402
-from _world import ENGINEER, LEDGER, VKEY, Draftpack, World  # noqa: E402
+from _world import ENGINEER, LEDGER, OFFICER, VKEY, Draftpack, World  # noqa: E402
 
 import browser  # noqa: E402 - found by the line above
 from tallystick.canonical import digest, encode  # noqa: E402
 from tallystick.cli.main import run  # noqa: E402
 from tallystick.proof.envelope import pae  # noqa: E402
-from tallystick.records import Attachment, Personal  # noqa: E402
+from tallystick.records import Attachment, Entry, Personal  # noqa: E402
 
 pytestmark = pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing()))
 
@@ -1168,52 +1168,75 @@ def test_a_name_that_begins_with_a_mark_of_byte_order_keeps_it(page):
     assert browser.ask(page, made.pack(), made.vkey)["exit"] == 0
 
 
-def stated(change=lambda said: None, envelope=lambda found: None):
-    """A pack of a ledger that signed an entry, with its statement and envelope changed before it was signed."""
-    body = {"title": "Minutes", "type": "minutes", "digest": "ab" * 32}
-    world = World().genesis().add("document", body, by=[LEDGER])
-    entry = json.loads(world.raws[1])
+def stated(change=lambda said: None, envelope=lambda found: None, subject=None):
+    """A pack with a policy whose statement was changed before it was signed again, or its envelope after that."""
+    world = World().genesis().people()
+    entry = json.loads(world.policy().raws[-1])
     said = json.loads(base64.b64decode(entry["statement"]["payload"]))
+    if subject is not None:
+        entry["subject"] = said["subject"] = subject
+        said["predicate"]["tallystick"]["content"] = {"sha256": digest(Entry.parse(encode(entry)).content())}
     change(said["predicate"]["tallystick"])
     payload, kind = encode(said), entry["statement"]["payloadType"]
-    line = {"keyid": "x", "sig": b64(LEDGER.sign(pae(kind, payload)))}
+    line = {"keyid": "x", "sig": b64(OFFICER.sign(pae(kind, payload)))}
     entry["statement"] = {"payload": b64(payload), "payloadType": kind, "signatures": [line]}
     envelope(entry["statement"])
-    return Draftpack.of(World().genesis().put(encode(entry))).bytes()
+    return Draftpack.of(world.put(encode(entry))).bytes()
 
 
-def test_what_an_envelope_of_a_statement_has_beside_is_passed_over(page):
-    for envelope in (
-        lambda found: None,
-        lambda found: found.update(more=1),
-        lambda found: found["signatures"][0].update(more=1),
-        lambda found: found["signatures"][0].pop("keyid"),
-        lambda found: found["signatures"].insert(0, {"keyid": "y", "sig": b64(bytes(64))}),
-    ):
-        assert browser.ask(page, stated(envelope=envelope), str(VKEY))["exit"] == 0
-    for envelope in (
-        lambda found: found["signatures"][0].update(keyid=1),
-        lambda found: found["signatures"][0].update(keyid=None),
-        lambda found: found["signatures"][0].pop("sig"),
-        lambda found: found["signatures"].clear(),
-        lambda found: found["signatures"].append("x"),
-    ):
-        assert browser.ask(page, stated(envelope=envelope), str(VKEY))["exit"] == 1
+def url_safe(found, words=(("+", "-"), ("/", "_"))):
+    for at, name in ((found, "payload"), (found["signatures"][0], "sig")):
+        for old, new in words:
+            at[name] = at[name].replace(old, new)
+
+
+GOOD_ENVELOPES = {
+    "as it is": lambda found: None,
+    "one field more": lambda found: found.update(more=1),
+    "one field more of a signature": lambda found: found["signatures"][0].update(more=1),
+    "no keyid": lambda found: found["signatures"][0].pop("keyid"),
+    "another signature": lambda found: found["signatures"].insert(0, {"keyid": "y", "sig": b64(bytes(64))}),
+    "the other alphabet": url_safe,
+}
+BAD_ENVELOPES = {
+    "keyid is a number": lambda found: found["signatures"][0].update(keyid=1),
+    "keyid is null": lambda found: found["signatures"][0].update(keyid=None),
+    "no sig": lambda found: found["signatures"][0].pop("sig"),
+    "no signature": lambda found: found["signatures"].clear(),
+    "a signature is a text": lambda found: found["signatures"].append("x"),
+    "both alphabets": lambda found: found["signatures"].append({"sig": "+_+_"}),
+}
+
+
+def test_what_an_envelope_of_a_statement_has_beside_is_passed_over(both):
+    for code, envelopes in enumerate((GOOD_ENVELOPES, BAD_ENVELOPES)):
+        for name, envelope in envelopes.items():
+            assert both.ask(stated(envelope=envelope), str(VKEY))["exit"] == code, name
 
 
 GOOD_BINDINGS = ({}, {"speaks_of": "ab" * 32}, {"stage": "x", "more": 1})
 BAD_BINDINGS = (
     *({name: None} for name in ("ledger", "kind", "signer", "nonce", "signed_at", "content")),
-    {"nonce": 1}, {"nonce": ""}, {"signed_at": "2027-03-32T09:00:00.000000Z"}, {"speaks_of": "ab"}, {"speaks_of": 0},
-    {"stage": 1}, {"content": {}}, {"content": "x"},
+    {"nonce": 1}, {"nonce": ""}, {"signed_at": "x"}, {"speaks_of": "ab"}, {"speaks_of": 0}, {"stage": 1}, {"stage": ""},
+    {"content": {}}, {"content": "x"},
 )  # fmt: skip
 
 
-def test_the_binding_of_a_statement_is_whole(page):
+def test_the_binding_of_a_statement_is_whole(both):
     for code, bindings in enumerate((GOOD_BINDINGS, BAD_BINDINGS)):
         for fields in bindings:
             pack = stated(lambda said, fields=fields: said.update(fields))
-            assert browser.ask(page, pack, str(VKEY))["exit"] == code, fields
+            assert both.ask(pack, str(VKEY))["exit"] == code, fields
+    for name in ("speaks_of", "stage"):
+        pack = stated(lambda said, name=name: said.pop(name))
+        assert browser.ask(both.page, pack, str(VKEY))["exit"] == 1, name
+    pack = stated(lambda said: said.update(signed_at="2027-03-32T09:00:00.000000Z"))
+    assert browser.ask(both.page, pack, str(VKEY))["exit"] == 1
+
+
+@pytest.mark.parametrize("subject", [[{"name": "x"}], [{"name": "x", "digest": {}}]])
+def test_what_is_signed_has_a_digest_in_every_subject(both, subject):
+    assert both.ask(stated(subject=subject), str(VKEY))["exit"] == 1
 
 
 def test_a_place_without_an_entry_lies_in_the_tree(both, ledger):
