@@ -8,14 +8,18 @@ What the page says of the conformance suite is asked in tests/conformance.
 import base64
 import contextlib
 import hashlib
+import hmac
 import itertools
 import json
 import random
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "conformance")]
@@ -23,12 +27,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "conformance")]
 import run as suite  # noqa: E402 - that of the conformance suite
 import seal  # noqa: E402
 from _packs import Ledger, b64, canonical, container, members  # noqa: E402
-from _world import LEDGER, VKEY, Draftpack, World  # noqa: E402
+from _world import ENGINEER, LEDGER, OFFICER, VKEY, Draftpack, World  # noqa: E402
 
 import browser  # noqa: E402 - found by the line above
-from tallystick.canonical import digest  # noqa: E402
+from tallystick.canonical import digest, encode  # noqa: E402
 from tallystick.cli.main import run  # noqa: E402
-from tallystick.records import Attachment, Personal  # noqa: E402
+from tallystick.proof.envelope import pae  # noqa: E402
+from tallystick.records import Attachment, Entry, Personal  # noqa: E402
 
 pytestmark = pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing()))
 
@@ -159,19 +164,93 @@ def test_the_page_has_no_way_to_run_text_to_keep_it_or_to_send_it():
 # ------------------------------------------------------------------ what an auditor does
 
 
-def test_a_dropped_pack_is_green(page):
+def test_key_and_checkpoint_of_the_same_drop_as_the_pack_wait_until_somebody_vouches_for_them(page):
     drop(page, ("kept.checkpoint", KEPT), ("evidence.zip", PACK), ("ledger.vkey", KEY.encode()))
     page.wait_for_selector("#file-brought >> text=evidence.zip")
-    page.wait_for_selector("#anchors-brought >> text=kept.checkpoint")
+    page.wait_for_selector("#anchors-brought >> text=it counts only if you have it from elsewhere")
+    assert "ledger.vkey came in the same drop as kept.checkpoint and 1 more file: use it" in page.inner_text(
+        "#question"
+    )
+    page.click("#go")
+    assert "does not vouch for itself" in page.inner_text("#status")
+    page.click("text=I have ledger.vkey from elsewhere")
+    assert page.input_value("#key") == KEY
+    page.click("#go")
+    said = verdict(page)
+    assert "none: kept.checkpoint came in the same drop as evidence.zip and 1 more file, and you did not say" in said
+    assert "18 of 18" in said
+    page.click("text=I have kept.checkpoint from elsewhere")
+    assert page.locator("#verdict").is_hidden()
     page.click("#go")
     said = verdict(page)
     assert "✓ Verified" in said
     assert page.inner_text(".answers").split("\n")[:2] == ["INTEGRITY", "✓ok"]
     assert "stated" in page.inner_text(".answers")
-    assert said.index("from the file ledger.vkey") < said.index("INTEGRITY")
-    assert said.index("a checkpoint of 11 entries that you brought agrees") < said.index("INTEGRITY")
+    banner = page.inner_text(".banner .rests")
+    assert "from the file ledger.vkey (it came in the same drop as kept.checkpoint and 1 more file; you say" in banner
+    assert "a checkpoint of 11 entries that you brought agrees (kept.checkpoint came in the same drop as evid" in banner
+    assert said.index("you say that you have it") < said.index("INTEGRITY")
     assert "7 of 18" in said
     assert page.evaluate("document.activeElement.id") == "headline"
+
+
+@pytest.mark.parametrize("along", [True, False], ids=["with the pack", "by itself"])
+def test_a_key_that_is_dropped_never_takes_the_place_of_the_one_that_was_typed(page, ledger, along):
+    page.fill("#key", KEY)
+    files = [
+        ("evidence.zip", ledger.pack()),
+        ("kept.checkpoint", ledger.checkpoint()),
+        ("own.vkey", ledger.vkey.encode()),
+    ]
+    for dropped in [files] if along else [files[2:], files[:2]]:
+        drop(page, *dropped)
+        page.wait_for_selector(f"text={dropped[0][0]}")
+    page.wait_for_selector("#key-offered >> text=it was not used, and yours stays")
+    assert page.input_value("#key") == KEY
+    page.click("#go")
+    said = verdict(page)
+    assert "✓ Verified" not in said
+    assert "is it the right key?" in said
+    assert "from what you typed or pasted" in said
+    page.fill("#key", "")
+    assert page.locator("#verdict").is_hidden()
+    page.click("text=I have own.vkey from elsewhere")
+    assert page.input_value("#key") == ledger.vkey
+    page.fill("#key", KEY)
+    page.click("#go")
+    assert "from what you typed or pasted" in verdict(page)
+
+
+CHANGES = {
+    "another file dropped": lambda page: drop(page, ("kept.checkpoint", KEPT)),
+    "a key dropped": lambda page: drop(page, ("ledger.vkey", KEY.encode())),
+    "the key edited": lambda page: page.fill("#key", KEY[:-1]),
+    "the key chosen": lambda page: page.set_input_files("#key-input", file("ledger.vkey", KEY.encode())),
+    "a checkpoint chosen": lambda page: page.set_input_files("#anchors-input", file("kept.checkpoint", KEPT)),
+    "a checkpoint removed": lambda page: page.click("#anchors-brought button"),
+    "another question": lambda page: page.check("#require-anchor"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_no_verdict_stands_about_what_was_changed_since(page, change):
+    assert "✓ Verified" in verify(page, PACK, anchors=[KEPT])
+    change(page)
+    page.wait_for_selector("#verdict", state="hidden")
+    assert page.inner_text("#verdict") == ""
+    assert "Verified" not in page.inner_text("#status")
+
+
+def test_no_verdict_comes_about_what_was_changed_while_it_was_found(page):
+    page.fill("#key", KEY)
+    page.set_input_files("#file-input", file("evidence.zip", PACK))
+    page.wait_for_selector("#file-brought li")
+    page.evaluate(
+        """() => { document.getElementById("go").click();
+          document.getElementById("key").dispatchEvent(new Event("input")); }"""
+    )
+    page.wait_for_selector("#status >> text=Something was changed meanwhile")
+    assert page.locator("#verdict").is_hidden()
 
 
 def test_what_is_dropped_piece_by_piece_finds_its_place_too(page):
@@ -506,7 +585,7 @@ SEALED = b"%PDF-1.7\nno verifier here looks inside"
 AUDIT = Attachment("audit.pdf", "application/pdf", SEALED, salt=bytes(32))
 
 
-def reported(later=0):
+def reported(later=0, scope=None):
     """A ledger of five entries with a report over the first three, and what was recorded since."""
     names = tuple(Personal(f"name {number}", "x", salt=bytes(32)) for number in range(7))
     world = World().genesis().usecase().dataset(personal=names).document()
@@ -514,7 +593,7 @@ def reported(later=0):
         "file": {"name": "audit.pdf", "sha256": digest(SEALED), "size": len(SEALED), "mediaType": "application/pdf"},
         "evidence": {"name": "evidence.json", "sha256": "ab" * 32, "size": 1}, "template": {}, "anchor": "none",
         "as_of": "2027-03-03T09:00:00.000000Z", "checkpoint": {"size": 3, "root": "ab" * 32},
-        "scope": {"name": "credit\u202e", "version": 7}, "signer": {},
+        "scope": scope or {"name": "credit\u202e", "version": 7}, "signer": {},
     }  # fmt: skip
     subject = ({"name": "audit.pdf", "digest": {"sha256": digest(SEALED)}},)
     world = world.add("report", body, by=[LEDGER], subject=subject, attachments=(AUDIT,))
@@ -550,10 +629,11 @@ def test_a_report_that_holds_may_be_out_of_date(page, world, anchors, more):
     assert f"Whether this report is still up to date is not shown: it speaks of the first 3 entries{more}." in said
 
 
-def withholding(later=0):
-    world = reported(later)
+def withholding(later=0, world=None):
+    world = world or reported(later)
     draft = Draftpack.of(world).insert("report/audit.pdf", SEALED, before="readme")
-    draft.insert("report/receipt.tlog-proof", reported().receipt(4), before="readme")
+    first = replace(world, raws=world.raws[:5])
+    draft.insert("report/receipt.tlog-proof", first.receipt(4), before="readme")
     for seq in (2, 4):
         del draft.members[f"side/{seq:09}.json"]
     draft.manifest["withheld"] = [{"seq": 2, "name": f"name {number}"} for number in range(7)]
@@ -676,7 +756,15 @@ def nasty_pack():
         model = made.add("model", name=text, version=text, digest=text, run=run, usecase=usecase)
         policy = made.add("odd-policy", id=text, version=text)
         check = {"id": text, "verdict": text, "value": text, "threshold": {"fail_if": text}, "n": text, "reason": text}
-        evaluation = made.add("evaluation", model=model, usecase=usecase, policy=policy, checks=[check], verdict=text)
+        evaluation = made.add(
+            "evaluation",
+            model=model,
+            usecase=usecase,
+            policy=policy,
+            checks=[check],
+            verdict=text,
+            attempt={"usecase": 1},
+        )
         made.add("decision", evaluation=evaluation, model=model, verdict=text, stage=text)
         made.add(text, **{text.replace("__proto__", "constructor"): text, "__proto__": {"verdict": text}})
     return made
@@ -767,7 +855,8 @@ def test_fields_of_any_shape_break_nothing(page):
             for wrong in (WRONG[number % len(WRONG)], WRONG[(3 * number + len(kind)) % len(WRONG)]):
                 tell(kind, name, wrong)
     said = verify(page, made.pack(), key=made.vkey)
-    assert "✓ Verified" in said
+    assert "✗ Does not verify" not in said
+    assert "recorded evaluations are numbered, and some numbers are missing" in said
     assert page.locator(".way").count() == sum(json.loads(raw)["kind"] == "model" for raw in made.raws)
 
 
@@ -894,6 +983,305 @@ def test_what_a_newer_entry_says_stays_open_and_the_rest_is_judged(page):
     assert browser.ask(page, made.pack(), made.vkey)["exit"] == 1
 
 
+# ------------------------------------------------------------------ what files of an attacker asked for
+
+
+ONE, TWO = {"hmac_sha256": "ab" * 32}, {"sha256": "ab" * 32}
+FILED = {"name": "a", "mediaType": "text/plain", "size": 1}
+PARTS = (
+    {"attachments": [FILED | ONE, FILED | ONE]},
+    {"attachments": [FILED | ONE], "personal": [{"name": "a"} | ONE]},
+    {"attachments": [FILED | ONE | TWO]},
+    {"attachments": [FILED]},
+    {"attachments": [FILED | {"hmac_sha256": "AB" * 32}]},
+    {"attachments": [FILED | ONE | {"size": -1}]},
+    {"attachments": [{"name": "a", "size": 1} | ONE]},
+    {"attachments": {}},
+    {"personal": [{"name": "a"} | TWO]},
+    {"personal": [{"name": "a"} | ONE | TWO]},
+    {"personal": [ONE]},
+    {"supersedes": None},
+    {"supersedes": {"seq": 0, "leaf": "ab"}},
+    {"statement": "x"},
+    {"idempotency_key": 1},
+    {"subject": ["x"]},
+    {"subject": {}},
+    *(
+        {name: f"2026-{at}.000000Z"}
+        for name in ("recorded_at", "claimed_at")
+        for at in ("13-02T10:00:00", "00-02T10:00:00")
+    ),
+    *({"recorded_at": f"2026-{at}.000000Z"} for at in ("11-32T10:00:00", "11-00T10:00:00", "11-02T24:00:00")),
+    *({"claimed_at": f"2026-11-02T{at}.000000Z"} for at in ("10:60:00", "10:00:60")),
+)
+
+
+def odd(**fields):
+    """A ledger whose second entry has these fields, whatever they are."""
+    made = Ledger()
+    made.add("document", title="x", type="minutes", digest="ab" * 32)
+    made.raws[1] = canonical(json.loads(made.raws[1]) | fields)
+    return made
+
+
+def test_they_refuse_the_same_fields_of_entries(both):
+    for fields in PARTS:
+        made = odd(**fields)
+        assert both.ask(made.receipt(1), made.vkey)["exit"] == 1, fields
+    for fields in ({"attachments": [FILED | ONE], "personal": [{"name": "b"} | ONE]}, {"claimed_at": WHEN}):
+        made = odd(**fields)
+        assert both.ask(made.receipt(1), made.vkey)["exit"] == 0, fields
+
+
+WHEN = "2026-02-31T23:59:59.999999Z"
+
+
+@pytest.mark.parametrize(("size", "code"), [({}, 0), ({"size": 3}, 0), ({"size": 4}, 1)])
+def test_a_size_beside_a_personal_value_is_that_of_the_value(both, size, code):
+    salt, text = bytes(32), b'"x"'
+    committed = hmac.new(salt, b"a\0" + text, "sha256").hexdigest()
+    made = odd(personal=[{"name": "a", "hmac_sha256": committed} | size])
+    side = {"attachments": [], "personal": [{"name": "a", "salt": b64(salt), "text": "x"}]}
+    pack = made.pack(change=lambda found: found.update({"side/000000001.json": canonical(side)}))
+    assert both.ask(pack, made.vkey)["exit"] == code
+
+
+def test_a_proof_in_a_pack_is_held_against_every_signed_tree_of_its_size(page, ledger):
+    """No anchor needs it: the leaves show the anchor, and the other tree is that of a proof that was brought along."""
+
+    def lines(old):
+        return "".join(f"{b64(line)}\n" for line in ledger.tree().growth(old, 0, 7)).encode()
+
+    def exit(name, data, **brought):
+        pack = ledger.pack(change=lambda found: found.update({f"consistency/{name}": data}))
+        return browser.ask(page, pack, ledger.vkey, **brought)["exit"]
+
+    kept = {"anchors": [ledger.checkpoint(3)]}
+    assert exit(3, lines(3), **kept) == 0
+    assert exit(3, lines(5), **kept) == 1
+    assert exit(7, b"") == 0
+    assert exit(7, lines(3)) == 1  # from a size to itself there is no hash
+    older = Ledger()
+    older.raws = ledger.raws[:5]
+    linked = {"anchors": [ledger.checkpoint(2)], "consistency": [older.consistency(2)]}
+    assert exit(5, lines(5), **linked) == 0
+    assert exit(5, lines(3), **linked) == 1
+    assert exit(9007199254740991, lines(3)) == 0
+    for name in ("9007199254740992", "03", "0", "9" * 17):
+        assert exit(name, lines(3)) == 1
+
+
+def test_the_tree_of_the_receipt_of_a_report_is_one_of_them(page):
+    pack = withholding().insert("consistency/5", b"", before="keys/")
+    assert browser.ask(page, pack.bytes(), str(VKEY))["exit"] == 0
+    world = reported(1)
+    for old, code in ((5, 0), (3, 1)):
+        lines = "".join(f"{b64(line)}\n" for line in world.growth(old)).encode()
+        pack = withholding(later=1).insert("consistency/5", lines, before="keys/")
+        assert browser.ask(page, pack.bytes(), str(VKEY))["exit"] == code, old
+
+
+def test_an_index_with_the_leaf_of_another_entry_leads_nowhere(both):
+    made = Ledger()
+    there = made.add("document", title="x", type="minutes", digest="ab" * 32)
+    made.add("note", about=there | {"seq": 0})
+    made.add("document", title="y", type="minutes", digest="ab" * 32)
+    assert both.ask(made.pack(), made.vkey)["exit"] == 3
+    answer = both.ask(made.pack([0, 1, 2], filter={"name": "x"}), made.vkey)
+    assert (answer["exit"], answer["completeness"]) == (3, "partial")
+
+
+@pytest.mark.parametrize(
+    ("attempts", "code"),
+    [
+        ([{"usecase": 1}, {"usecase": 2}], 0),
+        ([{"usecase": 1}, {}], 3),
+        ([{"usecase": 1}, {"usecase": 0}], 3),
+        ([{"usecase": 1}, {"usecase": True}], 3),
+        ([{"usecase": 1}, {"usecase": 1}], 3),
+        ([{"usecase": 2}, {"usecase": 3}], 3),
+        (["x", {"usecase": 1}], 3),
+    ],
+)
+def test_an_evaluation_without_a_number_of_its_own_leaves_the_numbering_open(page, attempts, code):
+    made = Ledger()
+    usecase = made.add("usecase", name="loans")
+    for attempt in attempts:
+        made.add("evaluation", usecase=usecase, attempt=attempt)
+    made.add("evaluation", usecase={"absent": "none recorded"}, attempt={})
+    made.add("document", title="x", type="minutes", digest="ab" * 32)
+    assert browser.ask(page, made.pack(), made.vkey)["exit"] == code
+    part = browser.ask(page, made.pack(range(len(attempts) + 3), filter={"name": "x"}), made.vkey)
+    assert part["completeness"] == ("partial" if code else "stated")
+
+
+def test_an_evaluation_whose_use_case_is_none_has_no_number_either(page):
+    made = Ledger()
+    made.add("evaluation", usecase="x", attempt={"usecase": 1})
+    assert browser.ask(page, made.pack(), made.vkey)["exit"] == 3
+
+
+def test_what_is_no_member_of_a_pack_is_refused(both, ledger):
+    for name in ("report/audit.html", "report/receipt.tlog-proof"):
+        pack = ledger.pack(change=lambda found, name=name: found.update({name: ledger.receipt(1)}))
+        assert both.ask(pack, ledger.vkey)["exit"] == 1, name
+
+
+def test_a_report_that_a_later_one_in_the_pack_outdates_is_refused(page):
+    scope = {"model": reported().ref(1), "name": "credit", "version": 7}
+
+    def ask(of, *later):
+        world = reported(scope=of)
+        for other in later:
+            world = world.add(
+                "report", {**world.entry(4).body, "scope": other}, by=[LEDGER], subject=world.entry(4).subject
+            )
+        pack = withholding(world=world).bytes()
+        return browser.ask(page, pack, str(VKEY))
+
+    said = ask(scope, scope)
+    assert said["exit"] == 1
+    assert any(
+        "entry 5 records a newer report on this model than that of entry 4" in c["detail"] for c in said["checks"]
+    )
+    assert ask(scope, scope | {"model": reported().ref(2)})["exit"] == 0
+    assert ask({"name": "credit"}, {"name": "credit"})["exit"] == 0
+
+
+def noted(made, name):
+    """A checkpoint of the ledger that somebody of this name signed too."""
+    return made.checkpoint() + f"— {name} {b64(bytes(68))}\n".encode()
+
+
+def test_white_space_in_the_names_of_keys_is_what_unicode_says(both, ledger):
+    spaces = "\t\x0b\x0c \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
+    for letter in (*spaces, "\x1c", "\x1f", "+"):
+        assert both.ask(noted(ledger, f"a{letter}b"), ledger.vkey)["exit"] == 1, ascii(letter)
+    for letter in "\ufeff\u180e\u200b\x7f":
+        assert both.ask(noted(ledger, f"a{letter}b"), ledger.vkey)["exit"] == 0, ascii(letter)
+        other = Ledger(f"ev{letter}il.example/0d6ff4a5-3c6a-4d0c-8a6e-111111111111")
+        assert both.ask(other.pack(), other.vkey)["exit"] == 0, ascii(letter)
+
+
+def test_a_name_that_begins_with_a_mark_of_byte_order_keeps_it(page):
+    made = Ledger("\ufeffevil.example/0d6ff4a5-3c6a-4d0c-8a6e-111111111111")
+    assert browser.ask(page, made.pack(), made.vkey)["exit"] == 0
+
+
+def stated(change=lambda said: None, envelope=lambda found: None, subject=None):
+    """A pack with a policy whose statement was changed before it was signed again, or its envelope after that."""
+    world = World().genesis().people()
+    entry = json.loads(world.policy().raws[-1])
+    said = json.loads(base64.b64decode(entry["statement"]["payload"]))
+    if subject is not None:
+        entry["subject"] = said["subject"] = subject
+        said["predicate"]["tallystick"]["content"] = {"sha256": digest(Entry.parse(encode(entry)).content())}
+    change(said["predicate"]["tallystick"])
+    payload, kind = encode(said), entry["statement"]["payloadType"]
+    line = {"keyid": "x", "sig": b64(OFFICER.sign(pae(kind, payload)))}
+    entry["statement"] = {"payload": b64(payload), "payloadType": kind, "signatures": [line]}
+    envelope(entry["statement"])
+    return Draftpack.of(world.put(encode(entry))).bytes()
+
+
+def url_safe(found, words=(("+", "-"), ("/", "_"))):
+    for at, name in ((found, "payload"), (found["signatures"][0], "sig")):
+        for old, new in words:
+            at[name] = at[name].replace(old, new)
+
+
+GOOD_ENVELOPES = {
+    "as it is": lambda found: None,
+    "one field more": lambda found: found.update(more=1),
+    "one field more of a signature": lambda found: found["signatures"][0].update(more=1),
+    "no keyid": lambda found: found["signatures"][0].pop("keyid"),
+    "another signature": lambda found: found["signatures"].insert(0, {"keyid": "y", "sig": b64(bytes(64))}),
+    "the other alphabet": url_safe,
+}
+BAD_ENVELOPES = {
+    "keyid is a number": lambda found: found["signatures"][0].update(keyid=1),
+    "keyid is null": lambda found: found["signatures"][0].update(keyid=None),
+    "no sig": lambda found: found["signatures"][0].pop("sig"),
+    "no signature": lambda found: found["signatures"].clear(),
+    "a signature is a text": lambda found: found["signatures"].append("x"),
+    "both alphabets": lambda found: found["signatures"].append({"sig": "+_+_"}),
+}
+
+
+def test_what_an_envelope_of_a_statement_has_beside_is_passed_over(both):
+    for code, envelopes in enumerate((GOOD_ENVELOPES, BAD_ENVELOPES)):
+        for name, envelope in envelopes.items():
+            assert both.ask(stated(envelope=envelope), str(VKEY))["exit"] == code, name
+
+
+GOOD_BINDINGS = ({}, {"speaks_of": "ab" * 32}, {"stage": "x", "more": 1})
+BAD_BINDINGS = (
+    *({name: None} for name in ("ledger", "kind", "signer", "nonce", "signed_at", "content")),
+    {"nonce": 1}, {"nonce": ""}, {"signed_at": "x"}, {"speaks_of": "ab"}, {"speaks_of": 0}, {"stage": 1}, {"stage": ""},
+    {"content": {}}, {"content": "x"},
+)  # fmt: skip
+
+
+def test_the_binding_of_a_statement_is_whole(both):
+    for code, bindings in enumerate((GOOD_BINDINGS, BAD_BINDINGS)):
+        for fields in bindings:
+            pack = stated(lambda said, fields=fields: said.update(fields))
+            assert both.ask(pack, str(VKEY))["exit"] == code, fields
+    for name in ("speaks_of", "stage"):
+        pack = stated(lambda said, name=name: said.pop(name))
+        assert browser.ask(both.page, pack, str(VKEY))["exit"] == 1, name
+    pack = stated(lambda said: said.update(signed_at="2027-03-32T09:00:00.000000Z"))
+    assert browser.ask(both.page, pack, str(VKEY))["exit"] == 1
+
+
+@pytest.mark.parametrize("subject", [[{"name": "x"}], [{"name": "x", "digest": {}}]])
+def test_what_is_signed_has_a_digest_in_every_subject(both, subject):
+    assert both.ask(stated(subject=subject), str(VKEY))["exit"] == 1
+
+
+def test_a_place_without_an_entry_lies_in_the_tree(both, ledger):
+    bare = ledger._proof(6, ledger.tree(), ledger.checkpoint())
+    for index, code in ((b"6", 3), (b"7", 1), (b"9007199254740991", 1), (b"9007199254740992", 1), (b"06", 1)):
+        data = b"c2sp.org/tlog-proof@v1\n" + bare.replace(b"index 6\n", b"index " + index + b"\n")
+        assert both.ask(data, ledger.vkey)["exit"] == code, index
+
+
+def test_keys_in_a_pack_are_of_the_two_kinds_that_sign(both, ledger):
+    """Each is the PEM of its fingerprint, but for the last two a key that nobody can have, or of another kind."""
+    ed25519, p256 = bytes.fromhex("302a300506032b6570032100"), ENGINEER.public.spki
+    good = {"Ed25519": LEDGER.public.spki, "P-256": p256}
+    bad = {
+        "another curve": ec.generate_private_key(ec.SECP384R1()).public_key(),
+        "small order": ed25519 + bytes(32),
+        "not canonical": ed25519 + b"\xff" * 31 + b"\x7f",
+        "not on the curve": ed25519 + b"\x02" + bytes(31),
+        "not on P-256": p256[:-1] + bytes([p256[-1] ^ 1]),
+        "beyond P-256": p256[:27] + b"\xff" * 64,
+        "one byte more": p256 + b"\0",
+        "one byte less": p256[:-1],
+        "nothing": b"",
+    }
+    bad["another curve"] = bad["another curve"].public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def ask(spki, width=64):
+        text = b64(spki)
+        lines = "".join(f"{text[at : at + width]}\n" for at in range(0, len(text), width))
+        pem = f"-----BEGIN PUBLIC KEY-----\n{lines}-----END PUBLIC KEY-----\n".encode()
+        name = f"keys/{hashlib.sha256(spki).hexdigest()}.pem"
+        return both.ask(ledger.pack(change=lambda found: found.update({name: pem})), ledger.vkey)["exit"]
+
+    assert {name: ask(spki) for name, spki in good.items()} == dict.fromkeys(good, 0)
+    assert {name: ask(spki) for name, spki in bad.items()} == dict.fromkeys(bad, 1)
+    assert {name: ask(spki, 76) for name, spki in good.items()} == {"Ed25519": 0, "P-256": 1}
+
+
+def test_the_proofs_of_a_pack_carry_its_own_checkpoint(both, ledger):
+    def cosigned(found):
+        found["proofs/000000001.tlog-proof"] += f"— other.example {b64(bytes(68))}\n".encode()
+
+    assert both.ask(ledger.pack(change=cosigned), ledger.vkey)["exit"] == 1
+
+
 # ------------------------------------------------------------------ what only the page says so far
 
 
@@ -922,12 +1310,12 @@ def test_a_key_with_which_almost_anything_verifies_is_refused(both):
 SEED = "the auditor's own words"
 
 
-def sampled(made, **change):
+def sampled(made, *, seed=SEED, **change):
     """Two of the ledger's alerts in entries 2 to 7, with the entries around them."""
     alerts = [seq for seq in range(2, 8) if json.loads(made.raws[seq])["kind"] == "alert"]
     leaves = {seq: bytes.fromhex(made.reference(seq)["leaf"]) for seq in alerts}
-    ranked = sorted(alerts, key=lambda seq: hashlib.sha256(SEED.encode() + b"\0" + leaves[seq]).digest())
-    told = {"name": "sample", "kind": "alert", "first": 2, "last": 7, "population": len(alerts), "seed": SEED}
+    ranked = sorted(alerts, key=lambda seq: hashlib.sha256(seed.encode() + b"\0" + leaves[seq]).digest())
+    told = {"name": "sample", "kind": "alert", "first": 2, "last": 7, "population": len(alerts), "seed": seed}
     told |= {"from": "2026-11-02T10:00:02.000000Z", "until": "2026-11-02T10:00:08.000000Z"}
     return made.pack(range(9), filter=told | {"drawn": sorted(ranked[:2]), "told": []} | change)
 
@@ -941,14 +1329,19 @@ def alerts(count, *, lost=None):
     return made
 
 
-def test_a_sample_says_in_its_one_form_what_it_was_drawn_from(page):
+def test_a_sample_says_in_its_one_form_what_it_was_drawn_from(both):
     made = alerts(12)
-    good = browser.ask(page, sampled(made), made.vkey)
+    good = both.ask(sampled(made), made.vkey)
     assert (good["exit"], good["completeness"]) == (0, "stated")
     for flaw in (
         {"seed": ""},
         {"seed": "x" * 201},
         {"seed": "a\nb"},
+        {"seed": "a\x85b"},
+        {"seed": "a\u2028b"},
+        {"population": 0, "drawn": []},
+        {"drawn": []},
+        {"from": "2026-11-02T10:00:02.000000Z", "until": "2026-13-02T10:00:08.000000Z"},
         {"told": [7, 3]},
         {"told": [9]},
         {"told": [0]},
@@ -956,7 +1349,23 @@ def test_a_sample_says_in_its_one_form_what_it_was_drawn_from(page):
         {"first": 3},
         {"until": "2026-11-02T10:00:09.000000Z"},
     ):
-        assert browser.ask(page, sampled(made, **flaw), made.vkey)["exit"] == 1, flaw
+        assert both.ask(sampled(made, **flaw), made.vkey)["exit"] == 1, flaw
+
+
+def test_a_sample_that_no_checkpoint_from_elsewhere_covers_may_have_been_steered(page):
+    made = alerts(12)
+    for size, steered in ((None, True), (5, True), (7, True), (8, False), (12, False)):
+        kept = [] if size is None else [made.checkpoint(size)]
+        grown = [made.consistency(size)] if size and size < 12 else []
+        said = browser.ask(page, sampled(made), made.vkey, anchors=kept, consistency=grown)
+        assert said["exit"] == 0
+        assert any(line.startswith("That the draw was not steered:") for line in said["not_proven"]) == steered, size
+
+
+@pytest.mark.parametrize("seed", ["x" * 200, "\U0001f600" * 200, "\u0378 \xad\u200b\ue000"])
+def test_a_seed_is_any_text_of_200_characters_that_breaks_no_line(both, seed):
+    made = alerts(12)
+    assert both.ask(sampled(made, seed=seed), made.vkey)["exit"] == 0
 
 
 def test_what_a_sample_does_not_tell_of_may_name_what_is_not_here(page):
