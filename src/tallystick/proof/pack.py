@@ -36,7 +36,7 @@ from tallystick.proof.completeness import Completeness, completeness
 from tallystick.proof.envelope import open_envelope, seal
 from tallystick.proof.keys import PublicKey, Signer
 from tallystick.proof.merkle import root, verify_inclusion
-from tallystick.proof.note import Checkpoint, VerifierKey, open_checkpoint
+from tallystick.proof.note import MAX_SIZE, Checkpoint, VerifierKey, open_checkpoint
 from tallystick.proof.parts import check_attachment, check_parts, open_side, side_bytes
 from tallystick.proof.readme import readme
 from tallystick.proof.receipt import Proof
@@ -415,12 +415,16 @@ def _open_checkpoint(members: Mapping[str, bytes], manifest: Mapping[str, Value]
 
 
 def _numbered(members: Mapping[str, bytes], section: str) -> dict[str, tuple[str, bytes]]:
-    """Number in nine digits to (name, bytes), for a section."""
-    return {
+    """Number to (name, bytes), for a section."""
+    found = {
         name.partition("/")[2].partition(".")[0]: (name, data)
         for name, data in members.items()
         if name.startswith(section + "/")
     }
+    for number, (name, _) in found.items():
+        if int(number) > MAX_SIZE:
+            raise Malformed("number of a member is out of range", where=name)
+    return found
 
 
 def _entries(members: Mapping[str, bytes], checkpoint: Checkpoint) -> Iterator[Entry]:

@@ -20,7 +20,7 @@ from tallystick.canonical import Value, decode, digest, encode
 from tallystick.errors import InvalidInput, InvalidRecord, Malformed, Tampered
 from tallystick.proof.envelope import PAYLOAD_TYPE, open_envelope, seal
 from tallystick.proof.keys import PublicKey, Signer
-from tallystick.records import KINDS, Draft, Entry
+from tallystick.records import KINDS, Draft, Entry, is_time
 
 __all__ = ["BINDING", "PREDICATES", "STATEMENT_TYPE", "Signed", "check_statement", "sign_draft"]
 
@@ -33,7 +33,6 @@ PREDICATES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Kind of entry to type of predicate."""
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -200,11 +199,12 @@ def _is_filled(value: Value) -> bool:
 def _check_binding(binding: Mapping[str, Value], error: type[Malformed] | type[InvalidInput]) -> None:
     bad = [name for name in ("ledger", "kind", "nonce", "signer") if not _is_filled(binding.get(name))]
     signed_at, speaks_of, stage = (binding.get(name) for name in ("signed_at", "speaks_of", "stage"))
-    if not (isinstance(signed_at, str) and _TIME.fullmatch(signed_at)):
+    if not is_time(signed_at):
         bad.append("signed_at")
     if speaks_of is not None and not (isinstance(speaks_of, str) and _HEX64.fullmatch(speaks_of)):
         bad.append("speaks_of")
     if stage is not None and not _is_filled(stage):
         bad.append("stage")
-    if bad or "content" not in binding:
-        raise error("statement lacks or misspells " + ", ".join(bad or ["content"]))
+    bad += [name for name in ("speaks_of", "stage", "content") if name not in binding]
+    if bad:
+        raise error("statement lacks or misspells " + ", ".join(bad))

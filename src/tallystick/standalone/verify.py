@@ -70,8 +70,9 @@ def match(form: str, data: bytes, complaint: str, limit: int = SMALL_LIMIT) -> t
     return found.groups() if found else ()
 
 
-def unbase64(text: str) -> bytes:
-    """The bytes of standard base64 with padding, in its one spelling."""
+def unbase64(text: str, *, url: bool = False) -> bytes:
+    """The bytes of base64 with padding, in its one spelling; of the URL-safe alphabet too, if that is said."""
+    text = text.translate({45: "+", 95: "/"}) if url and not {*"+/"} & {*text} else text
     good = re.fullmatch("[A-Za-z0-9+/]*={0,2}", text) and len(text) % 4 == 0
     data = base64.b64decode(text) if good else b""
     need(base64.b64encode(data).decode() == text, "what should be base64 is not, or not in its one spelling")
@@ -282,8 +283,9 @@ def check_statement(fields: dict[str, Any], key: Key) -> None:
     what, kind = f"the statement of entry {fields['seq']}", "application/vnd.in-toto+json"
     form = {"payload": str, "payloadType": kind, "signatures": [{"sig": str}]}
     envelope = shape(fields.get("statement"), form, what)
-    payload, signatures = unbase64(envelope["payload"]), envelope["signatures"][:100]
-    need(any(signed(key, payload, unbase64(item["sig"]), kind) for item in signatures), f"the key did not sign {what}")
+    texts = [item["sig"] for item in envelope["signatures"][:100]]
+    payload, *signatures = (unbase64(text, url=True) for text in (envelope["payload"], *texts))
+    need(any(signed(key, payload, one, kind) for one in signatures), f"the key did not sign {what}")
     outside = ("seq", "prev", "recorded_at", "claimed_at", "statement", "idempotency_key")
     content = canonical({name: value for name, value in fields.items() if name not in outside})
     digest = {"sha256": sha256(content.encode()).hexdigest()}
@@ -418,14 +420,16 @@ class Pack:
         numbers: dict[str, set[int]] = defaultdict(set)
         for seq, (_, fields, _) in self.entries.items():
             if fields["kind"] == "evaluation":
-                usecase, attempt = canonical(fields["body"].get("usecase")), fields["body"].get("attempt")
-                number = attempt.get("usecase") if isinstance(attempt, dict) else None
-                if type(number) is int and number > 0 and number not in numbers[usecase]:
-                    numbers[usecase].add(number)
+                usecase, attempt = fields["body"].get("usecase"), fields["body"].get("attempt")
+                if isinstance(usecase, dict) and usecase.keys() == {"absent"}:
+                    continue  # it is of no series
+                series = [canonical(one) for one in references(usecase)]
+                number = attempt.get("usecase") if isinstance(attempt, dict) and len(series) == 1 else None
+                if type(number) is int and number > 0 and number not in numbers[series[0]]:
+                    numbers[series[0]].add(number)
                 elif seq in story:
                     wrong.append(f"a number of its own for evaluation {seq}")
-                if seq in story:
-                    told.add(usecase)
+                told.update(series[:1] if seq in story else [])
         lacks = [max(numbers[usecase], default=0) - len(numbers[usecase]) for usecase in told]
         return wrong + [f"{lack} evaluations of one use case" for lack in lacks if lack]
 
@@ -528,6 +532,8 @@ class Verdict:
         """Everything in a pack (formats, Evidence packs)."""
         pack = Pack(members, key)
         self.head, entries, filter = pack.head, pack.entries, pack.manifest["filter"]["name"]
+        sizes = [int(size) for folder in ("consistency", "timestamps") for size in pack.parts[folder]]
+        need(max(sizes, default=0) < 2**53, "the name of a member has a size out of range")
         self.add("pack", "ok", f"the key covers {len(members)} members, {len(entries)} entries of {pack.head.size}")
         for size, body in pack.parts["consistency"].items():
             (lines,) = match(HASHES, body, f"consistency/{size} is not at most 63 hashes")
