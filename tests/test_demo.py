@@ -125,3 +125,12 @@ def test_the_ledger_that_it_leaves_is_sound_and_holds_no_names(told):
         entries = b"".join(pack.read(name) for name in pack.namelist() if name.startswith("entries/"))
     for secret in (b"Erin Engineer", b"Oda Officer", b"erin@bank.example", b"oda@bank.example", str(folder).encode()):
         assert secret not in entries
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["-x"], 2), (["one", "two"], 2)])
+def test_what_is_no_folder_makes_none(tmp_path, words, code):
+    done = subprocess.run(
+        [sys.executable, "-m", "tallystick.demo", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, "usage: python -m tallystick.demo [FOLDER]\n")
+    assert not [*tmp_path.iterdir()]

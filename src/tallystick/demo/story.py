@@ -38,7 +38,11 @@ class _Unexpected(Exception):
 
 
 def main() -> NoReturn:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("demo")
+    words = sys.argv[1:]
+    if len(words) > 1 or any(word.startswith("-") for word in words):
+        sys.stderr.write("usage: python -m tallystick.demo [FOLDER]\n")
+        sys.exit(0 if {"-h", "--help"} & {*words} else 2)
+    folder = Path(words[0]) if words else Path("demo")
     if folder.exists() and any(folder.iterdir()):
         folder = _free(folder)
     folder.mkdir(parents=True, exist_ok=True)
