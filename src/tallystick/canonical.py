@@ -60,6 +60,7 @@ _EXPONENT_FROM = 1e21
 _TAGS = frozenset({"float", "int", "repr", "bytes", "map"})
 _REFERENCE = frozenset({"seq", "leaf"})
 """The keys of a reference to an entry (records.py): a stranger's value must not pass for one."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -147,6 +148,8 @@ def _check(value: Value, depth: int, trail: _Trail) -> None:
     if isinstance(value, str):
         if not unicodedata.is_normalized("NFC", value):
             raise InvalidRecord("text is not in normal form C", where=_path(trail), got=ascii(value[:40]))
+        if _SURROGATE.search(value) is not None:
+            raise InvalidRecord("text holds half a character", where=_path(trail), got=ascii(value[:40]))
     elif isinstance(value, int):
         if abs(value) > _MAX_INT:
             raise InvalidRecord("integer beyond 2^53-1", where=_path(trail), remedy='Write it as {"int": "..."}.')

@@ -142,6 +142,10 @@ def _subtle_packs() -> Iterator[Case]:
         "pack_withheld_order", "What is withheld is listed in another order.",
         withheld.bytes(lambda manifest: manifest.update(withheld=lines)),
     )  # fmt: skip
+    yield fail(
+        "manifest_range_flag", "The manifest writes false for 0.",
+        Draftpack.of(SMALL).bytes(lambda manifest: manifest["range"].update(first=False)),
+    )  # fmt: skip
     pem = f"keys/{OFFICER.public.fingerprint}.pem"
     wide = Draftpack.of(SMALL)
     head, *body, foot = wide.members[pem].decode().splitlines()

@@ -265,6 +265,7 @@ def test_a_pack_that_says_all_and_holds_less_is_refused(world, vkey, forge):
         (lambda m: m.update(ledger="other"), "another checkpoint"),
         (lambda m: m.update(range={"first": 1, "last": 5}), "another checkpoint"),
         (lambda m: m.update(withheld=[{"seq": 2, "name": "cells"}]), "withheld"),
+        (lambda m: m["range"].update(first=False), "another checkpoint"),
         (lambda m: m["members"].pop(), "not listed in the manifest"),
         (lambda m: m["members"].append({}), "twice, or a line that names none"),
         (lambda m: m["members"].append(dict(m["members"][-1])), "twice"),

@@ -384,6 +384,11 @@ def _refuse_format(found: str) -> None:
     raise NewerFormat("pack is of a newer format", expected=FORMAT, got=found, remedy="Use a newer tallystick.")
 
 
+def _same(one: Value, other: Value) -> bool:
+    """Whether two values are the same in JSON, where true is not 1."""
+    return one == other and encode(one) == encode(other)
+
+
 def _check_members(members: Mapping[str, bytes], manifest: Mapping[str, Value]) -> None:
     """The manifest lists every other member, in order, with its size and digest, and nothing else."""
     names = list(members)
@@ -398,7 +403,7 @@ def _check_members(members: Mapping[str, bytes], manifest: Mapping[str, Value]) 
         what = "is missing: it was taken out" if name in told else "is not listed in the manifest: it was added"
         raise Tampered(f"a member of the pack {what} after the ledger signed", where=name[:100])
     for name, line in zip(names[1:], manifest["members"], strict=False):
-        if line != {"name": name, "size": len(members[name]), "sha256": digest(members[name])}:
+        if not _same(line, {"name": name, "size": len(members[name]), "sha256": digest(members[name])}):
             raise Tampered("member is not the one that the manifest lists: it was exchanged or altered", where=name)
     if len(manifest["members"]) != len(names) - 1:
         raise Tampered("manifest lists a member twice, or a line that names none")
@@ -409,7 +414,7 @@ def _open_checkpoint(members: Mapping[str, bytes], manifest: Mapping[str, Value]
         checkpoint = open_checkpoint(_member(members, "checkpoint"), key)
         said = [manifest[name] for name in ("ledger", "size", "root", "range")]
         span = {"first": 0, "last": checkpoint.size - 1}
-        if said != [checkpoint.origin, checkpoint.size, checkpoint.root.hex(), span]:
+        if not _same(said, [checkpoint.origin, checkpoint.size, checkpoint.root.hex(), span]):
             raise Tampered("manifest speaks of another checkpoint", expected=str(said)[:200])
     return checkpoint
 
@@ -518,7 +523,7 @@ def _check_withheld(
 ) -> tuple[tuple[int, str], ...]:
     """The manifest names every part that is not carried: a part cannot be dropped from a pack unseen."""
     absent = _withheld(entries, parts)
-    if absent != manifest["withheld"]:
+    if not _same(absent, manifest["withheld"]):
         raise Tampered("manifest names other withheld parts", where="manifest.json", got=str(absent)[:160])
     return tuple((item["seq"], item["name"]) for item in absent)
 
