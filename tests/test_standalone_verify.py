@@ -234,6 +234,9 @@ def test_the_key_of_a_pack_is_taken_only_by_its_fingerprint(home):
     code, said = alone(home / "all.zip", "--key", "0" * 64)
     assert (code, said["key"], said["unanchored"]) == (3, None, None)
     assert alone(home / "kept.checkpoint", "--key", forger.fingerprint)[0] == 3
+    spoken = " ".join(forger.fingerprint[at : at + 4].upper() for at in range(0, 64, 4))
+    assert alone(home / "all.zip", "--key", spoken)[0] == 0
+    assert alone(home / "all.zip", "--key", spoken[:-1])[0] == 3
 
 
 def test_who_forges_a_pack_whole_is_found_by_the_key(home):
@@ -586,6 +589,8 @@ def test_a_sample_of_a_whole_population_holds(tmp_path):
     for choice in ({}, {"drawn": 1}, {"first": 1, "last": 2}, {"first": 5, "last": 8}, {"told": [3, 4]}):
         code, said = outcome(sample(forger, **choice), tmp_path, forger.vkey)
         assert (code, said["integrity"], said["completeness"]) == (0, "ok", "stated"), (choice, said["checks"])
+        (told,) = [check["detail"] for check in said["checks"] if check["name"] == "sample"]
+        assert "drawn by the seed 'words of the auditor'" in told
 
 
 def test_an_entry_of_another_time_within_the_range_is_not_of_the_population(tmp_path):

@@ -38,6 +38,7 @@ __all__ = [
     "progress",
     "stamping",
     "terminal_width",
+    "trusting",
     "visible",
     "when",
     "wrapped",
@@ -235,6 +236,27 @@ def stamping(command: Callable[..., R]) -> Callable[..., R]:
         help="A program to ask instead: it reads {request} and writes {response} (RFC 3161).",
     )
     return url(program(command))
+
+
+def trusting(report: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """The options of commands that look at what a ledger handed out: whose key is trusted, and the receipt."""
+    file = click.Path(path_type=Path)
+    options = (
+        click.option(
+            "--key",
+            metavar="KEY|FILE|FINGERPRINT",
+            help="The ledger's public key, a file of keys, or a key's fingerprint, from a source that you trust.",
+        ),
+        click.option("--trust", type=file, help="A file of public keys that you trust, one a line."),
+        click.option("--receipt", type=file, help=f"The receipt of {report}; else FILE.tlog-proof beside it."),
+    )
+
+    def decorated(command: Callable[P, T]) -> Callable[P, T]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
 
 
 NUMBER: Final = re.compile(r"[0-9]{1,40}", re.ASCII)

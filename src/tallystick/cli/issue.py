@@ -21,6 +21,7 @@ from tallystick.cli.front import (
     pairs,
     progress,
     stamping,
+    trusting,
     visible,
     wrapped,
     write_output,
@@ -127,13 +128,7 @@ _LEVELS: Final = {"b-b": "", "b-t": ", its time stamped", "b-lta": ", time stamp
 
 @report.command()
 @click.argument("file", type=_FILE)
-@click.option(
-    "--key",
-    metavar="KEY|FILE|FINGERPRINT",
-    help="The ledger's public key, a file of keys, or a key's fingerprint, from a source that you trust.",
-)
-@click.option("--trust", type=_FILE, help="A file of public keys that you trust, one a line.")
-@click.option("--receipt", type=_FILE, help="The receipt of the report; else FILE.tlog-proof beside it.")
+@trusting("the report")
 @click.option("--number", metavar="TEXT", help="List where this number comes from, written as in the report.")
 @click.option("--fact", metavar="ID", help="List where the numbers of this fact come from.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tallystick.cli.front import columns, wrapped
+from tallystick.cli.front import columns, trusting, wrapped
 from tallystick.errors import TallystickError
 
 if TYPE_CHECKING:
@@ -20,13 +20,7 @@ _FILE = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("file", type=_FILE)
-@click.option(
-    "--key",
-    metavar="KEY|FILE|FINGERPRINT",
-    help="The ledger's public key, a file of keys, or a key's fingerprint, from a source that you trust.",
-)
-@click.option("--trust", type=_FILE, help="A file of public keys that you trust, one a line.")
-@click.option("--receipt", type=_FILE, help="The receipt of a report; else FILE.tlog-proof beside it.")
+@trusting("a report")
 @click.option(
     "--anchor",
     "anchors",
