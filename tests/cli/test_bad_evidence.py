@@ -106,6 +106,16 @@ def test_a_report_has_no_key_for_a_fingerprint_to_pick(auditor, command):
     assert "keys/ledger.vkey" in err
 
 
+def test_what_is_no_key_and_what_is_no_checkpoint_is_told(auditor):
+    auditor.ok("pack", "credit@1", "-o", "pack.zip")
+    code, _, err = auditor("verify", "audit.pdf", "--key", "pack.zip")
+    assert code == 3
+    assert "Give ledger.vkey" in err
+    code, found = verdict(auditor, "pack.zip", *KEY, "--anchor", "audit.pdf.tlog-proof")
+    assert code == 3
+    assert "it is a proof; `ledger checkpoint` writes a checkpoint" in details(found, "anchor")[0]
+
+
 def test_a_pack_lists_what_it_lacks_and_not_the_report_that_stands_in_it(auditor):
     out = auditor.ok("pack", "credit@1", "-o", "pack.zip")
     assert "audit.pdf" not in out

@@ -312,7 +312,12 @@ def _lines(path: Path) -> list[tuple[str, str]]:
     try:
         text = read_small(path).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidInput("file of keys is not text", where=str(path)) from error
+        raise InvalidInput(
+            "file of keys is not text",
+            where=str(path),
+            expected="verifier keys, one a line, as in ledger.vkey",
+            remedy="Give ledger.vkey; an evidence pack is opened with the fingerprint of the key in it.",
+        ) from error
     lines = enumerate(text.splitlines(), 1)
     return [(f"{path}:{number}", line.strip()) for number, line in lines if line.strip() and not line.startswith("#")]
 
@@ -364,7 +369,9 @@ class _Kept:
             try:
                 kept.append(open_checkpoint(note, key))
             except NotVerified as error:
-                unopened.append(f"{path}, the checkpoint to compare with, does not hold under this key: {error.what}")
+                is_proof = note.startswith((_TLOG_PROOF, _CONSISTENCY))
+                why = "it is a proof; `ledger checkpoint` writes a checkpoint" if is_proof else error.what
+                unopened.append(f"{path}, the checkpoint to compare with, does not hold under this key: {why}")
         return Anchors(tuple(kept), self.proofs, self.required, tuple(unopened))
 
 
